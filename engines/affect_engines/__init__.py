@@ -1,0 +1,1 @@
+"""Networks behind one small interface: arrays in, arrays out."""

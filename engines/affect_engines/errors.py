@@ -1,0 +1,11 @@
+"""Errors of model files and engines."""
+
+from __future__ import annotations
+
+from affect_kernels.errors import AffectError
+
+
+class ModelError(AffectError, RuntimeError):
+    """A model file is missing, damaged, or its hash differs from its card's."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Array operations, each with a plain reference beside its fast forms."""

@@ -1,0 +1,1 @@
+"""Read displayed facial affect from video in real time, on this device."""

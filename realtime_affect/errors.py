@@ -1,0 +1,36 @@
+"""Errors of inputs and outputs, and the whole family by one import.
+
+Exit codes of the command line: 1 the run failed, 2 usage or configuration, 3 input, 4 output, 5
+models, 6 a library is missing, 130 stopped by Ctrl-C where nothing could be kept.
+"""
+
+from __future__ import annotations
+
+from affect_engines.errors import ModelError
+from affect_kernels.errors import AffectError, DependencyError, UsageError
+
+__all__ = [
+    "AffectError",
+    "DependencyError",
+    "InputError",
+    "InputMissingError",
+    "ModelError",
+    "OutputError",
+    "UsageError",
+]
+
+
+class InputError(AffectError, OSError):
+    """A file, camera or stream cannot be read."""
+
+    exit_code = 3
+
+
+class InputMissingError(InputError, FileNotFoundError):
+    """The file, folder or device named as input does not exist."""
+
+
+class OutputError(AffectError, OSError):
+    """Results cannot be written: the folder is not writable, the disk is full."""
+
+    exit_code = 4

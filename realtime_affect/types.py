@@ -1,0 +1,389 @@
+"""Every value that travels through the pipeline.
+
+All are frozen; arrays are C-contiguous and read-only once published (:func:`frozen_array`). The
+producer allocates, publishes once and never writes again, so a value may be read by any thread for
+as long as it is held.
+
+Coordinates: pixels of the *original* frame, origin at its top-left corner, x right, y down; boxes
+are ``xyxy``. Camera space (head pose, gaze): x right, y down, z away from the camera, millimetres
+and radians. "Left" and "right" of a face are the person's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_affect.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Float32 = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+AU_INTENSITIES: Final = (
+    "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU12",
+    "AU14", "AU15", "AU17", "AU20", "AU23", "AU25", "AU26", "AU45",
+)  # fmt: skip
+"""The 17 intensities, in OpenFace's order (columns ``AUxx_r``)."""
+
+AU_OCCURRENCES: Final = (*AU_INTENSITIES[:16], "AU28", "AU45")
+"""The 18 occurrences, in OpenFace's order (columns ``AUxx_c``)."""
+
+N_MESH_POINTS: Final = 468
+
+
+def frozen_array(
+    values: Any, dtype: Any, shape: tuple[int | None, ...], thing: str
+) -> NDArray[Any]:
+    """Return `values` as a C-contiguous read-only array of `dtype`, checked against `shape`.
+
+    A writable array of the right type is not copied: its producer hands it over and stops writing.
+
+    Parameters
+    ----------
+    values : array_like
+    dtype : numpy dtype
+    shape : tuple
+        Expected shape; None stands for any length.
+    thing : str
+        Name used in the error.
+
+    Raises
+    ------
+    UsageError
+        The shape differs.
+    """
+    array = np.ascontiguousarray(values, dtype=dtype)
+    if array.ndim != len(shape) or any(
+        want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
+    ):
+        raise UsageError(
+            thing,
+            got=f"shape {array.shape}",
+            expected="(" + ", ".join("n" if n is None else str(n) for n in shape) + ")",
+            hint="Shapes are stated in realtime_affect.types.",
+        )
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes
+    ----------
+    index : int
+        Number of the frame in its source from 0; frames dropped later count too.
+    t_ns : int
+        Source time in nanoseconds: the container's timestamp for files, the monotonic clock taken
+        right after the driver returned for cameras and streams. Strictly increasing within a
+        source.
+    captured_ns : int
+        ``time.monotonic_ns()`` when the frame became available; ages are measured from here.
+    image : (H, W, 3) uint8
+        BGR, upright (rotation metadata already applied).
+    name : str
+        File name for stills, empty otherwise.
+    """
+
+    index: int
+    t_ns: int
+    captured_ns: int
+    image: Image
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        image = frozen_array(self.image, np.uint8, (None, None, 3), "Frame.image")
+        object.__setattr__(self, "image", image)
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Faces found in one frame, as parallel arrays, best score first.
+
+    Attributes
+    ----------
+    xyxy : (n, 4) float32
+        Boxes in frame pixels; may reach beyond the border.
+    score : (n,) float32
+        Detection confidence in [0, 1].
+    keypoints : (n, 6, 2) float32
+        BlazeFace's points in frame pixels: right eye, left eye, nose tip, mouth centre, right ear,
+        left ear.
+    """
+
+    xyxy: Float32
+    score: Float32
+    keypoints: Float32
+
+    def __post_init__(self) -> None:
+        n = len(self.xyxy)
+        for name, shape in (("xyxy", (n, 4)), ("score", (n,)), ("keypoints", (n, 6, 2))):
+            value = frozen_array(getattr(self, name), np.float32, shape, f"Detections.{name}")
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMesh:
+    """MediaPipe's 468 face points.
+
+    Attributes
+    ----------
+    points : (468, 3) float32
+        x, y in frame pixels; z in the same unit, smaller is nearer to the camera, 0 near the
+        head's centre.
+    presence : float
+        Probability in [0, 1] that the region holds a face.
+    """
+
+    points: Float32
+    presence: float
+
+    def __post_init__(self) -> None:
+        points = frozen_array(self.points, np.float32, (N_MESH_POINTS, 3), "FaceMesh.points")
+        object.__setattr__(self, "points", points)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Head rotation and position in camera space, in OpenFace's convention.
+
+    Attributes
+    ----------
+    rotation_rad : (3,) float32
+        ``pose_Rx, pose_Ry, pose_Rz``: R = Rx Ry Rz, in x right, y down, z away. Positive Rx looks
+        down, positive Ry looks to the image's left, positive Rz tilts clockwise in the image.
+    translation_mm : (3,) float32
+        ``pose_Tx, pose_Ty, pose_Tz``: where the head is, from the camera.
+    """
+
+    rotation_rad: Float32
+    translation_mm: Float32
+
+    def __post_init__(self) -> None:
+        for name in ("rotation_rad", "translation_mm"):
+            value = frozen_array(getattr(self, name), np.float32, (3,), f"HeadPose.{name}")
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How well a face can be read.
+
+    Attributes
+    ----------
+    score : float
+        In [0, 1]: product of the factors size, view and sharpness below, each clipped to [0, 1].
+    size_px : float
+        Distance between the outer eye corners in frame pixels, turned to the front.
+    view_deg : float
+        Angle between the nose's direction and the camera, degrees.
+    sharpness : float
+        Variance of the Laplacian over the 192 px mesh region, in grey levels squared; low is
+        blurred.
+    """
+
+    score: float
+    size_px: float
+    view_deg: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionUnits:
+    """Facial action units (FACS) of one face in one frame.
+
+    Attributes
+    ----------
+    intensity : (17,) float32
+        0 to 5 in the order of :data:`AU_INTENSITIES`; NaN where there is no evidence.
+    occurrence : (18,) float32
+        0 or 1 in the order of :data:`AU_OCCURRENCES`; NaN where there is no evidence.
+    calibration : float
+        0 = measured against the population's neutral face, 1 = against this person's own.
+    """
+
+    intensity: Float32
+    occurrence: Float32
+    calibration: float
+
+    def __post_init__(self) -> None:
+        for name, n in (("intensity", len(AU_INTENSITIES)), ("occurrence", len(AU_OCCURRENCES))):
+            value = frozen_array(getattr(self, name), np.float32, (n,), f"ActionUnits.{name}")
+            object.__setattr__(self, name, value)
+
+    def __getitem__(self, name: str) -> float:
+        """Intensity of the unit `name` (``"AU12"``)."""
+        return float(self.intensity[AU_INTENSITIES.index(name)])
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """What was measured on a tracked face in this very frame.
+
+    Attributes
+    ----------
+    mesh : FaceMesh
+    pose : HeadPose
+    eye_openness : (2,) float32
+        Eye aspect ratio (Soukupova & Cech 2016) of the right and the left eye: lid gap over eye
+        width, pose-normalised.
+    quality : FaceQuality
+    action_units : ActionUnits
+    """
+
+    mesh: FaceMesh
+    pose: HeadPose
+    eye_openness: Float32
+    quality: FaceQuality
+    action_units: ActionUnits
+
+    def __post_init__(self) -> None:
+        value = frozen_array(self.eye_openness, np.float32, (2,), "Face.eye_openness")
+        object.__setattr__(self, "eye_openness", value)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One person's face through time: a value, not the tracker's own object.
+
+    Attributes
+    ----------
+    track_id : int
+        From 1, never reused within a session.
+    xyxy : (4,) float32
+        Box in frame pixels: around the mesh where there is one, predicted otherwise.
+    confidence : float
+        Probability in [0, 1] that this is a face: mesh presence, or the last detection's score.
+    hits : int
+        Frames in which the face was seen.
+    misses : int
+        Frames in a row in which it was not seen; 0 = seen in this one.
+    face : Face or None
+        None where the face was not measured in this frame: not seen, or another face's turn
+        (``max_faces``).
+    """
+
+    track_id: int
+    xyxy: Float32
+    confidence: float
+    hits: int
+    misses: int
+    face: Face | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "xyxy", frozen_array(self.xyxy, np.float32, (4,), "Track.xyxy"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A frame with the faces in it, by ascending id: what the window draws.
+
+    ``tracks`` holds the faces seen in this frame; a face out of sight is remembered by the
+    tracker, not shown.
+    """
+
+    frame: Frame
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EyeWindow:
+    """The recent eye openness of one track, for decisions over time.
+
+    Attributes
+    ----------
+    track_id : int
+    t_ns : (T,) int64
+        Source times, ascending; gaps are where the face was not measured.
+    openness : (T,) float32
+        Mean eye aspect ratio of both eyes.
+    """
+
+    track_id: int
+    t_ns: NDArray[np.int64]
+    openness: Float32
+
+    def __post_init__(self) -> None:
+        n = len(self.t_ns)
+        for name, dtype in (("t_ns", np.int64), ("openness", np.float32)):
+            value = frozen_array(getattr(self, name), dtype, (n,), f"EyeWindow.{name}")
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class AffectJob:
+    """Everything the affect worker needs for one decision about all faces.
+
+    Complete in itself, never a delta, so it may be dropped.
+    """
+
+    scene: Scene
+    windows: tuple[EyeWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AffectResult:
+    """What was decided for one track.
+
+    Attributes
+    ----------
+    track_id : int
+    t_ns : int
+        Source time of the newest frame used.
+    gaze_rad : (2,) float32
+        OpenFace's ``gaze_angle_x, gaze_angle_y``, mean of both eyes, in camera space: x grows
+        towards the image's right, y grows downwards. NaN while the eyes are shut or turned away.
+    blinks_per_min : float
+        Blinks in the window over the time the eyes were seen in it; NaN before 10 s were seen.
+    """
+
+    track_id: int
+    t_ns: int
+    gaze_rad: Float32
+    blinks_per_min: float
+
+    def __post_init__(self) -> None:
+        value = frozen_array(self.gaze_rad, np.float32, (2,), "AffectResult.gaze_rad")
+        object.__setattr__(self, "gaze_rad", value)
+
+
+@dataclass(frozen=True, slots=True)
+class AffectSnapshot:
+    """The newest result of every live track; complete, so it may be dropped.
+
+    ``t_ns`` and ``captured_ns`` are those of the frame it was decided on, so ``now - captured_ns``
+    is its honest age.
+    """
+
+    t_ns: int
+    captured_ns: int
+    results: Mapping[int, AffectResult] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A scene and the newest affect known when it was published.
+
+    This is what is painted, written and sent.
+
+    Offline, `affect` belongs to the scene's own frame; live, it may be older
+    (:meth:`affect_age_ms`).
+    """
+
+    scene: Scene
+    affect: AffectSnapshot
+
+    def affect_age_ms(self) -> float:
+        """Return the source time between `affect`'s frame and this scene's, in milliseconds."""
+        return (self.scene.frame.t_ns - self.affect.t_ns) / 1e6
