@@ -1,0 +1,31 @@
+"""Fixtures every test may use; what a machine lacks is skipped with its reason, never silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = REPOSITORY.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of evaluation media that never enters the project."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("evaluation data (../shared/data) is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models() -> None:
+    """Have the face models in the cache, or skip."""
+    from affect_engines.errors import ModelError
+    from affect_engines.store import verify_models
+
+    try:
+        verify_models()
+    except ModelError as error:
+        pytest.skip(f"face models are not cached: {error}")
