@@ -1,0 +1,139 @@
+"""What every inference backend looks like from outside: arrays in, arrays out.
+
+An engine belongs to one thread. It knows names, shapes and dtypes, never what the numbers mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+from affect_kernels.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a network.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int or None
+        None where any length is accepted.
+    dtype : numpy dtype
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        lengths = ", ".join("n" if n is None else str(n) for n in self.shape)
+        return f"({lengths}) {self.dtype}"
+
+    def fits(self, array: NDArray[Any]) -> bool:
+        """Return whether `array` has this dtype and shape."""
+        return (
+            array.dtype == self.dtype
+            and len(array.shape) == len(self.shape)
+            and all(
+                want is None or want == have
+                for want, have in zip(self.shape, array.shape, strict=True)
+            )
+        )
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A network ready to run, on one thread.
+
+    Attributes
+    ----------
+    inputs, outputs : tuple of TensorSpec
+        In the file's own order.
+    """
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...  # noqa: D102
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...  # noqa: D102
+
+    def infer(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Run the network once; blocks until the outputs are there.
+
+        Parameters
+        ----------
+        feeds : mapping of str to array
+            Exactly the names, shapes and dtypes of ``inputs``. They are read, never kept.
+
+        Returns
+        -------
+        mapping of str to array
+            The names of ``outputs``. Borrowed until the next ``infer``: copy what must live longer.
+
+        Raises
+        ------
+        UsageError
+            A name, shape or dtype differs from ``inputs``.
+        ModelError
+            The engine is closed, or the backend failed.
+        """
+        ...
+
+    def warm_up(self) -> None:
+        """Run once on zeros, so that the first real ``infer`` is not the slow one."""
+        ...
+
+    def close(self) -> None:
+        """Free what the engine holds. Idempotent; ``infer`` raises ModelError afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, NDArray[Any]]) -> None:
+    """Compare `feeds` with the inputs a network asks for; what backends call before running.
+
+    Parameters
+    ----------
+    model : str
+        Name of the network, used in the error.
+    specs : sequence of TensorSpec
+    feeds : mapping of str to array
+
+    Raises
+    ------
+    UsageError
+        A name is missing or unknown, or a shape or dtype differs.
+    """
+    if len(feeds) != len(specs) or any(spec.name not in feeds for spec in specs):
+        raise UsageError(
+            thing=f"inputs of {model}",
+            got=", ".join(sorted(feeds)) or "none",
+            expected=", ".join(spec.name for spec in specs),
+            hint="Feed every input by its name.",
+        )
+    for spec in specs:
+        array = feeds[spec.name]
+        if not spec.fits(array):
+            raise UsageError(
+                thing=f'{model} input "{spec.name}"',
+                got=f"{array.shape} {array.dtype}",
+                expected=str(spec),
+                hint="The card states the preprocessing.",
+            )

@@ -1,0 +1,120 @@
+"""Run a ``.tflite`` file with LiteRT (ai-edge-litert) on one CPU thread.
+
+One thread because every worker of the pipeline has a core of its own, and two threads a network
+fight over shared ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from affect_engines.base import TensorSpec, check_feeds
+from affect_engines.errors import ModelError
+from affect_kernels.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+
+class LiteRtEngine:
+    """A LiteRT network; see :class:`affect_engines.base.Engine` for the contract.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its hash is the caller's business (:func:`affect_engines.store.model_path`).
+    name : str
+        Used in errors.
+
+    Raises
+    ------
+    ModelError
+        LiteRT cannot read the file.
+    DependencyError
+        ai-edge-litert is not installed.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise DependencyError(
+                thing="ai-edge-litert",
+                got=str(error),
+                expected="the LiteRT runtime",
+                hint='Install it: pip install "ai-edge-litert>=2.1,<3".',
+            ) from error
+        self._name = name
+        try:
+            self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                thing=f"{name} ({path})",
+                got=f"a file LiteRT cannot run: {error}",
+                expected="a .tflite network",
+                hint="Fetch it again: realtime-affect models fetch.",
+            ) from error
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        self.inputs = tuple(_spec(detail) for detail in inputs)
+        self.outputs = tuple(_spec(detail) for detail in outputs)
+        # tensor() gives a function that maps the network's own memory: no copy out of it and one
+        # copy in. LiteRT refuses to run while such a view lives, so views are made a call.
+        self._into = tuple((d["name"], self._interpreter.tensor(d["index"])) for d in inputs)
+        self._index = tuple((d["name"], d["index"]) for d in outputs)
+
+    def infer(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """Run once; the outputs belong to the caller until the next call."""
+        interpreter = self._interpreter
+        if interpreter is None:
+            raise ModelError(
+                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
+            )
+        check_feeds(self._name, self.inputs, feeds)
+        for name, view in self._into:
+            view()[...] = feeds[name]
+        try:
+            interpreter.invoke()
+        except RuntimeError as error:
+            raise ModelError(
+                self._name,
+                got=f"LiteRT failed: {error}",
+                expected="outputs",
+                hint="Fetch it again: realtime-affect models fetch.",
+            ) from error
+        get = interpreter.get_tensor
+        return {name: get(index) for name, index in self._index}
+
+    def warm_up(self) -> None:
+        """Run once on zeros."""
+        self.infer({s.name: np.zeros([n or 1 for n in s.shape], s.dtype) for s in self.inputs})
+
+    def close(self) -> None:
+        """Free the network. Idempotent."""
+        self._into = ()
+        self._interpreter = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _spec(detail: Mapping[str, Any]) -> TensorSpec:
+    """Return the description of one LiteRT tensor; -1 in its signature marks a dynamic length."""
+    signature = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    shape = tuple(None if n < 0 else int(n) for n in signature)
+    return TensorSpec(detail["name"], shape, np.dtype(detail["dtype"]))
