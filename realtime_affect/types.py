@@ -189,7 +189,7 @@ class FaceQuality:
     view_deg : float
         Angle between the nose's direction and the camera, degrees.
     sharpness : float
-        Variance of the Laplacian over the 192 px mesh region, in grey levels squared; low is
+        Variance of the Laplacian inside the 192 px mesh region, in grey levels squared; low is
         blurred.
     """
 

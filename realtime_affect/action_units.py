@@ -1,0 +1,304 @@
+"""FaceMesh -> action units, from geometry, against the person's own neutral face.
+
+Every measure is a length in millimetres on the mesh turned to the front (``pose.fit_head``), its
+change from the neutral face is a movement of the skin that the FACS manual (Ekman, Friesen &
+Hager, 2002) describes for a unit, and that movement divided by the movement of a maximal one
+(intensity E) is the intensity on OpenFace's scale of 0 to 5:
+
+======  =====================  ==============================================================
+unit    FACS name              movement measured
+======  =====================  ==============================================================
+AU01    inner brow raiser      inner half of the brow rises from the eye line
+AU02    outer brow raiser      outer half of the brow rises from the outer eye corner
+AU04    brow lowerer           brows fall towards the eyes and approach each other
+AU05    upper lid raiser       upper lid rises from the line between the eye corners
+AU06    cheek raiser           cheek and lower lid rise together
+AU07    lid tightener          lower lid rises without the cheek
+AU09    nose wrinkler          nose wings rise towards the eyes, beyond what a smile lifts
+AU10    upper lip raiser       upper lip rises towards the nose, beyond what a smile lifts
+AU12    lip corner puller      lip corners move outwards and up
+AU14    dimpler                none: it shows as a wrinkle beside the corner; NaN
+AU15    lip corner depressor   lip corners fall
+AU17    chin raiser            chin boss and lower lip are pushed up
+AU20    lip stretcher          lip corners move outwards without rising
+AU23    lip tightener          none: it shows as narrowed red of the lips; NaN
+AU25    lips part              inner lips separate
+AU26    jaw drop               chin falls from the nose
+AU28    lip suck               both lips vanish inwards (occurrence only)
+AU45    blink                  lids close
+======  =====================  ==============================================================
+
+The neutral face starts as the population's mean, whose spread over people is taken off every
+movement, and becomes the person's own over the first seconds or at the user's word.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime_affect.pose import load_neutral_face
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, ActionUnits, Float32
+
+Float64 = NDArray[np.float64]
+
+X, Y = 0, 1
+_Terms = list[tuple[list[int], int, float]]
+
+
+def _above(low: list[int], high: list[int]) -> _Terms:
+    """Mean height of points `high` over points `low`; y grows downwards."""
+    return [(low, Y, 1.0), (high, Y, -1.0)]
+
+
+_EYE_LINE = [33, 133, 263, 362]
+_SUBNASALE = [2]
+_LIP_CORNERS = [61, 291]
+
+_MEASURES: Final[dict[str, _Terms]] = {
+    "inner_brow": _above(_EYE_LINE, [107, 55, 66, 65, 336, 285, 296, 295]),
+    "outer_brow": _above([33, 263], [70, 46, 63, 53, 300, 276, 293, 283]),
+    "brow_gap": [([285], X, 1.0), ([55], X, -1.0)],
+    "upper_lid": _above(_EYE_LINE, [158, 159, 160, 385, 386, 387]),
+    "lower_lid": _above(_EYE_LINE, [144, 145, 153, 373, 374, 380]),
+    "cheek": _above([33, 263], [50, 101, 117, 118, 280, 330, 346, 347]),
+    "nose_wing": _above([133, 362], [48, 64, 98, 278, 294, 327]),
+    "upper_lip": _above(_SUBNASALE, [0]),
+    "corner_out": [([291], X, 0.5), ([61], X, -0.5)],
+    "corner_up": _above(_SUBNASALE, _LIP_CORNERS),
+    "lip_gap": _above([14, 87, 317], [13, 82, 312]),
+    "upper_red": _above([13], [0]),
+    "lower_red": _above([17], [14]),
+    "chin": _above(_SUBNASALE, [175, 199, 200]),
+    "jaw": _above(_SUBNASALE, [152]),
+    "right_eye_gap": _above([144, 145, 153], [158, 159, 160]),
+    "left_eye_gap": _above([373, 374, 380], [385, 386, 387]),
+    "right_eye_width": [([133], X, 1.0), ([33], X, -1.0)],
+    "left_eye_width": [([263], X, 1.0), ([362], X, -1.0)],
+}
+
+MEASURES: Final = tuple(_MEASURES)
+"""Names of the measures, in the order :func:`measure` returns them."""
+
+
+def _measure_matrix() -> Float32:
+    matrix = np.zeros((len(_MEASURES), 468, 3), np.float32)
+    for row, terms in zip(matrix, _MEASURES.values(), strict=True):
+        for points, axis, sign in terms:
+            row[points, axis] += sign / len(points)
+    return matrix.reshape(len(_MEASURES), -1)
+
+
+_MATRIX: Final = _measure_matrix()
+
+# unit: (movement of intensity E in mm, movement that is still noise in mm)
+_SCALES: Final = {
+    "AU01": (7.0, 0.6),
+    "AU02": (7.0, 0.6),
+    "AU04": (6.0, 0.6),
+    "AU05": (3.0, 0.5),
+    "AU06": (3.5, 0.4),
+    "AU07": (2.5, 0.4),
+    "AU09": (6.0, 0.8),
+    "AU10": (6.0, 0.7),
+    "AU12": (12.0, 0.8),
+    "AU15": (6.0, 0.7),
+    "AU17": (8.0, 0.9),
+    "AU20": (8.0, 0.8),
+    "AU25": (18.0, 0.9),
+    "AU26": (20.0, 1.2),
+    "AU28": (7.0, 1.0),
+    "AU45": (0.55, 0.15),  # not millimetres: fraction of the neutral lid gap that is closed
+}
+UNITS: Final = tuple(_SCALES)
+"""The units that geometry gives evidence for, in the order :func:`movements` returns them."""
+
+_FULL: Final = np.array([full for full, _ in _SCALES.values()])
+_NOISE: Final = np.array([noise for _, noise in _SCALES.values()])
+_INTENSITY_AT: Final = np.array([AU_INTENSITIES.index(u) for u in UNITS if u != "AU28"])
+_INTENSITY_FROM: Final = np.array([i for i, u in enumerate(UNITS) if u != "AU28"])
+_OCCURRENCE_AT: Final = np.array([AU_OCCURRENCES.index(u) for u in UNITS])
+
+_PRESENT_AT: Final = 1.0
+"""Intensity from which a unit counts as present: FACS A, a trace."""
+
+_SPREAD_DISCOUNT: Final = 1.6
+"""Standard deviations over people that are taken off while the neutral is not the person's own."""
+
+
+def measure(head_points: NDArray[np.floating]) -> Float64:
+    """Take all measures of a mesh turned to the front.
+
+    Parameters
+    ----------
+    head_points : (468, 3) float
+        Millimetres in the head frame.
+
+    Returns
+    -------
+    (m,) float64
+        Millimetres, in the order of :data:`MEASURES`; heights grow upwards.
+    """
+    return (_MATRIX @ head_points.astype(np.float32).ravel()).astype(np.float64)
+
+
+def eye_openness(measures: Float64) -> Float32:
+    """Eye aspect ratio (2,) of the right and the left eye: lid gap over eye width.
+
+    Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on the
+    pose-normalised mesh and with three pairs of lid points instead of two.
+    """
+    gaps, widths = measures[-4:-2], measures[-2:]
+    openness: Float64 = np.maximum(gaps, 0.0) / np.maximum(widths, 1.0)
+    return openness.astype(np.float32)
+
+
+def movements(measures: Float64, neutral: Float64) -> Float64:
+    """Turn measures into the movement of each unit away from `neutral`.
+
+    Parameters
+    ----------
+    measures, neutral : (m,) float64
+        From :func:`measure`.
+
+    Returns
+    -------
+    (u,) float64
+        Millimetres in the order of :data:`UNITS`, positive when the unit acts; for AU45 the closed
+        fraction of the lid gap.
+    """
+    moved = dict(zip(MEASURES, (measures - neutral).tolist(), strict=True))
+    # An opening jaw carries the lip corners down by a third of the lips' distance.
+    corner_up = moved["corner_up"] + 0.33 * max(moved["lip_gap"], 0.0)
+    corner_out = moved["corner_out"]
+    smile_lift = 0.35 * max(corner_up, 0.0)
+    cheek_up = max(moved["cheek"], 0.0)
+    lower_lid_up = moved["lower_lid"]
+    brow_fall = -moved["inner_brow"]
+    neutral_gap = neutral[-4] + neutral[-3]
+    closed = -(moved["right_eye_gap"] + moved["left_eye_gap"]) / max(neutral_gap, 1.0)
+    return np.array(
+        [
+            moved["inner_brow"],
+            moved["outer_brow"],
+            brow_fall - 0.5 * moved["brow_gap"] if brow_fall > 0.0 else 0.0,
+            moved["upper_lid"],
+            min(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
+            lower_lid_up - 0.25 * cheek_up,
+            moved["nose_wing"] - smile_lift,
+            moved["upper_lip"] - smile_lift,
+            (corner_up + corner_out) / np.sqrt(2.0),
+            -corner_up,
+            moved["chin"] - 0.25 * max(corner_out, 0.0),
+            corner_out - max(corner_up, 0.0),
+            moved["lip_gap"],
+            -moved["jaw"],
+            -(moved["upper_red"] + moved["lower_red"]),
+            closed,
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ActionUnitConfig:
+    """How a person's neutral face is learned.
+
+    Attributes
+    ----------
+    adapt_s : float
+        Seconds of well seen face over which the neutral becomes the person's own; 0 keeps the
+        population's. A face is assumed to be mostly at rest in them.
+    neutral_after_s : float
+        Take the mean of each face's first seconds as its neutral, without reserve, as if the user
+        had pressed the key; 0 = do not. For recordings that begin with a neutral face.
+    """
+
+    adapt_s: float = 3.0
+    neutral_after_s: float = 0.0
+
+
+class NeutralBaseline:
+    """The neutral face of one track: population at first, then the person's own.
+
+    While adapting, samples are clipped to two standard deviations around the population's mean, so
+    that a smile at the beginning cannot pass for a neutral mouth. After ``adapt_s`` seconds the
+    baseline stands still: a drift would slowly swallow a lasting expression.
+
+    Used by the vision thread alone.
+    """
+
+    _RECENT_S: Final = 0.5
+
+    def __init__(self, config: ActionUnitConfig) -> None:
+        face = load_neutral_face()
+        self._config = config
+        self._population = face.measure_mean
+        self._low = face.measure_mean - 2 * face.measure_sd
+        self._high = face.measure_mean + 2 * face.measure_sd
+        self._clipped_sum = np.zeros_like(face.measure_mean)
+        self._sum = np.zeros_like(face.measure_mean)
+        self._n = 0
+        self._seen_s = 0.0
+        self._recent: deque[tuple[int, Float64]] = deque()
+        self._fixed = False
+        self.measures: Float64 = self._population
+        """Measures (m,) of the neutral face as known now."""
+        self.calibration = 0.0
+        """0 = the population's face, 1 = the person's own."""
+
+    def observe(self, measures: Float64, t_ns: int) -> None:
+        """Learn from a well seen face at source time `t_ns`."""
+        if self._recent:
+            self._seen_s += min(t_ns - self._recent[-1][0], 200_000_000) / 1e9
+        self._recent.append((t_ns, measures))
+        while t_ns - self._recent[0][0] > self._RECENT_S * 1e9:
+            self._recent.popleft()
+        if self._fixed:
+            return
+        self._n += 1
+        self._sum += measures
+        self._clipped_sum += np.clip(measures, self._low, self._high)
+        take_after_s = self._config.neutral_after_s
+        if take_after_s > 0:
+            if self._seen_s >= take_after_s:
+                self._fix(self._sum / self._n)
+        elif self._config.adapt_s > 0:
+            share = min(1.0, self._seen_s / self._config.adapt_s)
+            self.measures = (1 - share) * self._population + share * self._clipped_sum / self._n
+            self.calibration = share
+            self._fixed = share >= 1.0
+
+    def set_neutral(self) -> None:
+        """Take the mean of the last half second as this person's neutral face."""
+        if self._recent:
+            self._fix(np.mean([measures for _, measures in self._recent], axis=0))
+
+    def _fix(self, measures: Float64) -> None:
+        self.measures = measures
+        self.calibration = 1.0
+        self._fixed = True
+
+
+def read_action_units(measures: Float64, neutral: Float64, calibration: float) -> ActionUnits:
+    """Score all units of one face.
+
+    Parameters
+    ----------
+    measures, neutral : (m,) float64
+        From :func:`measure`: of this frame, and of the neutral face.
+    calibration : float
+        0 to 1: how far `neutral` is the person's own. At 0, what people differ by at rest is taken
+        off every movement, so that a face is not scored for its shape.
+    """
+    spread = (1.0 - calibration) * _SPREAD_DISCOUNT * load_neutral_face().unit_spread
+    above_noise = movements(measures, neutral) - _NOISE - spread
+    scores = np.minimum(np.maximum(5.0 * above_noise / (_FULL - _NOISE), 0.0), 5.0)
+    intensity = np.full(len(AU_INTENSITIES), np.nan, np.float32)
+    intensity[_INTENSITY_AT] = scores[_INTENSITY_FROM]
+    occurrence = np.full(len(AU_OCCURRENCES), np.nan, np.float32)
+    occurrence[_OCCURRENCE_AT] = scores >= _PRESENT_AT
+    return ActionUnits(intensity, occurrence, calibration)

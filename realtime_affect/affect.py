@@ -1,0 +1,67 @@
+"""AffectJob -> AffectSnapshot: what is decided about a face beside the frame-rate path.
+
+Today: where the eyes look and how often they blink. The clip networks (expression,
+micro-expressions) belong here too: they may be slower than the camera without holding up a box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtime_affect.blink import blinks_per_min
+from realtime_affect.gaze import GazeEstimator
+from realtime_affect.types import AffectResult, AffectSnapshot
+
+if TYPE_CHECKING:
+    from realtime_affect.types import AffectJob
+
+
+@dataclass(frozen=True, slots=True)
+class AffectConfig:
+    """What the affect worker decides.
+
+    Attributes
+    ----------
+    gaze : bool
+        Measure gaze with the iris network (two runs a face, the costliest part a face has).
+    """
+
+    gaze: bool = True
+
+
+class AffectReader:
+    """Decide on all faces of a job at once; belongs to one thread.
+
+    Raises
+    ------
+    ModelError
+        The iris model is missing or is not what its card says.
+    """
+
+    def __init__(self, config: AffectConfig | None = None) -> None:
+        self._gaze = GazeEstimator() if (config or AffectConfig()).gaze else None
+
+    def decide(self, job: AffectJob) -> AffectSnapshot:
+        """Return the results of every face measured in the job's scene."""
+        frame = job.scene.frame
+        windows = {window.track_id: window for window in job.windows}
+        results = {}
+        for track in job.scene.tracks:
+            if track.face is None:
+                continue
+            gaze = np.full(2, np.nan, np.float32)
+            if self._gaze is not None:
+                gaze = self._gaze.estimate(frame.image, track.face)
+            window = windows.get(track.track_id)
+            rate = blinks_per_min(window) if window is not None else float("nan")
+            results[track.track_id] = AffectResult(track.track_id, frame.t_ns, gaze, rate)
+        return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
+
+    def close(self) -> None:
+        """Free the network. Idempotent."""
+        if self._gaze is not None:
+            self._gaze.close()

@@ -1,0 +1,342 @@
+"""Three threads and their slots: start, stop, supervision.
+
+    capture --frames--> vision --jobs--> affect
+                          |                |
+                          live: readings   offline: readings
+
+Live, every slot between the threads holds the newest value and drops are counted; the vision worker
+publishes readings with the newest affect known, so a slow network never holds up a box. Offline,
+slots wait for their reader and the affect worker publishes, so that every frame is analysed and
+carries its own affect: same code, deterministic rows.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+from realtime_affect.affect import AffectReader
+from realtime_affect.capture import Source, open_source
+from realtime_affect.clips import EyeHistory
+from realtime_affect.config import Config
+from realtime_affect.errors import AffectError
+from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
+from realtime_affect.stats import PipelineStats, StageClock
+from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
+from realtime_affect.vision import Vision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from realtime_affect.capture import SourceInfo, SourceState
+
+_POLL_S = 0.1
+
+
+class WorkerError(RuntimeError):
+    """A worker of the pipeline raised; the cause is its exception with the worker's traceback."""
+
+
+class Pipeline:
+    """Capture, analyse and publish until the source ends or :meth:`stop` is called.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        Camera number or device, file, URL, folder, ``"demo"``, or an object with
+        :class:`~realtime_affect.capture.Source`'s methods. Opened here, so a bad one raises here.
+    config : Config, optional
+    live : bool
+        True: newest wins, files are played at their own speed. False: every frame, as fast as it
+        goes.
+    vision, affect : optional
+        Analysers to use instead of those `config` describes, as tests do. Closed with the pipeline.
+
+    Raises
+    ------
+    InputError
+        The source cannot be opened.
+    ModelError
+        A model file is missing or is not what its card says.
+
+    Examples
+    --------
+    >>> with Pipeline("demo") as pipeline:
+    ...     for reading in pipeline:
+    ...         for track in reading.scene.tracks:
+    ...             print(track.track_id, track.face and track.face.action_units["AU12"])
+    """
+
+    def __init__(
+        self,
+        source: str | Path | Source,
+        config: Config | None = None,
+        *,
+        live: bool = True,
+        vision: Vision | None = None,
+        affect: AffectReader | None = None,
+    ) -> None:
+        config = config or Config()
+        self._began_ns = time.monotonic_ns()
+        self._live = live
+        # Models first: a camera should not be opened, and light up, for a run that cannot begin.
+        self._vision = vision or Vision(config.detect, config.track, config.action_units)
+        self._affect = affect or AffectReader(config.affect)
+        self._source: Source = (
+            source if isinstance(source, Source) else open_source(source, config.capture, live=live)
+        )
+        self._frames: LatestSlot[Frame] = LatestSlot() if live else LosslessSlot()
+        self._jobs: LatestSlot[AffectJob] = LatestSlot() if live else LosslessSlot()
+        self._readings: list[LatestSlot[Reading]] = []
+        self._newest_affect = AffectSnapshot(0, 0)
+        self._neutral_requests: deque[int | None] = deque()
+        self._clock = StageClock()
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+        self._failure_lock = threading.Lock()
+        self._frames_analysed = 0
+        self._first_reading_ms = float("nan")
+        self._ended_ns: int | None = None
+        self._workers = [
+            threading.Thread(target=self._supervise, args=(name, work, out), name=name, daemon=True)
+            for name, work, out in (
+                ("capture", self._capture, self._frames.close),
+                ("vision", self._see, self._jobs.close),
+                ("affect", self._decide, self._end),
+            )
+        ]
+
+    def subscribe(self, *, lossless: bool | None = None) -> LatestSlot[Reading]:
+        """Return a slot that receives every reading from now on; one slot, one reader.
+
+        Parameters
+        ----------
+        lossless : bool, optional
+            True: the pipeline waits for this reader, which must keep reading (or close the slot).
+            Default: only offline.
+        """
+        if lossless is None:
+            lossless = not self._live
+        slot: LatestSlot[Reading] = LosslessSlot() if lossless else LatestSlot()
+        self._readings = [*self._readings, slot]
+        return slot
+
+    def start(self) -> None:
+        """Start the workers; subscribe before, or miss the first readings."""
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Ask the workers to drain and leave; returns at once. Any thread may call."""
+        self._stopping.set()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until all workers have left.
+
+        Returns
+        -------
+        bool
+            Whether they have, within `timeout_s`.
+
+        Raises
+        ------
+        AffectError
+            The run ended with it (a stream that broke, a model that failed).
+        WorkerError
+            A worker raised anything else.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for worker in self._workers:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if worker.ident is not None:
+                worker.join(left)
+        self.raise_failure()
+        return not any(worker.is_alive() for worker in self._workers)
+
+    def raise_failure(self) -> None:
+        """Raise what ended the run, if anything did; see :meth:`join`."""
+        failure = self._failure
+        if isinstance(failure, AffectError):
+            raise failure
+        if failure is not None:
+            message = f"a worker stopped: {failure!r}"
+            raise WorkerError(message) from failure
+
+    def close(self) -> None:
+        """Stop, let go of all readers, wait for the workers, free networks and source."""
+        self.stop()
+        for slot in self._readings:
+            slot.close()
+        for worker in self._workers:
+            if worker.ident is not None:
+                worker.join()
+        self._source.close()
+        self._vision.close()
+        self._affect.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Reading]:
+        """Start, and yield readings until the source ends; live, only the newest.
+
+        Raises
+        ------
+        AffectError, WorkerError
+            As :meth:`join`.
+        """
+        slot = self.subscribe()
+        self.start()
+        try:
+            while True:
+                try:
+                    yield slot.get()
+                except SlotClosed:
+                    break
+        finally:
+            slot.close()
+        self.join()
+
+    def set_neutral(self, track_id: int | None = None) -> None:
+        """Take the present face of a track (None: of every track) as its neutral, from now on."""
+        self._neutral_requests.append(track_id)
+
+    @property
+    def live(self) -> bool:
+        """Whether the newest frame wins."""
+        return self._live
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended the run, or None."""
+        return self._failure
+
+    @property
+    def running(self) -> bool:
+        """Whether any worker is alive."""
+        return any(worker.is_alive() for worker in self._workers)
+
+    @property
+    def source_info(self) -> SourceInfo:
+        """What is known of the source."""
+        return self._source.info
+
+    @property
+    def source_state(self) -> SourceState:
+        """Whether frames flow, the camera is lost, or the source has ended."""
+        return self._source.state
+
+    @property
+    def source_warnings(self) -> tuple[str, ...]:
+        """What was wrong with the source so far: damaged packets, a truncated end."""
+        return self._source.warnings
+
+    def stats(self) -> PipelineStats:
+        """Return counters and stage times so far. Any thread may call."""
+        now_ns = self._ended_ns or time.monotonic_ns()
+        slots = {"frames": self._frames.counters, "jobs": self._jobs.counters}
+        for n, slot in enumerate(self._readings, start=1):
+            slots[f"readings {n}"] = slot.counters
+        return PipelineStats(
+            source_state=self._source.state,
+            slots=slots,
+            stage_ms=self._clock.percentiles(),
+            fps=self._clock.fps(),
+            frames_analysed=self._frames_analysed,
+            elapsed_s=(now_ns - self._began_ns) / 1e9,
+            first_reading_ms=self._first_reading_ms,
+        )
+
+    def _supervise(self, name: str, work: Callable[[], None], end: Callable[[], None]) -> None:
+        """Run a worker; whatever happens, its successors learn that nothing more will come."""
+        try:
+            work()
+        except BaseException as failure:  # noqa: BLE001  (kept and raised on the reader's thread)
+            failure.add_note(f"in the {name} worker")
+            with self._failure_lock:
+                self._failure = self._failure or failure
+            self._stopping.set()
+            self._frames.close()
+            self._jobs.close()
+        finally:
+            end()
+
+    def _capture(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                frame = self._source.read(_POLL_S)
+            except TimeoutError:
+                continue
+            if frame is None:
+                return
+            try:
+                self._frames.put(frame)
+            except SlotClosed:
+                return
+
+    def _see(self) -> None:
+        stills = self._source.info.kind == "stills"
+        analyse = self._vision.analyse_still if stills else self._vision.analyse
+        history = EyeHistory()
+        while True:
+            try:
+                frame = self._frames.get()
+            except SlotClosed:
+                return
+            start_ns = time.perf_counter_ns()
+            while self._neutral_requests:
+                self._vision.set_neutral(self._neutral_requests.popleft())
+            scene = analyse(frame)
+            job = AffectJob(scene, () if stills else history.append(scene))
+            self._clock.add("vision", time.perf_counter_ns() - start_ns)
+            for stage, ns in self._vision.times.ns.items():
+                self._clock.add(stage, ns)
+            if self._live:
+                self._publish(Reading(scene, self._newest_affect))
+            try:
+                self._jobs.put(job)
+            except SlotClosed:
+                return
+
+    def _decide(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get()
+            except SlotClosed:
+                return
+            start_ns = time.perf_counter_ns()
+            snapshot = self._affect.decide(job)
+            self._clock.add("affect", time.perf_counter_ns() - start_ns)
+            self._newest_affect = snapshot
+            if not self._live:
+                self._publish(Reading(job.scene, snapshot))
+
+    def _publish(self, reading: Reading) -> None:
+        now_ns = time.monotonic_ns()
+        self._clock.add("age", now_ns - reading.scene.frame.captured_ns)
+        self._clock.tick(now_ns)
+        if not self._frames_analysed:
+            self._first_reading_ms = (now_ns - self._began_ns) / 1e6
+        self._frames_analysed += 1
+        for slot in self._readings:
+            try:
+                slot.put(reading)
+            except SlotClosed:
+                continue  # that reader has left; the others go on
+
+    def _end(self) -> None:
+        self._ended_ns = time.monotonic_ns()
+        for slot in self._readings:
+            slot.close()

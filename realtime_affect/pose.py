@@ -1,0 +1,122 @@
+"""FaceMesh -> head pose, and the mesh turned to the front in millimetres.
+
+The mesh is fitted, as a rigid head, to the average neutral face (``neutral_face.npz``, made by
+``engines/training/neutral_face.py``). The fit gives the rotation and, read as weak perspective,
+the position; its inverse removes pose and distance from the mesh, so that what is left to measure
+is the person's shape and expression.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from affect_kernels.similarity import Similarity, fit_similarity
+from realtime_affect.types import HeadPose
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from realtime_affect.types import FaceMesh
+
+# Eye corners, bridge of the nose, temples, outer orbit, sides of the nose: the points that moved
+# least (< 0.6 mm) over rendered expressions; nothing that jaw, lips or brows carry along.
+RIGID_POINTS: Final = np.array(
+    [
+        *(33, 133, 362, 263, 168, 6, 197, 195, 127, 356, 162, 389, 193, 417),
+        *(122, 351, 139, 368, 34, 264, 143, 372, 35, 265, 128, 357, 188, 412),
+    ]
+)
+
+_OPENFACE_FOCAL_PER_WIDTH: Final = 500 / 640
+_OPENFACE_FOCAL_PER_HEIGHT: Final = 500 / 480
+
+
+@dataclass(frozen=True, slots=True)
+class NeutralFace:
+    """The average neutral face.
+
+    Attributes
+    ----------
+    points : (468, 3) float64
+        Millimetres in the head's own frame: x to the image's right of a face seen from the front,
+        y down, z away from the camera; mirror-symmetric, 88.9 mm between the outer eye corners.
+    measure_mean, measure_sd : (m,) float64
+        Mean and standard deviation over people of the measures of ``action_units``, at rest.
+    unit_spread : (u,) float64
+        Standard deviation over people of each unit's movement from that mean, at rest.
+    """
+
+    points: NDArray[np.float64]
+    measure_mean: NDArray[np.float64]
+    measure_sd: NDArray[np.float64]
+    unit_spread: NDArray[np.float64]
+
+
+@cache
+def load_neutral_face() -> NeutralFace:
+    """Read the average neutral face that ships with the package (numbers, not a picture)."""
+    with (resources.files("realtime_affect") / "neutral_face.npz").open("rb") as file:
+        stored = np.load(file, allow_pickle=False)
+        return NeutralFace(**{name: stored[name] for name in stored.files})
+
+
+def fit_head(mesh: FaceMesh) -> Similarity:
+    """Fit the average head to `mesh`.
+
+    Returns
+    -------
+    Similarity
+        Head millimetres -> frame pixels. ``invert(mesh.points)`` is the mesh turned to the front.
+    """
+    return fit_similarity(load_neutral_face().points[RIGID_POINTS], mesh.points[RIGID_POINTS])
+
+
+def euler_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
+    """Split `rotation` (3, 3) = Rx Ry Rz into radians (Rx, Ry, Rz), OpenFace's convention."""
+    (xx, xy, xz), (_, _, yz), (_, _, zz) = rotation.tolist()
+    return (
+        math.atan2(-yz, zz),
+        math.asin(min(1.0, max(-1.0, xz))),
+        math.atan2(-xy, xx),
+    )
+
+
+def rotation_matrix(angles_rad: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Build R = Rx Ry Rz (3, 3) from radians (Rx, Ry, Rz); inverse of :func:`euler_angles`."""
+    (sx, sy, sz), (cx, cy, cz) = np.sin(angles_rad), np.cos(angles_rad)
+    return np.array(
+        [
+            [cy * cz, -cy * sz, sy],
+            [cx * sz + sx * sy * cz, cx * cz - sx * sy * sz, -sx * cy],
+            [sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy],
+        ]
+    )
+
+
+def head_pose(head: Similarity, width: int, height: int) -> HeadPose:
+    """Read pose from a fitted head.
+
+    The camera is unknown, so its focal length is OpenFace's guess (500 px for 640 x 480, scaled
+    with the frame, mean of both sides) and its centre the frame's. Distances are therefore right
+    up to a factor that is constant for one camera, and assume a head of average size.
+
+    Parameters
+    ----------
+    head : Similarity
+        From :func:`fit_head`.
+    width, height : int
+        Size of the frame in pixels.
+    """
+    focal = (width * _OPENFACE_FOCAL_PER_WIDTH + height * _OPENFACE_FOCAL_PER_HEIGHT) / 2
+    x, y, _ = head.translation.tolist()
+    depth = focal / head.scale
+    return HeadPose(
+        np.array(euler_angles(head.rotation), np.float32),
+        np.array([(x - width / 2) / head.scale, (y - height / 2) / head.scale, depth], np.float32),
+    )

@@ -1,0 +1,110 @@
+"""What the pipeline measures of itself: the one source for overlay, summary and benchmark."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtime_affect.capture import SourceState
+    from realtime_affect.slots import SlotCounters
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Distribution of a duration in milliseconds over `n` samples; NaN where there are none."""
+
+    n: int
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, samples_ms: np.ndarray) -> Percentiles:
+        """Summarise samples (n,) in milliseconds."""
+        if not len(samples_ms):
+            return cls(0, *[float("nan")] * 4)
+        p50, p90, p99 = np.percentile(samples_ms, [50, 90, 99])
+        return cls(len(samples_ms), float(p50), float(p90), float(p99), float(samples_ms.max()))
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStats:
+    """A snapshot of a running or finished pipeline.
+
+    Attributes
+    ----------
+    source_state : SourceState
+    slots : mapping
+        Counters by slot: "frames" (capture to vision), "jobs" (vision to affect) and "readings 1",
+        "readings 2", ... (one for each reader).
+    stage_ms : mapping
+        Wall time a frame by stage: "detect", "mesh", "track", "action_units", "vision" (their sum
+        and what lies between), "affect"; and "age": from the capture of a frame to the publication
+        of its reading. Over the last 36,000 frames.
+    fps : float
+        Frames analysed a second over the last two seconds.
+    frames_analysed : int
+    elapsed_s : float
+        From start to now, or to the end.
+    first_reading_ms : float
+        From start, opening the source and loading the networks included; NaN before it.
+    """
+
+    source_state: SourceState
+    slots: Mapping[str, SlotCounters]
+    stage_ms: Mapping[str, Percentiles]
+    fps: float
+    frames_analysed: int
+    elapsed_s: float
+    first_reading_ms: float
+
+    @property
+    def drops(self) -> int:
+        """Frames captured and never analysed, because a newer one was there."""
+        return self.slots["frames"].drops
+
+
+_KEPT: Final = 36_000  # twenty minutes at 30 fps
+_FPS_WINDOW_NS: Final = 2_000_000_000
+
+
+class StageClock:
+    """Collect durations by stage; any thread may add and read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._samples: dict[str, deque[float]] = {}
+        self._done_ns: deque[int] = deque()
+
+    def add(self, stage: str, ns: int) -> None:
+        """Add one duration in nanoseconds."""
+        with self._lock:
+            self._samples.setdefault(stage, deque(maxlen=_KEPT)).append(ns / 1e6)
+
+    def tick(self, now_ns: int) -> None:
+        """Note that a frame was finished at monotonic time `now_ns`."""
+        with self._lock:
+            self._done_ns.append(now_ns)
+            while now_ns - self._done_ns[0] > _FPS_WINDOW_NS:
+                self._done_ns.popleft()
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """Summarise every stage."""
+        with self._lock:
+            copies = {stage: np.array(samples) for stage, samples in self._samples.items()}
+        return {stage: Percentiles.of(samples) for stage, samples in copies.items()}
+
+    def fps(self) -> float:
+        """Frames finished a second over the last two seconds."""
+        with self._lock:
+            if len(self._done_ns) < 2:
+                return 0.0
+            return (len(self._done_ns) - 1) * 1e9 / (self._done_ns[-1] - self._done_ns[0])

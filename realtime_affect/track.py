@@ -1,0 +1,325 @@
+"""Detections -> tracks: stable ids inside the live loop, from place and motion alone.
+
+A face that is seen is followed by its own mesh: the region of the next frame is the mesh of the
+last one, moved by a constant-velocity Kalman filter. Detections only start tracks and bring lost
+ones back. Nothing here looks at who a person is: no identity embedding is ever computed, so a
+face that returns after ``reentry_ms``, or elsewhere, is a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from realtime_affect.mesh import region_from_keypoints, region_from_mesh
+from realtime_affect.types import Track
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from realtime_affect.region import Region
+    from realtime_affect.types import Detections, Face, FaceMesh, Float32
+
+
+@dataclass(frozen=True, slots=True)
+class TrackConfig:
+    """How faces are followed.
+
+    Attributes
+    ----------
+    max_faces : int
+        Faces measured in one frame; when more are in view they take turns, the one not measured
+        for longest first. Stills have no limit.
+    detect_every_ms : float
+        Look for new faces at least this often while every known face is in view. With no face in
+        view every frame is searched.
+    detect_missing_ms : float
+        The same while a face is out of view and may return.
+    reentry_ms : float
+        A face that returns near where it was expected within this time keeps its id.
+    birth_frames : int
+        Frames in a row a new face is measured in before it gets an id; 1 = at once.
+    min_presence : float
+        Mesh presence below which a face counts as not seen.
+    """
+
+    max_faces: int = 8
+    detect_every_ms: float = 500.0
+    detect_missing_ms: float = 100.0
+    reentry_ms: float = 2000.0
+    birth_frames: int = 2
+    min_presence: float = 0.5
+
+
+class Motion:
+    """Constant-velocity Kalman filter of a face's centre and size.
+
+    The three coordinates share one covariance of place and velocity, kept in units of the face's size, so that one
+    tuning serves a face near the camera and one at the back of the room.
+
+    Parameters
+    ----------
+    state : (3,) float
+        Centre x, y and size of the face in pixels.
+    """
+
+    _ACCELERATION: Final = 10.0  # face sizes per second squared: a quick turn of the head
+    _MEASUREMENT: Final = 0.02  # face sizes: jitter of the mesh's box
+    _COAST_S: Final = 0.4  # an unseen face is expected to slow down within this time
+
+    def __init__(self, state: NDArray[np.floating]) -> None:
+        self.state = np.array(state, np.float64)
+        self.velocity = np.zeros(3)
+        self._var_place = self._MEASUREMENT**2
+        self._covariance = 0.0
+        self._var_velocity = 1.0
+
+    def predict(self, dt_s: float) -> None:
+        """Move on by `dt_s` seconds, under white acceleration held for one step."""
+        noise = (self._ACCELERATION * dt_s) ** 2
+        self._var_place += dt_s * (2 * self._covariance + dt_s * self._var_velocity)
+        self._var_place += noise * dt_s**2 / 4
+        self._covariance += dt_s * self._var_velocity + noise * dt_s / 2
+        self._var_velocity += noise
+        self.state = self.state + dt_s * self.velocity
+        self.state[2] = max(self.state[2], 1.0)
+
+    def correct(self, measured: NDArray[np.floating]) -> None:
+        """Take in a measured centre and size (3,) in pixels."""
+        total = self._var_place + self._MEASUREMENT**2
+        gain_place, gain_velocity = self._var_place / total, self._covariance / total
+        residual = measured - self.state
+        self.state = self.state + gain_place * residual
+        self.velocity = self.velocity + gain_velocity * residual
+        self._var_velocity -= gain_velocity * self._covariance
+        self._covariance -= gain_velocity * self._var_place
+        self._var_place -= gain_place * self._var_place
+
+    def coast(self, dt_s: float) -> None:
+        """Let the velocity fade: called for every frame in which the face was not seen."""
+        self.velocity *= np.exp(-dt_s / self._COAST_S)
+
+
+@dataclass(slots=True, eq=False)
+class TrackedFace:
+    """The tracker's own, mutable memory of one face; the vision thread's alone."""
+
+    motion: Motion
+    region: Region
+    track_id: int = 0
+    """0 until the face is confirmed."""
+    mesh: FaceMesh | None = None
+    xyxy: NDArray[np.float64] = field(default_factory=lambda: np.zeros(4))
+    hits: int = 0
+    misses: int = 0
+    seen_ns: int = 0
+    waited: float = 0.0
+    """Frames since the face was last measured; infinite where a detection calls for it."""
+
+
+# BlazeFace's keypoints and the mesh points that mark the same places
+_KEYPOINTS: Final = [0, 1, 2, 3]  # right eye, left eye, nose tip, mouth
+_KEYPOINT_MESH: Final = np.array([[33, 133], [362, 263], [1, 4], [13, 14]])
+_GATE: Final = 1.0  # box and keypoints together; identical faces cost 0, touching ones about 2
+_SAME_FACE: Final = 0.35  # mean distance of two meshes, in face sizes, below which they are one
+
+
+def box_of(points: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Box xyxy (4,) around points (n, >= 2)."""
+    return np.concatenate([points.min(axis=0)[:2], points.max(axis=0)[:2]]).astype(np.float64)
+
+
+def _place(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Centre x, y and size (3,) of a box."""
+    left, top, right, bottom = xyxy.tolist()
+    return np.array([(left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top, 1.0)])
+
+
+def iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Intersection over union (n, m) of boxes xyxy (n, 4) and (m, 4)."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    inner = np.prod(np.clip(high - low, 0.0, None), axis=2)
+    area = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), axis=1)
+    other = np.prod(np.clip(others[:, 2:] - others[:, :2], 0.0, None), axis=1)
+    union: NDArray[np.float64] = area[:, None] + other[None, :] - inner
+    ratio: NDArray[np.float64] = inner / np.maximum(union, 1e-9)
+    return ratio
+
+
+class Tracker:
+    """Follow faces through the frames of one source.
+
+    One frame is: :meth:`advance`; if :meth:`wants_detection`, detect and :meth:`match`; measure
+    the faces of :meth:`due` and tell :meth:`observe` of each; :meth:`settle`. Used by the vision
+    thread alone.
+    """
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config = config
+        self._faces: list[TrackedFace] = []
+        self._next_id = 1
+        self._t_ns: int | None = None
+        self._detected_ns: int | None = None
+        self._dt_s = 0.0
+
+    def advance(self, t_ns: int) -> None:
+        """Move every face on to source time `t_ns`, which must not run backwards."""
+        self._dt_s = 0.0 if self._t_ns is None else max(0.0, (t_ns - self._t_ns) / 1e9)
+        self._t_ns = t_ns
+        for face in self._faces:
+            face.misses += face.misses > 0
+            before = face.motion.state.copy()
+            face.motion.predict(self._dt_s)
+            moved = face.motion.state - before
+            face.xyxy = face.xyxy + moved[[0, 1, 0, 1]]
+            # Below a twentieth of the face, the shift is the filter's noise rather than motion.
+            if np.hypot(moved[0], moved[1]) > 0.05 * face.motion.state[2]:
+                x, y = face.region.center
+                centre = (x + float(moved[0]), y + float(moved[1]))
+                face.region = replace(face.region, center=centre)
+
+    def wants_detection(self) -> bool:
+        """Whether this frame should be searched for faces."""
+        if self._detected_ns is None or all(face.misses for face in self._faces):
+            return True
+        missing = any(face.misses for face in self._faces)
+        wait_ms = self._config.detect_missing_ms if missing else self._config.detect_every_ms
+        assert self._t_ns is not None
+        return self._t_ns - self._detected_ns >= wait_ms * 1e6
+
+    def match(self, detections: Detections) -> None:
+        """Assign detections to known faces; call back the lost, take up the new.
+
+        Cost is 1 - IoU of the boxes plus the mean distance between the detection's eyes, nose and
+        mouth and the mesh's, in face sizes; the assignment of least total cost is taken.
+        """
+        self._detected_ns = self._t_ns
+        pairs = self._assign(detections)
+        for i in range(len(detections)):
+            face = pairs.get(i)
+            if face is not None and face.misses == 0:
+                continue  # already followed by its mesh
+            if face is None:
+                box = detections.xyxy[i].astype(np.float64)
+                region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
+                face = TrackedFace(Motion(_place(box)), region, xyxy=box)
+                self._faces.append(face)
+            else:
+                face.region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
+            face.waited = np.inf
+
+    def due(self) -> list[TrackedFace]:
+        """Faces to measure in this frame, at most ``max_faces``: called ones, then in fair turn."""
+        candidates = [f for f in self._faces if f.misses == 0 or f.waited == np.inf]
+        candidates.sort(key=lambda face: -face.waited)  # stable: older faces first among equals
+        for face in candidates[self._config.max_faces :]:
+            face.waited += 1
+        return candidates[: self._config.max_faces]
+
+    def observe(self, face: TrackedFace, mesh: FaceMesh) -> None:
+        """Take in what was measured at `face`'s region in this frame."""
+        face.waited = 0
+        if mesh.presence < self._config.min_presence:
+            face.misses = max(face.misses, 1)
+        else:
+            face.mesh = mesh
+            face.misses = 0
+
+    def settle(self) -> tuple[TrackedFace, ...]:
+        """End the frame: take in motion, give ids, forget the lost; return the faces in view."""
+        assert self._t_ns is not None
+        self._part_doubles()
+        for face in self._faces:
+            if face.misses:
+                face.motion.coast(self._dt_s)
+            elif face.waited == 0 and face.mesh is not None:
+                face.xyxy = box_of(face.mesh.points)
+                face.motion.correct(_place(face.xyxy))
+                face.region = region_from_mesh(face.mesh.points)
+                face.hits += 1
+                face.seen_ns = self._t_ns
+                if face.track_id == 0 and face.hits >= self._config.birth_frames:
+                    face.track_id = self._next_id
+                    self._next_id += 1
+        oldest_ns = self._t_ns - self._config.reentry_ms * 1e6
+        self._faces = [
+            face
+            for face in self._faces
+            if face.misses == 0 or (face.track_id and face.seen_ns >= oldest_ns)
+        ]
+        return tuple(face for face in self._faces if face.track_id and face.misses == 0)
+
+    @property
+    def known(self) -> tuple[TrackedFace, ...]:
+        """Faces in view or still waited for."""
+        return tuple(self._faces)
+
+    def _assign(self, detections: Detections) -> dict[int, TrackedFace]:
+        known = [face for face in self._faces if face.mesh is not None]
+        if not known or not len(detections):
+            return {}
+        from scipy.optimize import linear_sum_assignment
+
+        marks = []
+        for face in known:
+            assert face.mesh is not None
+            points = face.mesh.points[_KEYPOINT_MESH, :2].mean(axis=1)
+            old = _place(box_of(face.mesh.points))
+            now = _place(face.xyxy)
+            marks.append(points + (now - old)[:2])  # where a face out of view should be by now
+        sizes = np.array([face.motion.state[2] for face in known])
+        gaps = np.linalg.norm(
+            detections.keypoints[:, None, _KEYPOINTS] - np.array(marks)[None], axis=3
+        )
+        boxes = np.array([face.xyxy for face in known])
+        cost = 1.0 - iou(_square(detections.xyxy), _square(boxes)) + gaps.mean(axis=2) / sizes
+        rows, columns = linear_sum_assignment(cost)
+        return {
+            int(i): known[j]
+            for i, j in zip(rows, columns, strict=True)
+            if cost[i, j] < self._gate(known[j])
+        }
+
+    def _gate(self, face: TrackedFace) -> float:
+        # A face out of view may have moved by a good part of its size.
+        return _GATE if face.misses == 0 else 1.5 * _GATE
+
+    def _part_doubles(self) -> None:
+        """Where two tracks have settled on one face, keep the one that was expected there."""
+        seen = [f for f in self._faces if f.misses == 0 and f.mesh is not None]
+        for i, one in enumerate(seen):
+            for other in seen[i + 1 :]:
+                if one.misses or other.misses:
+                    continue
+                assert one.mesh is not None
+                assert other.mesh is not None
+                size = min(one.motion.state[2], other.motion.state[2])
+                apart = one.mesh.points[:, :2] - other.mesh.points[:, :2]
+                if np.hypot(*apart.T).mean() > _SAME_FACE * size:
+                    continue
+                max(one, other, key=self._surprise).misses = 1
+
+    def _surprise(self, face: TrackedFace) -> tuple[bool, float]:
+        """How unexpected a face's mesh is where it is: new ones first, then by distance."""
+        assert face.mesh is not None
+        expected = face.motion.state
+        found = _place(box_of(face.mesh.points))
+        return face.track_id == 0, float(np.abs(found - expected).max() / expected[2])
+
+
+def _square(xyxy: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Square boxes (n, 4) of equal area and centre: a detection's box is squarer than a mesh's."""
+    centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
+    sides = np.clip(xyxy[:, 2:] - xyxy[:, :2], 1.0, None)
+    half = np.sqrt(np.prod(sides, axis=1, keepdims=True)) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
+def publish(face: TrackedFace, measured: Face | None) -> Track:
+    """Turn the tracker's memory of a face in view into a value."""
+    xyxy: Float32 = face.xyxy.astype(np.float32)
+    presence = face.mesh.presence if face.mesh is not None else 0.0
+    return Track(face.track_id, xyxy, presence, face.hits, face.misses, measured)

@@ -1,0 +1,219 @@
+"""Frame -> Scene: detect, track, mesh, pose, action units; the vision worker's whole work."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import cv2
+
+from realtime_affect.action_units import (
+    ActionUnitConfig,
+    NeutralBaseline,
+    eye_openness,
+    measure,
+    read_action_units,
+)
+from realtime_affect.detect import DetectConfig, FaceDetector
+from realtime_affect.mesh import MeshEstimator
+from realtime_affect.pose import fit_head, head_pose
+from realtime_affect.track import TrackConfig, TrackedFace, Tracker, publish
+from realtime_affect.types import Face, FaceQuality, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realtime_affect.region import Region
+    from realtime_affect.types import Detections, FaceMesh, Frame, HeadPose, Image
+
+_GOOD_SIZE_PX: Final = 60.0  # between the outer eye corners: a face some 110 px wide
+_GOOD_SHARPNESS: Final = 60.0
+_MAX_VIEW_DEG: Final = 60.0
+_REST_VIEW_DEG: Final = 25.0  # a neutral face is learned only from nearly frontal views
+
+
+class Detector(Protocol):
+    """What :class:`Vision` needs of a face detector."""
+
+    def detect(self, image: Image, thorough: bool = False) -> Detections:
+        """Find the faces in a BGR image (H, W, 3)."""
+
+    def close(self) -> None:
+        """Free the network."""
+
+
+class Mesher(Protocol):
+    """What :class:`Vision` needs of a mesh estimator."""
+
+    def estimate(self, image: Image, region: Region) -> tuple[FaceMesh, Image]:
+        """Measure the mesh in a region of a BGR image; also the upright crop it was seen in."""
+
+    def close(self) -> None:
+        """Free the network."""
+
+
+@dataclass(slots=True)
+class _Person:
+    """What the vision thread remembers of one track besides its place."""
+
+    baseline: NeutralBaseline
+    measured: Face | None = None
+    frame_index: int = -1
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """Wall time of each stage in one frame, in nanoseconds."""
+
+    ns: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def measured(self, stage: str) -> Iterator[None]:
+        """Add the time the block takes to `stage`."""
+        start = time.perf_counter_ns()
+        try:
+            yield
+        finally:
+            self.ns[stage] = self.ns.get(stage, 0) + time.perf_counter_ns() - start
+
+
+class Vision:
+    """Analyse frame after frame of one source; belongs to one thread.
+
+    Parameters
+    ----------
+    detect, track, action_units : configurations, optional
+    detector, mesher : optional
+        Networks to use instead of MediaPipe's, as tests do.
+
+    Raises
+    ------
+    ModelError
+        A model file is missing or is not what its card says.
+    """
+
+    def __init__(
+        self,
+        detect: DetectConfig | None = None,
+        track: TrackConfig | None = None,
+        action_units: ActionUnitConfig | None = None,
+        *,
+        detector: Detector | None = None,
+        mesher: Mesher | None = None,
+    ) -> None:
+        self._track_config = track or TrackConfig()
+        self._unit_config = action_units or ActionUnitConfig()
+        self._detector: Detector = detector or FaceDetector(detect or DetectConfig())
+        self._mesher: Mesher = mesher or MeshEstimator()
+        self._tracker = Tracker(self._track_config)
+        self._people: dict[TrackedFace, _Person] = {}
+        self.times = StageTimes()
+        """Stage times of the last frame."""
+
+    def analyse(self, frame: Frame) -> Scene:
+        """Analyse the next frame of a video; source times must not run backwards."""
+        self.times = StageTimes()
+        tracker = self._tracker
+        with self.times.measured("track"):
+            tracker.advance(frame.t_ns)
+        if tracker.wants_detection():
+            with self.times.measured("detect"):
+                detections = self._detector.detect(frame.image)
+            with self.times.measured("track"):
+                tracker.match(detections)
+        crops = self._mesh_due(tracker, frame.image)
+        with self.times.measured("track"):
+            in_view = tracker.settle()
+        with self.times.measured("action_units"):
+            for face, crop in crops.items():
+                if face.misses == 0 and face.mesh is not None:
+                    self._measure(face, crop, frame)
+        self._forget()
+        tracks = []
+        for face in in_view:
+            person = self._people.get(face)
+            now = person is not None and person.frame_index == frame.index
+            tracks.append(publish(face, person.measured if person and now else None))
+        return Scene(frame, tuple(sorted(tracks, key=lambda track: track.track_id)))
+
+    def analyse_still(self, frame: Frame) -> Scene:
+        """Analyse one picture on its own: a thorough search, every face, ids by detection score.
+
+        The neutral face is the population's: a single picture tells nothing of a person's own.
+        """
+        self.times = StageTimes()
+        tracker = Tracker(TrackConfig(max_faces=sys.maxsize, birth_frames=1))
+        tracker.advance(frame.t_ns)
+        with self.times.measured("detect"):
+            detections = self._detector.detect(frame.image, thorough=True)
+        tracker.match(detections)
+        crops = self._mesh_due(tracker, frame.image)
+        tracks = []
+        with self.times.measured("action_units"):
+            for face in tracker.settle():
+                self._measure(face, crops[face], frame)
+                tracks.append(publish(face, self._people[face].measured))
+        self._people.clear()
+        return Scene(frame, tuple(tracks))
+
+    def set_neutral(self, track_id: int | None) -> None:
+        """Take the present face of a track (None: of every track) as its neutral."""
+        for face, person in self._people.items():
+            if track_id in (None, face.track_id):
+                person.baseline.set_neutral()
+
+    def close(self) -> None:
+        """Free the networks. Idempotent."""
+        self._detector.close()
+        self._mesher.close()
+
+    def _mesh_due(self, tracker: Tracker, image: Image) -> dict[TrackedFace, Image]:
+        """Mesh the faces whose turn it is; return the crop each was seen in."""
+        crops = {}
+        with self.times.measured("mesh"):
+            for face in tracker.due():
+                mesh, crops[face] = self._mesher.estimate(image, face.region)
+                tracker.observe(face, mesh)
+        return crops
+
+    def _measure(self, face: TrackedFace, crop: Image, frame: Frame) -> None:
+        assert face.mesh is not None
+        person = self._people.get(face)
+        if person is None:
+            person = self._people[face] = _Person(NeutralBaseline(self._unit_config))
+        height, width = frame.image.shape[:2]
+        head = fit_head(face.mesh)
+        pose = head_pose(head, width, height)
+        measures = measure(head.invert(face.mesh.points))
+        quality = _quality(head.scale, pose, crop)
+        baseline = person.baseline
+        if quality.view_deg < _REST_VIEW_DEG:
+            baseline.observe(measures, frame.t_ns)
+        units = read_action_units(measures, baseline.measures, baseline.calibration)
+        person.measured = Face(face.mesh, pose, eye_openness(measures), quality, units)
+        person.frame_index = frame.index
+
+    def _forget(self) -> None:
+        known = self._tracker.known
+        if len(self._people) > len(known):
+            self._people = {face: p for face, p in self._people.items() if face in known}
+
+
+def _quality(scale: float, pose: HeadPose, crop: Image) -> FaceQuality:
+    """Judge a face by its size, view and sharpness (see :class:`FaceQuality`)."""
+    size_px = 88.9 * scale
+    rx, ry, _ = pose.rotation_rad.tolist()
+    view_deg = math.degrees(math.acos(max(-1.0, min(1.0, math.cos(rx) * math.cos(ry)))))
+    inner = cv2.extractChannel(crop[32:-32, 32:-32], 1)  # the face without hair and background
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(inner, cv2.CV_16S))
+    sharpness = float(deviation[0, 0]) ** 2
+    factors = (
+        min(1.0, size_px / _GOOD_SIZE_PX),
+        max(0.0, min(1.0, (_MAX_VIEW_DEG - view_deg) / (_MAX_VIEW_DEG - 20.0))),
+        min(1.0, sharpness / _GOOD_SHARPNESS),
+    )
+    return FaceQuality(math.prod(factors), size_px, view_deg, sharpness)
