@@ -24,8 +24,6 @@ from realtime_affect.errors import OutputError
 from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, N_MESH_POINTS
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import av
     from av.video.stream import VideoStream
 
@@ -236,17 +234,6 @@ class RowWriter:
             except OSError as error:
                 raise _cannot_write(self.path, error) from error
 
-    def __enter__(self) -> RowWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _add(self, line: str) -> None:
         self._pending.append(line)
         self._pending_bytes += len(line)
@@ -350,10 +337,8 @@ class VideoRecorder:
             },
         )
         # Key pictures are set by time; the encoder's own count (g) must not interfere.
-        options = {
-            **{"preset": "ultrafast", "tune": "zerolatency"},
-            **{"crf": str(self._crf), "g": "100000"},
-        }
+        options = {"preset": "ultrafast", "tune": "zerolatency", "crf": f"{self._crf}"}
+        options["g"] = "100000"
         rate = Fraction(self._fps).limit_denominator(1001)
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = self._size
@@ -369,17 +354,6 @@ class VideoRecorder:
             with contextlib.suppress(OSError):
                 self._container.close()
         self._container = self._stream = None
-
-    def __enter__(self) -> VideoRecorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _fitted(image: Image, size: tuple[int, int]) -> Image:
