@@ -39,7 +39,7 @@ class Region:
     angle_rad: float
 
     def corners(self) -> Float32:
-        """Return the corners, (4, 2): top-left, top-right, bottom-right, bottom-left of the face."""
+        """Return the corners, (4, 2), clockwise from the one above the face's right eye."""
         half = self.size_px / 2.0
         x, y = half * math.cos(self.angle_rad), half * math.sin(self.angle_rad)
         a, b = self.center
@@ -53,11 +53,11 @@ class Region:
         (x, y), size = self.center, self.size_px
         if not (math.isfinite(x + y + size + self.angle_rad) and 1.0 <= size < 1e6):
             return False
-        reach = self._reach()
+        reach = self.reach_px()
         height, width = image.shape[:2]
-        return -reach < x < width + reach and -reach < y < height + reach
+        return bool(-reach < x < width + reach and -reach < y < height + reach)
 
-    def _reach(self) -> float:
+    def reach_px(self) -> float:
         """Return half the side of the upright square around the rotated one."""
         cos, sin = math.cos(self.angle_rad), math.sin(self.angle_rad)
         return self.size_px / 2.0 * (abs(cos) + abs(sin))
@@ -92,7 +92,7 @@ def cut_patch(image: Image, region: Region, side: int) -> Image:
     # OpenCV warps four channels three times faster than three, so the part of the frame that the
     # square covers gets a fourth first; the swap to RGB comes free with it.
     height, width = image.shape[:2]
-    reach = region._reach() + _MARGIN_PX
+    reach = region.reach_px() + _MARGIN_PX
     left = min(max(int(region.center[0] - reach), 0), width - 1)
     top = min(max(int(region.center[1] - reach), 0), height - 1)
     right = max(min(int(region.center[0] + reach) + 1, width), left + 1)
