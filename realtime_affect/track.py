@@ -56,8 +56,8 @@ class TrackConfig:
 class Motion:
     """Constant-velocity Kalman filter of a face's centre and size.
 
-    The three coordinates share one covariance of place and velocity, kept in units of the face's size, so that one
-    tuning serves a face near the camera and one at the back of the room.
+    The three coordinates share one covariance of place and velocity, in units of the face's size:
+    one tuning serves a face near the camera and one at the back of the room.
 
     Parameters
     ----------
@@ -115,8 +115,10 @@ class TrackedFace:
     hits: int = 0
     misses: int = 0
     seen_ns: int = 0
-    waited: float = 0.0
-    """Frames since the face was last measured; infinite where a detection calls for it."""
+    turn: int = -1
+    """Number of its last measurement, counted over all faces; -1 where a detection calls for it."""
+    fresh: bool = False
+    """Whether it was measured in this frame."""
 
 
 # BlazeFace's keypoints and the mesh points that mark the same places
@@ -161,6 +163,7 @@ class Tracker:
         self._config = config
         self._faces: list[TrackedFace] = []
         self._next_id = 1
+        self._turns = 0
         self._t_ns: int | None = None
         self._detected_ns: int | None = None
         self._dt_s = 0.0
@@ -170,6 +173,7 @@ class Tracker:
         self._dt_s = 0.0 if self._t_ns is None else max(0.0, (t_ns - self._t_ns) / 1e9)
         self._t_ns = t_ns
         for face in self._faces:
+            face.fresh = False
             face.misses += face.misses > 0
             before = face.motion.state.copy()
             face.motion.predict(self._dt_s)
@@ -197,6 +201,7 @@ class Tracker:
         mouth and the mesh's, in face sizes; the assignment of least total cost is taken.
         """
         self._detected_ns = self._t_ns
+        self._faces = [face for face in self._faces if face.mesh is not None]  # found anew here
         pairs = self._assign(detections)
         for i in range(len(detections)):
             face = pairs.get(i)
@@ -209,19 +214,18 @@ class Tracker:
                 self._faces.append(face)
             else:
                 face.region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
-            face.waited = np.inf
+            face.turn = -1
 
     def due(self) -> list[TrackedFace]:
         """Faces to measure in this frame, at most ``max_faces``: called ones, then in fair turn."""
-        candidates = [f for f in self._faces if f.misses == 0 or f.waited == np.inf]
-        candidates.sort(key=lambda face: -face.waited)  # stable: older faces first among equals
-        for face in candidates[self._config.max_faces :]:
-            face.waited += 1
-        return candidates[: self._config.max_faces]
+        candidates = [face for face in self._faces if face.misses == 0 or face.turn < 0]
+        return sorted(candidates, key=lambda face: face.turn)[: self._config.max_faces]
 
     def observe(self, face: TrackedFace, mesh: FaceMesh) -> None:
         """Take in what was measured at `face`'s region in this frame."""
-        face.waited = 0
+        self._turns += 1
+        face.turn = self._turns
+        face.fresh = True
         if mesh.presence < self._config.min_presence:
             face.misses = max(face.misses, 1)
         else:
@@ -235,7 +239,7 @@ class Tracker:
         for face in self._faces:
             if face.misses:
                 face.motion.coast(self._dt_s)
-            elif face.waited == 0 and face.mesh is not None:
+            elif face.fresh and face.mesh is not None:
                 face.xyxy = box_of(face.mesh.points)
                 face.motion.correct(_place(face.xyxy))
                 face.region = region_from_mesh(face.mesh.points)
@@ -258,7 +262,7 @@ class Tracker:
         return tuple(self._faces)
 
     def _assign(self, detections: Detections) -> dict[int, TrackedFace]:
-        known = [face for face in self._faces if face.mesh is not None]
+        known = self._faces
         if not known or not len(detections):
             return {}
         from scipy.optimize import linear_sum_assignment

@@ -65,6 +65,6 @@ def fit_similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -
 
 
 def _determinant(matrix: Float64) -> float:
-    """Determinant of (3, 3) by Sarrus: a tenth of the time of the general routine."""
+    """Compute the determinant of (3, 3) by Sarrus: a tenth of the general routine's time."""
     (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
     return float(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
