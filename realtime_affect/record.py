@@ -242,8 +242,8 @@ class RowWriter:
 def _field(text: str) -> str:
     """Quote `text` as a CSV field where it needs it."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow([text])
+    return line.getvalue()[:-2]
 
 
 class VideoRecorder:
