@@ -1,1 +1,84 @@
-"""Read displayed facial affect from video in real time, on this device."""
+"""Read displayed facial affect from video in real time, on this device.
+
+Examples
+--------
+>>> from realtime_affect import Config, Pipeline, analyze
+>>> with Pipeline("demo") as pipeline:
+...     for reading in pipeline:
+...         print([track.track_id for track in reading.scene.tracks])
+>>> analysis = analyze("demo", out="out/demo")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from realtime_affect.analysis import Analysis, analyze
+    from realtime_affect.config import Config, load_config
+    from realtime_affect.errors import (
+        AffectError,
+        DependencyError,
+        InputError,
+        InputMissingError,
+        ModelError,
+        OutputError,
+        UsageError,
+    )
+    from realtime_affect.pipeline import Pipeline, WorkerError
+    from realtime_affect.stats import Percentiles, PipelineStats
+    from realtime_affect.types import (
+        ActionUnits,
+        AffectResult,
+        AffectSnapshot,
+        Face,
+        FaceMesh,
+        FaceQuality,
+        Frame,
+        HeadPose,
+        Reading,
+        Scene,
+        Track,
+    )
+
+__all__ = [
+    "ActionUnits",
+    "AffectError",
+    "AffectResult",
+    "AffectSnapshot",
+    "Analysis",
+    "Config",
+    "DependencyError",
+    "Face",
+    "FaceMesh",
+    "FaceQuality",
+    "Frame",
+    "HeadPose",
+    "InputError",
+    "InputMissingError",
+    "ModelError",
+    "OutputError",
+    "Percentiles",
+    "Pipeline",
+    "PipelineStats",
+    "Reading",
+    "Scene",
+    "Track",
+    "UsageError",
+    "WorkerError",
+    "analyze",
+    "load_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module when the name is first asked for; ``--help`` needs none."""
+    import importlib
+
+    if name in __all__:
+        for module in ("types", "errors", "stats", "config", "pipeline", "analysis"):
+            found = importlib.import_module(f"{__name__}.{module}")
+            if name in vars(found):
+                return vars(found)[name]
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
