@@ -18,7 +18,7 @@ from realtime_affect.action_units import ActionUnitConfig
 from realtime_affect.affect import AffectConfig
 from realtime_affect.capture import CaptureConfig
 from realtime_affect.detect import DetectConfig
-from realtime_affect.errors import InputError, InputMissingError, UsageError
+from realtime_affect.errors import UsageError
 from realtime_affect.overlay import OverlayConfig
 from realtime_affect.record import RecordConfig
 from realtime_affect.track import TrackConfig
@@ -112,10 +112,8 @@ def load_config(path: str | Path | None = None, overrides: Iterable[str] = ()) -
 
     Raises
     ------
-    InputError
-        The file named cannot be read.
     UsageError
-        It is not TOML, or a section, key or value is not one of ours.
+        The file named cannot be read or is not TOML, or a section, key or value is not one of ours.
     """
     config = Config()
     if path is not None or user_config_path().is_file():
@@ -140,19 +138,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputMissingError(
-            thing=f"config file {path}",
-            got="no such file",
-            expected="a TOML file",
-            hint="Leave --config away to use the defaults.",
-        ) from error
     except OSError as error:
-        raise InputError(
+        raise UsageError(
             thing=f"config file {path}",
             got=error.strerror or str(error),
             expected="a readable TOML file",
-            hint="Check the path and its permissions.",
+            hint="Check the path and its permissions, or leave it away to use the defaults.",
         ) from error
     except ValueError as error:  # bad TOML, bad UTF-8
         raise UsageError(
