@@ -1,9 +1,10 @@
 """Where the eyes look, from the iris network and a ball for an eye.
 
-The iris centre is found in a patch around each eye; the eyeball's centre is placed behind the
-middle of the eye's corners, in the head's own frame, and turned with the head. The line from one
-to the other is the gaze. Patches follow MediaPipe's iris graph: a square of 2.3 times the corners'
-extent along the line between them, the left eye mirrored because the network knows right ones.
+Iris centre and eye corners are found in a patch around each eye; the eyeball's centre is placed
+behind the middle of the corners, in the head's own frame, and turned with the head. The line from
+the one centre to the other is the gaze. Patches follow MediaPipe's iris graph: a square of 2.3
+times the corners' extent along the line between them, the left eye mirrored because the network
+knows right ones only.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ LEFT_CORNERS: Final = (362, 263)
 EYE_RADIUS_MM: Final = 12.0
 """Radius of the eyeball, as in OpenFace's eye model (Wood et al. 2015)."""
 
-EYE_CENTER_MM: Final = (0.0, 0.0, 5.5)
-"""From the middle of an eye's corners to the eyeball's centre, in the head's frame."""
+EYE_CENTER_MM: Final = (1.3, -1.1, 4.3)
+"""From the middle of an eye's corners to the eyeball's centre, in the head's frame, as x towards
+the temple, y down, z into the head: fitted to 20 faces that look into the camera (median
+residual 0.7 mm or 3.3 degrees an eye, on those same faces)."""
 
 IRIS_MM: Final = 11.7
 """Diameter of the iris, nearly the same in all adults."""
@@ -61,6 +64,8 @@ class GazeEstimator:
         self._engine = open_engine(card) if engine is None else engine
         self._input = self._engine.inputs[0].name
         self._iris: str = card.decode["iris"]
+        self._eye: str = card.decode["eye"]
+        self._corners: list[int] = card.decode["eye_corners"]
         self._region_scale: float = card.decode["region_scale"]
         self._side = card.input_px
         low, high = card.value_range
@@ -91,20 +96,21 @@ class GazeEstimator:
         px_per_mm = face.quality.size_px / self._outer_mm
         if not px_per_mm * IRIS_MM >= _MIN_IRIS_PX:
             return nothing
-        eyes = ((RIGHT_CORNERS, False), (LEFT_CORNERS, True))
         corners = face.mesh.points[[*RIGHT_CORNERS, *LEFT_CORNERS], :2].reshape(2, 2, 2)
         widths = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
         seen = (widths >= _MIN_WIDTH_RATIO * widths.max()) & (face.eye_openness >= _MIN_OPENNESS)
-        center = rotation_matrix(face.pose.rotation_rad) @ EYE_CENTER_MM * px_per_mm
+        rotation = rotation_matrix(face.pose.rotation_rad)
         offsets = []
-        for eye, (_, mirrored) in enumerate(eyes):
-            if seen[eye]:
-                iris = self._find_iris(image, corners[eye], mirrored)
-                if iris is not None:
-                    offsets.append(iris - corners[eye].mean(axis=0) - center[:2])
+        for eye, outward in enumerate((-1.0, 1.0)):
+            points = self._find_points(image, corners[eye], outward > 0) if seen[eye] else None
+            if points is not None:
+                iris, outer, inner = points
+                temple, down, deep = EYE_CENTER_MM
+                center = rotation[:2] @ (outward * temple, down, deep)
+                offsets.append((iris - (outer + inner) / 2.0) / px_per_mm - center)
         if not offsets:
             return nothing
-        x, y = (np.mean(offsets, axis=0) / (px_per_mm * EYE_RADIUS_MM)).tolist()
+        x, y = (np.mean(offsets, axis=0) / EYE_RADIUS_MM).tolist()
         stretch = max(1.0, math.hypot(x, y) / _MAX_OFFSET)
         x, y = x / stretch, y / stretch
         depth = math.sqrt(1.0 - x * x - y * y)
@@ -119,8 +125,12 @@ class GazeEstimator:
             np.float32,
         )
 
-    def _find_iris(self, image: Image, corners: Float32, mirrored: bool) -> Float32 | None:
-        """Return the iris centre of one eye in frame pixels, (2,); None outside the frame."""
+    def _find_points(self, image: Image, corners: Float32, mirrored: bool) -> Float32 | None:
+        """Return iris centre, outer and inner corner of one eye in frame pixels, (3, 2).
+
+        The network's own corners, which fit its iris better than the mesh's. None where the
+        region is outside the frame.
+        """
         (x0, y0), (x1, y1) = corners.tolist()
         region = Region(
             center=((x0 + x1) / 2.0, (y0 + y1) / 2.0),
@@ -132,11 +142,13 @@ class GazeEstimator:
         patch = cut_patch(image, region, self._side)
         np.multiply(patch[:, ::-1] if mirrored else patch, self._scale, out=self._tensor[0])
         outputs = self._engine.infer({self._input: self._tensor})
-        u, v = outputs[self._iris].reshape(-1)[:2].tolist()
+        iris, eye = outputs[self._iris].reshape(-1, 3), outputs[self._eye].reshape(-1, 3)
+        points = np.stack((iris[0, :2], *eye[self._corners, :2]))
         if mirrored:
-            u = self._side - u
+            points[:, 0] = self._side - points[:, 0]
         c, s, left, top = region.to_frame(self._side)
-        return np.array((c * u - s * v + left, s * u + c * v + top), np.float32)
+        turn = np.array(((c, s), (-s, c)), np.float32)
+        return np.asarray(points @ turn + np.array((left, top), np.float32), np.float32)
 
     def close(self) -> None:
         """Free the network. Idempotent."""

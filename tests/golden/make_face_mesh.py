@@ -10,6 +10,7 @@ in pixels (z in the unit of x), for the stills of face_mesh_recipe.variants and 
 `sequence/<i>` for its clip; `demo/<frame>` holds the frames of the demo clip where one was given.
 """
 
+# ruff: noqa: T201
 from __future__ import annotations
 
 import argparse

@@ -1,0 +1,57 @@
+"""A network without a network file, and the backends that are on this machine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from affect_engines.base import TensorSpec, check_feeds
+from affect_engines.errors import ModelError
+
+
+class FakeEngine:
+    """Keep the contract of Engine; double what comes in."""
+
+    inputs = (TensorSpec("x", (1, 4), np.dtype(np.float32)),)
+    outputs = (TensorSpec("y", (1, 4), np.dtype(np.float32)),)
+
+    def __init__(self):
+        self._open = True
+        self._y = np.zeros((1, 4), np.float32)
+
+    def infer(self, feeds):
+        if not self._open:
+            raise ModelError("fake", got="closed", expected="open", hint="Open it.")
+        check_feeds("fake", self.inputs, feeds)
+        np.multiply(feeds["x"], 2.0, out=self._y)
+        return {"y": self._y}
+
+    def warm_up(self):
+        self.infer({"x": np.zeros((1, 4), np.float32)})
+
+    def close(self):
+        self._open = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def _litert(request):
+    request.getfixturevalue("models")
+    from affect_engines import open_engine
+
+    return open_engine("iris", backend="litert")
+
+
+# A new backend adds itself here and has to pass test_contract.py.
+BACKENDS = {"fake": lambda _: FakeEngine(), "litert": _litert}
+
+
+@pytest.fixture(params=list(BACKENDS))
+def engine(request):
+    engine = BACKENDS[request.param](request)
+    yield engine
+    engine.close()
