@@ -1,0 +1,122 @@
+"""Capture: a camera, file, stream or still becomes frames.
+
+:func:`open_source` is the door; everything it returns has the methods of :class:`Source`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realtime_affect.capture.files import VideoFile
+from realtime_affect.capture.inputs import (
+    InputItem,
+    check_path,
+    empty_folder,
+    find_inputs,
+    images_in,
+    is_image,
+    parse_spec,
+)
+from realtime_affect.capture.paced import PacedSource
+from realtime_affect.capture.source import (
+    CaptureConfig,
+    Source,
+    SourceInfo,
+    SourceKind,
+    SourceState,
+)
+from realtime_affect.capture.stills import StillImages, read_image
+from realtime_affect.errors import InputMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "CaptureConfig",
+    "InputItem",
+    "Source",
+    "SourceInfo",
+    "SourceKind",
+    "SourceState",
+    "StillImages",
+    "find_inputs",
+    "open_source",
+    "open_stills",
+    "read_image",
+]
+
+
+def open_source(
+    spec: str | int | Path, config: CaptureConfig | None = None, *, live: bool
+) -> Source:
+    """Open what the user named.
+
+    Parameters
+    ----------
+    spec : str, int or Path
+        ``0``, ``"0"`` or ``"/dev/video0"``: a camera; a file: video or image; a folder: the images
+        in it; ``rtsp:// rtsps:// udp:// rtp:// tcp:// srt:// rtmp:// http:// https://``: a stream,
+        or a file by network where the container states a duration; ``"demo"``: the clip inside
+        this package; text with ``" ! "``: a GStreamer pipeline.
+    config : CaptureConfig, optional
+    live : bool
+        Whether files and stills are played at their own speed. Cameras and streams always are.
+
+    Raises
+    ------
+    InputMissingError
+        No such file, folder or camera.
+    InputError
+        It is there and cannot be read; the message says why.
+    """
+    config = config or CaptureConfig()
+    kind, value = parse_spec(spec)
+    if kind in ("camera", "stream", "gstreamer"):
+        raise NotImplementedError
+    if kind == "demo":
+        video: Source = _open_demo(config)
+        return PacedSource(video) if live else video
+    path = Path(value)
+    check_path(path)
+    if path.is_dir():
+        images = images_in(path)
+        if not images:
+            raise empty_folder(path, "no image")
+        return open_stills(images, config, live=live, name=path.resolve().name)
+    if is_image(path):
+        return open_stills([path], config, live=live)
+    video = VideoFile(path, config)
+    return PacedSource(video) if live else video
+
+
+def open_stills(
+    paths: Sequence[Path], config: CaptureConfig | None = None, *, live: bool, name: str = ""
+) -> Source:
+    """Open images as one source, in the order given; live, each lasts ``config.still_s``.
+
+    Raises
+    ------
+    InputError
+        None of them can be read.
+    """
+    stills = StillImages(paths, name=name)
+    return PacedSource(stills, (config or CaptureConfig()).still_s) if live else stills
+
+
+def _open_demo(config: CaptureConfig) -> Source:
+    """Open the clip that ships inside the package."""
+    with contextlib.ExitStack() as stack:
+        clip = resources.files("realtime_affect").joinpath("demo", "demo.mp4")
+        if not clip.is_file():
+            raise InputMissingError(
+                thing="the demo clip",
+                got="no file demo/demo.mp4 inside the package",
+                expected="the clip that ships with realtime-affect",
+                hint="Install the package again, or name a file of your own.",
+            )
+        # FFmpeg keeps the open file, so a temporary copy (zipped packages) may go at once.
+        path = stack.enter_context(resources.as_file(clip))
+        return VideoFile(path, config, kind="demo", name="demo")

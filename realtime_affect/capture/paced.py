@@ -1,0 +1,107 @@
+"""Files played at their own speed, as if they were a camera."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from realtime_affect.capture.source import SourceState
+
+if TYPE_CHECKING:
+    from realtime_affect.capture.source import Source, SourceInfo
+    from realtime_affect.types import Frame
+
+_LATE_NS: Final = 100_000_000
+
+
+class PacedSource:
+    """Give out a source's frames when they are due, never early.
+
+    The first frame is due at the first read, every other at its time after the first. A frame
+    that is late is given at once; if it is more than 0.1 s late, everything after it is due that
+    much later. So a slow decoder or a pause of the reader makes the film stand still for a moment;
+    it is not followed by a burst.
+
+    Parameters
+    ----------
+    source : Source
+        Owned from now on.
+    frame_s : float, optional
+        Time between frames in seconds, for stills; None takes ``Frame.t_ns``. The last still, too,
+        lasts so long before the source ends.
+    """
+
+    def __init__(self, source: Source, frame_s: float | None = None) -> None:
+        self._source = source
+        self._frame_ns = None if frame_s is None else round(frame_s * 1e9)
+        self._next: Frame | None = None
+        self._last: Frame | None = None
+        self._due_ns = 0
+        self._at_end = False
+        self._closed = threading.Event()
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source."""
+        return dataclasses.replace(self._source.info, live=True)
+
+    @property
+    def state(self) -> SourceState:
+        """ONLINE until :meth:`read` has returned None."""
+        ended = self._closed.is_set() or (self._at_end and self._next is None)
+        return SourceState.ENDED if ended else SourceState.ONLINE
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of the file."""
+        return self._source.warnings
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame when it is due, or None at the end.
+
+        Raises
+        ------
+        TimeoutError
+            It is not due within `timeout_s`.
+        """
+        deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
+        if self._next is None and not self._at_end:
+            self._next = self._source.read(timeout_s)
+            self._at_end = self._next is None
+            self._due_ns = self._due_time()
+        if self._closed.is_set():
+            return None
+        now_ns = time.monotonic_ns()
+        if self._due_ns > now_ns:
+            self._closed.wait(max(0.0, (min(self._due_ns, deadline_ns) - now_ns) / 1e9))
+            if self._closed.is_set():
+                return None
+            now_ns = time.monotonic_ns()
+            if self._due_ns > now_ns:
+                msg = f"no frame due within {timeout_s} s"
+                raise TimeoutError(msg)
+        if now_ns - self._due_ns > _LATE_NS:
+            self._due_ns = now_ns
+        frame, self._next = self._next, None
+        if frame is None:
+            return None
+        self._last = frame
+        return dataclasses.replace(frame, captured_ns=now_ns)
+
+    def close(self) -> None:
+        """Free the file; a waiting read returns None."""
+        self._closed.set()
+        self._source.close()
+
+    def _due_time(self) -> int:
+        """Return when the next frame, or the end, is due."""
+        now_ns = time.monotonic_ns()
+        if self._last is None:
+            return now_ns
+        if self._frame_ns is not None:
+            return self._due_ns + self._frame_ns
+        if self._next is None:
+            return now_ns
+        return self._due_ns + self._next.t_ns - self._last.t_ns

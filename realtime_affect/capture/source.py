@@ -1,0 +1,173 @@
+"""What a source is: its settings, its description, its states and its methods."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from realtime_affect.errors import UsageError
+
+if TYPE_CHECKING:
+    from realtime_affect.types import Frame
+
+SourceKind = Literal["camera", "video", "stream", "stills", "demo", "gstreamer"]
+
+
+class SourceState(enum.Enum):
+    """Whether frames flow."""
+
+    ONLINE = "online"
+    """Frames come, or are about to for the first time."""
+    OFFLINE = "offline"
+    """A camera or stream gives no new pictures; it is being reopened."""
+    ENDED = "ended"
+    """Nothing will come any more: the end of a file, or closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source when it is open.
+
+    Attributes
+    ----------
+    kind : {"camera", "video", "stream", "stills", "demo", "gstreamer"}
+        A file read by network that has an end is a ``"video"``.
+    name : str
+        Short, fit for a file name: the stem of a file, ``"camera0"``, host and path of a URL.
+    width, height : int
+        Of the first picture, upright, in pixels; 0 = not known yet. Later ones may differ.
+    fps : float or None
+        Mean rate as the container or driver states it.
+    n_frames : int or None
+        How many frames will come; an estimate, for progress.
+    live : bool
+        Whether frames come at their own pace and not as fast as they are read.
+    """
+
+    kind: SourceKind
+    name: str
+    width: int
+    height: int
+    fps: float | None
+    n_frames: int | None
+    live: bool
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A stream of frames. One thread reads; any thread may ask for the rest or close."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known of the source."""
+
+    @property
+    def state(self) -> SourceState:
+        """Whether frames flow."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was wrong so far and did not end the source, each a short sentence."""
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """Return the next frame, or None when the source has ended.
+
+        Raises
+        ------
+        TimeoutError
+            Nothing came within `timeout_s` seconds; call again.
+        """
+
+    def close(self) -> None:
+        """Let go of file or device; never hangs, may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureConfig:
+    """How cameras, streams and files are read.
+
+    Attributes
+    ----------
+    width, height : int or None
+        Picture size asked of a camera, pixels; it answers with the nearest it has. None keeps the
+        driver's default.
+    fps : float or None
+        Rate asked of a camera.
+    fourcc : str or None
+        Pixel format asked of a camera. Most USB cameras reach 30 fps at 720p only as MJPG.
+    offline_after_s : float
+        A camera or stream without a new picture for so long is offline.
+    open_timeout_s : float
+        Longest time to open a camera or stream.
+    reconnect_first_s, reconnect_max_s : float
+        Wait before the first attempt to reopen; doubled after each failure up to the maximum.
+    freeze_check : bool
+        Whether a camera that repeats byte-identical pictures for `offline_after_s` is offline. Off
+        for sources that may stand still exactly, such as test patterns.
+    rtsp_transport : {"tcp", "udp", "udp_multicast", "http"}
+        How RTSP pictures travel.
+    low_latency : bool
+        Open streams with small probes and without reordering buffers.
+    stream_options : tuple of str
+        FFmpeg options for streams and files by network, each ``"name=value"``; they override ours.
+    still_s : float
+        How long each still lasts when stills are played live.
+
+    Raises
+    ------
+    UsageError
+        A value is out of range.
+    """
+
+    width: int | None = 1280
+    height: int | None = 720
+    fps: float | None = 30.0
+    fourcc: str | None = "MJPG"
+    offline_after_s: float = 2.0
+    open_timeout_s: float = 10.0
+    reconnect_first_s: float = 0.5
+    reconnect_max_s: float = 8.0
+    freeze_check: bool = True
+    rtsp_transport: Literal["tcp", "udp", "udp_multicast", "http"] = "tcp"
+    low_latency: bool = True
+    stream_options: tuple[str, ...] = ()
+    still_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive = (
+            "width", "height", "fps", "offline_after_s", "open_timeout_s", "reconnect_first_s",
+            "reconnect_max_s", "still_s",
+        )  # fmt: skip
+        for name in positive:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(
+                    thing=f"config key 'capture.{name}'",
+                    got=repr(value),
+                    expected="a number above 0",
+                    hint="Sizes are pixels, times are seconds.",
+                )
+        if self.fourcc is not None and (len(self.fourcc) != 4 or not self.fourcc.isascii()):
+            raise UsageError(
+                thing="config key 'capture.fourcc'",
+                got=repr(self.fourcc),
+                expected="four letters, or none",
+                hint="For example MJPG or YUYV; v4l2-ctl --list-formats lists a camera's.",
+            )
+        if self.rtsp_transport not in ("tcp", "udp", "udp_multicast", "http"):
+            raise UsageError(
+                thing="config key 'capture.rtsp_transport'",
+                got=repr(self.rtsp_transport),
+                expected="tcp, udp, udp_multicast or http",
+                hint="tcp loses no packets and passes firewalls.",
+            )
+        for option in self.stream_options:
+            if not option.partition("=")[0] or "=" not in option:
+                raise UsageError(
+                    thing="config key 'capture.stream_options'",
+                    got=repr(option),
+                    expected='"name=value"',
+                    hint='For example stream_options = ["listen_timeout=10"].',
+                )
