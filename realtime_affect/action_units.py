@@ -1,6 +1,6 @@
 """FaceMesh -> action units, from geometry, against the person's own neutral face.
 
-Every measure is a length in millimetres on the mesh turned to the front (``pose.fit_head``), its
+Every measure is a length in millimetres on the mesh turned to the front (``pose.fit_heads``), its
 change from the neutral face is a movement of the skin that the FACS manual (Ekman, Friesen &
 Hager, 2002) describes for a unit, and that movement divided by the movement of a maximal one
 (intensity E) is the intensity on OpenFace's scale of 0 to 5:
@@ -131,19 +131,20 @@ _SPREAD_DISCOUNT: Final = 1.6
 
 
 def measure(head_points: NDArray[np.floating]) -> Float64:
-    """Take all measures of a mesh turned to the front.
+    """Take all measures of meshes turned to the front.
 
     Parameters
     ----------
-    head_points : (468, 3) float
+    head_points : (n, 468, 3) float
         Millimetres in the head frame.
 
     Returns
     -------
-    (m,) float64
+    (n, m) float64
         Millimetres, in the order of :data:`MEASURES`; heights grow upwards.
     """
-    return (_MATRIX @ head_points.astype(np.float32).ravel()).astype(np.float64)
+    rows = head_points.reshape(len(head_points), -1).astype(np.float32)
+    return (rows @ _MATRIX.T).astype(np.float64)
 
 
 def eye_openness(measures: Float64) -> Float32:
@@ -163,7 +164,7 @@ def movements(measures: Float64, neutral: Float64) -> Float64:
     Parameters
     ----------
     measures, neutral : (m,) float64
-        From :func:`measure`.
+        One face's, from :func:`measure`.
 
     Returns
     -------

@@ -22,8 +22,6 @@ from realtime_affect.types import HeadPose
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from realtime_affect.types import FaceMesh
-
 # Eye corners, bridge of the nose, temples, outer orbit, sides of the nose: the points that moved
 # least (< 0.6 mm) over rendered expressions; nothing that jaw, lips or brows carry along.
 RIGID_POINTS: Final = np.array(
@@ -46,6 +44,8 @@ class NeutralFace:
     points : (468, 3) float64
         Millimetres in the head's own frame: x to the image's right of a face seen from the front,
         y down, z away from the camera; mirror-symmetric, 88.9 mm between the outer eye corners.
+    rigid : (28, 3) float64
+        Those of :data:`RIGID_POINTS`.
     measure_mean, measure_sd : (m,) float64
         Mean and standard deviation over people of the measures of ``action_units``, at rest.
     unit_spread : (u,) float64
@@ -53,6 +53,7 @@ class NeutralFace:
     """
 
     points: NDArray[np.float64]
+    rigid: NDArray[np.float64]
     measure_mean: NDArray[np.float64]
     measure_sd: NDArray[np.float64]
     unit_spread: NDArray[np.float64]
@@ -63,18 +64,24 @@ def load_neutral_face() -> NeutralFace:
     """Read the average neutral face that ships with the package (numbers, not a picture)."""
     with (resources.files("realtime_affect") / "neutral_face.npz").open("rb") as file:
         stored = np.load(file, allow_pickle=False)
-        return NeutralFace(**{name: stored[name] for name in stored.files})
+        numbers = {name: stored[name] for name in stored.files}
+    return NeutralFace(rigid=numbers["points"][RIGID_POINTS], **numbers)
 
 
-def fit_head(mesh: FaceMesh) -> Similarity:
-    """Fit the average head to `mesh`.
+def fit_heads(points: NDArray[np.floating]) -> Similarity:
+    """Fit the average head to each of n meshes.
+
+    Parameters
+    ----------
+    points : (n, 468, 3) float
+        As in :class:`~realtime_affect.types.FaceMesh`.
 
     Returns
     -------
     Similarity
-        Head millimetres -> frame pixels. ``invert(mesh.points)`` is the mesh turned to the front.
+        Head millimetres -> frame pixels. ``invert(points)`` is the meshes turned to the front.
     """
-    return fit_similarity(load_neutral_face().points[RIGID_POINTS], mesh.points[RIGID_POINTS])
+    return fit_similarity(load_neutral_face().rigid, points[:, RIGID_POINTS])
 
 
 def euler_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
@@ -99,8 +106,8 @@ def rotation_matrix(angles_rad: NDArray[np.floating]) -> NDArray[np.float64]:
     )
 
 
-def head_pose(head: Similarity, width: int, height: int) -> HeadPose:
-    """Read pose from a fitted head.
+def head_poses(heads: Similarity, width: int, height: int) -> list[HeadPose]:
+    """Read the poses of fitted heads.
 
     The camera is unknown, so its focal length is OpenFace's guess (500 px for 640 x 480, scaled
     with the frame, mean of both sides) and its centre the frame's. Distances are therefore right
@@ -108,15 +115,16 @@ def head_pose(head: Similarity, width: int, height: int) -> HeadPose:
 
     Parameters
     ----------
-    head : Similarity
-        From :func:`fit_head`.
+    heads : Similarity
+        From :func:`fit_heads`.
     width, height : int
         Size of the frame in pixels.
     """
     focal = (width * _OPENFACE_FOCAL_PER_WIDTH + height * _OPENFACE_FOCAL_PER_HEIGHT) / 2
-    x, y, _ = head.translation.tolist()
-    depth = focal / head.scale
-    return HeadPose(
-        np.array(euler_angles(head.rotation), np.float32),
-        np.array([(x - width / 2) / head.scale, (y - height / 2) / head.scale, depth], np.float32),
-    )
+    from_centre = heads.translation - [width / 2, height / 2, 0.0]
+    from_centre[:, 2] = focal
+    places = (from_centre / heads.scale[:, None]).astype(np.float32)
+    return [
+        HeadPose(np.array(euler_angles(rotation), np.float32), place)
+        for rotation, place in zip(heads.rotation, places, strict=True)
+    ]

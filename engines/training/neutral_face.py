@@ -47,7 +47,7 @@ def average_shape(meshes: np.ndarray) -> np.ndarray:
     """Average shape (468, 3) by generalised Procrustes analysis, mirrored into symmetry, in mm."""
     shape = meshes[0] - meshes[0].mean(axis=0)
     for _ in range(10):
-        shape = np.mean([fit_similarity(shape, mesh).invert(mesh) for mesh in meshes], axis=0)
+        shape = fit_similarity(shape, meshes).invert(meshes).mean(axis=0)
         shape -= shape.mean(axis=0)
         right, left = shape[list(OUTER_EYE_CORNERS)]
         shape *= BETWEEN_EYE_CORNERS_MM / np.linalg.norm(left - right)
@@ -81,10 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     meshes = read_meshes(options.images)
     shape = average_shape(meshes)
-    rigid = shape[RIGID_POINTS]
-    measures = np.array(
-        [measure(fit_similarity(rigid, mesh[RIGID_POINTS]).invert(mesh)) for mesh in meshes]
-    )
+    measures = measure(fit_similarity(shape[RIGID_POINTS], meshes[:, RIGID_POINTS]).invert(meshes))
     mean = measures.mean(axis=0)
     np.savez(
         options.out,

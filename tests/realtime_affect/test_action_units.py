@@ -11,8 +11,8 @@ from realtime_affect.action_units import (
     movements,
     read_action_units,
 )
-from realtime_affect.pose import fit_head, load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, FaceMesh
+from realtime_affect.pose import fit_heads, load_neutral_face
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES
 from tests.realtime_affect.world import Person, mesh_points
 
 BROWS_INNER = (107, 55, 66, 65, 336, 285, 296, 295)
@@ -30,9 +30,9 @@ def shift(points, dx=0.0, dy=0.0):
 
 
 def score(moved, angles=(0.0, 0.0, 0.0), calibration=1.0):
-    mesh = FaceMesh(mesh_points(Person("a", 320, 180, 120, angles), moved), 1.0)
-    measures = measure(fit_head(mesh).invert(mesh.points))
-    neutral = measure(load_neutral_face().points)
+    points = mesh_points(Person("a", 320, 180, 120, angles), moved)[None]
+    measures = measure(fit_heads(points).invert(points))[0]
+    neutral = measure(load_neutral_face().points[None])[0]
     return read_action_units(measures, neutral, calibration)
 
 

@@ -3,17 +3,16 @@ import pytest
 
 from realtime_affect.pose import (
     euler_angles,
-    fit_head,
-    head_pose,
+    fit_heads,
+    head_poses,
     load_neutral_face,
     rotation_matrix,
 )
-from realtime_affect.types import FaceMesh
 from tests.realtime_affect.world import Person, mesh_points
 
 
 def pose_of(person, width=640, height=480):
-    return head_pose(fit_head(FaceMesh(mesh_points(person), 1.0)), width, height)
+    return head_poses(fit_heads(mesh_points(person)[None]), width, height)[0]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +71,8 @@ def test_distance_follows_openface_focal_length():
 
 def test_expressions_leave_the_pose_alone():
     jaw = dict.fromkeys((17, 152, 148, 377, 200, 199, 14, 87, 317), (0, 15, 3))
-    moved = FaceMesh(mesh_points(Person("a", 300, 200), jaw), 1.0)
-    np.testing.assert_allclose(head_pose(fit_head(moved), 640, 480).rotation_rad, 0, atol=1e-5)
+    moved = fit_heads(mesh_points(Person("a", 300, 200), jaw)[None])
+    np.testing.assert_allclose(head_poses(moved, 640, 480)[0].rotation_rad, 0, atol=1e-5)
 
 
 def test_the_neutral_face_is_symmetric_and_to_scale():

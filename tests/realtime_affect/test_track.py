@@ -100,7 +100,7 @@ def test_a_new_face_is_found_within_the_detection_interval_beside_known_ones():
         return here if i < 20 else [*here, Person("b", 450, 150)]
 
     config = TrackConfig(detect_every_ms=500, birth_frames=1)
-    ids_of, by_frame, world = follow(people, 60, config)
+    _, by_frame, world = follow(people, 60, config)
     arrived = next(k for k, ids in enumerate(by_frame) if ids == [1, 2])
     assert 20 <= arrived <= 20 + 0.5 * FPS + 1
     assert world.detections <= 6, "detection should run by the clock, not every frame"

@@ -31,7 +31,7 @@ def mesh_points(person, moved=None):
         points[index] += shift
     scale = person.size / 140.0  # the neutral face is some 140 mm wide
     points = scale * points @ rotation_matrix(np.array(person.angles)).T
-    return (points + [person.x, person.y, 0]).astype(np.float32)
+    return (points + np.array([person.x, person.y, 0])).astype(np.float32)
 
 
 def frame_at(index, t_s=None):
