@@ -137,6 +137,7 @@ def run(  # noqa: PLR0913  (a command's options)
                 pipeline.join()
                 _print_stats(pipeline)
                 return
+            config = config.with_values({"overlay.recording": True})  # people in view are told
             folder = out or Path("out") / pipeline.source_info.name
             files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
             with Recording(pipeline, files, config, source) as recording:

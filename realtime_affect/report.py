@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -11,7 +12,6 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from realtime_affect.stats import Percentiles, PipelineStats
     from realtime_affect.summary import InputSummary
@@ -22,29 +22,32 @@ _STAGES: Final = ("detect", "mesh", "track", "action_units", "vision", "affect",
 def print_report(
     summaries: Sequence[InputSummary], folder: Path, console: Console | None = None
 ) -> None:
-    """Print one line an input, the stage times of a single one, warnings, and the folder."""
+    """Print one line an input, the stage times of a single one, warnings, and the folder.
+
+    "faces" are those in view at once, at most; "drops" are frames not analysed.
+    """
     console = console or Console()
     table = Table(box=None, header_style="bold")
-    table.add_column("input", overflow="fold")
-    for name in ("frames", "with faces", "at once", "tracks", "rows", "fps", "drops"):
+    table.add_column("input", overflow="fold", min_width=20)
+    for name in ("frames", "faces", "tracks", "fps", "drops"):
         table.add_column(name, justify="right")
     table.add_column("outcome")
     for summary in summaries:
         table.add_row(
-            Text(summary.input),
+            Text(summary.input if "://" in summary.input else Path(summary.input).name),
             str(summary.frames),
-            str(summary.frames_with_faces),
             str(summary.most_faces),
             str(summary.tracks),
-            str(summary.rows),
             _number(summary.fps),
-            _drops(summary.drops),
+            str(summary.drops.get("frames", 0)),
             summary.outcome,
         )
     console.print(table)
     if len(summaries) == 1:
         console.print(stage_table(summaries[0].stage_ms))
     for summary in summaries:
+        if any(summary.drops.values()):
+            console.print(Text(f"dropped: {_drops(summary.drops)}"), soft_wrap=True)
         for warning in summary.warnings:
             console.print(Text(f"warning: {summary.input}: {warning}"), soft_wrap=True)
     names = [path.name for summary in summaries for path in summary.files.values()]
@@ -79,5 +82,10 @@ def _number(value: float, digits: int = 1) -> str:
 
 
 def _drops(drops: Mapping[str, int]) -> str:
-    """Name every slot that dropped something: ``"3 frames, 12 video"``."""
-    return ", ".join(f"{count} {name}" for name, count in drops.items() if count) or "0"
+    """Say what every slot dropped: ``"3 frames not analysed, 12 not in the video"``."""
+    said = {
+        "frames": "frames not analysed",
+        "affect": "without an affect of their own",
+        "video": "not in the video",
+    }
+    return ", ".join(f"{count} {said.get(name, name)}" for name, count in drops.items() if count)

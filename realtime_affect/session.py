@@ -214,8 +214,8 @@ class Recording:
         assert self._files.video is not None
         config, info = self._config, self._pipeline.source_info
         video = VideoRecorder(self._files.video, info.fps, config.record.crf)
-        status: OverlayStatus | None = None
-        status_ns = 0
+        # Offline there is no "now": speed and age would say nothing about the picture.
+        status, status_ns = OverlayStatus(), 0
         try:
             while True:
                 try:
@@ -223,14 +223,13 @@ class Recording:
                 except SlotClosed:
                     break
                 frame, now_ns = reading.scene.frame, time.monotonic_ns()
-                if status is None or now_ns - status_ns > _STATUS_NS:
+                if self._pipeline.live and now_ns - status_ns > _STATUS_NS:
                     stats, status_ns = self._pipeline.stats(), now_ns
                     status = OverlayStatus(
                         fps=stats.fps,
                         age_ms=(now_ns - frame.captured_ns) / 1e6,
                         drops=stats.drops,
-                        source_state=stats.source_state.name.lower(),
-                        message="",
+                        source_state=stats.source_state.value,
                     )
                 video.write(paint(reading, config.overlay, status), frame.t_ns)
         finally:

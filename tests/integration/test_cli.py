@@ -121,10 +121,11 @@ def test_a_live_run_leaves_its_files(call, astronaut, tmp_path):
     assert entry["tracks"] == 1
 
 
-def endless_clip(tmp_path, image):
-    """Longer than any test waits, and quick to make: one second, repeated by its own content."""
-    small = cv2.resize(image, (256, 256))
-    return clip(tmp_path / "long.mp4", small, 3000)
+@pytest.fixture(scope="module")
+def long_clip(astronaut, tmp_path_factory):
+    """A minute of video: no test waits for its end."""
+    small = cv2.resize(astronaut, (256, 256))
+    return clip(tmp_path_factory.mktemp("long") / "long.mp4", small, 1500)
 
 
 def wait_for_rows(path, process, n=5):
@@ -139,12 +140,11 @@ def wait_for_rows(path, process, n=5):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["analyze", "run"])
 def test_a_signal_stops_cleanly_and_keeps_what_was_written(
-    number, command, environment, astronaut, tmp_path
+    number, command, environment, long_clip, tmp_path
 ):
-    video = endless_clip(tmp_path, astronaut)
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [*COMMAND, command, str(video), "--out", str(out)],
+        [*COMMAND, command, str(long_clip), "--out", str(out)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -166,11 +166,10 @@ def test_a_signal_stops_cleanly_and_keeps_what_was_written(
     assert None not in rows[-1].values(), "the last row is whole"
 
 
-def test_a_killed_run_leaves_whole_rows(environment, astronaut, tmp_path):
-    video = endless_clip(tmp_path, astronaut)
+def test_a_killed_run_leaves_whole_rows(environment, long_clip, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [*COMMAND, "analyze", str(video), "--out", str(out)],
+        [*COMMAND, "analyze", str(long_clip), "--out", str(out)],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
