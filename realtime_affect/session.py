@@ -215,7 +215,7 @@ class Recording:
         config, info = self._config, self._pipeline.source_info
         video = VideoRecorder(self._files.video, info.fps, config.record.crf)
         # Offline there is no "now": speed and age would say nothing about the picture.
-        status, status_ns = OverlayStatus(), 0
+        status, status_ns = OverlayStatus(source_state="analysis"), 0
         try:
             while True:
                 try:
