@@ -100,7 +100,6 @@ class MeshEstimator:
         self._side = card.input_px
         low, high = card.value_range
         self._scale = np.float32((high - low) / 255.0)
-        self._tensor = np.empty((1, self._side, self._side, 3), np.float32)
 
     def estimate(self, image: Image, region: Region) -> tuple[FaceMesh, Image]:
         """Find the points of the face in `region`.
@@ -126,8 +125,9 @@ class MeshEstimator:
             nothing = np.full((N_MESH_POINTS, 3), np.nan, np.float32)
             return FaceMesh(nothing, 0.0), np.zeros((side, side, 3), np.uint8)
         crop = cut_patch(image, region, side)
-        np.multiply(crop, self._scale, out=self._tensor[0])
-        outputs = self._engine.infer({self._input: self._tensor})
+        outputs = self._engine.infer(
+            {self._input: lambda tensor: np.multiply(crop, self._scale, out=tensor[0])}
+        )
         c, s, x0, y0 = region.to_frame(side)
         to_frame = np.array(
             ((c, s, 0.0), (-s, c, 0.0), (0.0, 0.0, region.size_px / side)), np.float32

@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from affect_engines.base import Engine, TensorSpec
+from affect_engines.base import Engine, Feed, TensorSpec
 from affect_engines.cards import ModelCard, load_card
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Final
 
-__all__ = ["BACKENDS", "Engine", "ModelCard", "TensorSpec", "load_card", "open_engine"]
+__all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card", "open_engine"]
 
 BACKENDS: Final = ("litert",)
 """Backends that can be asked for by name."""

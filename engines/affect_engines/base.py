@@ -5,8 +5,11 @@ An engine belongs to one thread. It knows names, shapes and dtypes, never what t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+from numpy.typing import NDArray
 
 from affect_kernels.errors import UsageError
 
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     import numpy as np
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,10 @@ class TensorSpec:
         )
 
 
+Feed = NDArray[Any] | Callable[[NDArray[Any]], None]
+"""An input: its values, or a function that writes them into the engine's own buffer."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """A network ready to run, on one thread.
@@ -68,13 +74,15 @@ class Engine(Protocol):
     @property
     def outputs(self) -> tuple[TensorSpec, ...]: ...  # noqa: D102
 
-    def infer(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run the network once; blocks until the outputs are there.
 
         Parameters
         ----------
-        feeds : mapping of str to array
-            Exactly the names, shapes and dtypes of ``inputs``. They are read, never kept.
+        feeds : mapping of str to Feed
+            Exactly the names of ``inputs``. An array of the input's shape and dtype is read, never
+            kept. A function is called with the engine's own buffer of that shape and dtype and
+            must fill it: it saves writing the input twice.
 
         Returns
         -------
@@ -108,7 +116,7 @@ class Engine(Protocol):
     ) -> None: ...
 
 
-def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, NDArray[Any]]) -> None:
+def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, Feed]) -> None:
     """Compare `feeds` with the inputs a network asks for; what backends call before running.
 
     Parameters
@@ -116,7 +124,7 @@ def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, NDA
     model : str
         Name of the network, used in the error.
     specs : sequence of TensorSpec
-    feeds : mapping of str to array
+    feeds : mapping of str to Feed
 
     Raises
     ------
@@ -132,7 +140,7 @@ def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, NDA
         )
     for spec in specs:
         array = feeds[spec.name]
-        if not spec.fits(array):
+        if not callable(array) and not spec.fits(array):
             raise UsageError(
                 thing=f'{model} input "{spec.name}"',
                 got=f"{array.shape} {array.dtype}",

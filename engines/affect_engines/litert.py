@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from affect_engines.base import TensorSpec, check_feeds
+from affect_engines.base import Feed, TensorSpec, check_feeds
 from affect_engines.errors import ModelError
 from affect_kernels.errors import DependencyError
 
@@ -70,7 +70,7 @@ class LiteRtEngine:
         self._into = tuple((d["name"], self._interpreter.tensor(d["index"])) for d in inputs)
         self._index = tuple((d["name"], d["index"]) for d in outputs)
 
-    def infer(self, feeds: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run once; the outputs belong to the caller until the next call."""
         interpreter = self._interpreter
         if interpreter is None:
@@ -79,7 +79,11 @@ class LiteRtEngine:
             )
         check_feeds(self._name, self.inputs, feeds)
         for name, view in self._into:
-            view()[...] = feeds[name]
+            feed = feeds[name]
+            if callable(feed):
+                feed(view())
+            else:
+                view()[...] = feed
         try:
             interpreter.invoke()
         except RuntimeError as error:

@@ -23,7 +23,8 @@ class FakeMesh:
         self.points, self.flag, self.seen, self.closed = points, flag, [], 0
 
     def infer(self, feeds):
-        self.seen.append(feeds["input_1"].copy())
+        self.seen.append(np.empty((1, 192, 192, 3), np.float32))
+        feeds["input_1"](self.seen[-1])
         return {
             "conv2d_21": np.asarray(self.points, np.float32).reshape(1, 1, 1, 1404),
             "conv2d_31": np.full((1, 1, 1, 1), self.flag, np.float32),

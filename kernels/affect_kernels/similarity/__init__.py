@@ -1,7 +1,6 @@
-"""Least-squares similarity between two point sets: what turns a face mesh to the front.
+"""Least-squares similarity between point sets: what turns face meshes to the front.
 
-One 3 x 3 singular value decomposition on some thirty points costs about as much as calling a
-compiled form would, so the plain form is the only one.
+A dozen array calls for all faces of a frame; the plain form is the only one.
 """
 
 from affect_kernels.similarity.reference import Similarity, fit_similarity

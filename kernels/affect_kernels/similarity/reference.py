@@ -1,12 +1,13 @@
-"""Umeyama's closed form in NumPy, for many targets at once.
+"""Horn's closed form in NumPy, for many targets at once.
 
-S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
-IEEE TPAMI 13(4), 1991, equations 38 to 43.
+B. K. P. Horn, "Closed-form solution of absolute orientation using unit quaternions", JOSA A 4(4),
+1987, section 4. Against the equal answer by singular values (Umeyama, 1991) it needs no branch
+for reflections, and a handful of array calls for any number of targets.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,30 @@ class Similarity(NamedTuple):
         return inverse
 
 
+def _quaternion_products() -> Float64:
+    """Return (4, 4, 3, 3): rotation[i, j] = sum over a, b of q[a] q[b] products[a, b, i, j].
+
+    For a unit quaternion (w, x, y, z) and the rotation v -> q v q*.
+    """
+    products = np.zeros((4, 4, 3, 3))
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        a, b, c = i + 1, j + 1, k + 1
+        products[0, 0, i, i] = products[a, a, i, i] = 1.0
+        products[b, b, i, i] = products[c, c, i, i] = -1.0
+        for one, other, sign in ((j, i, 1.0), (i, j, -1.0)):
+            products[0, c, one, other] += sign
+            products[c, 0, one, other] += sign
+            products[a, b, one, other] += 1.0
+            products[b, a, one, other] += 1.0
+    return products
+
+
+_PRODUCTS: Final = _quaternion_products()
+_TO_ROTATION: Final = _PRODUCTS.reshape(16, 9)
+_FROM_COVARIANCE: Final = np.ascontiguousarray(_TO_ROTATION.T)  # trace(R^T M) = q^T N(M) q
+
+
 def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) -> Similarity:
     """Find the similarities that map `source` onto each target with the least squared error.
 
@@ -57,12 +82,13 @@ def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) 
     mean_source = source.sum(axis=0, dtype=np.float64) / k
     mean_target = targets.sum(axis=1, dtype=np.float64) / k
     centred = source - mean_source
-    covariance = (targets - mean_target[:, None]).swapaxes(1, 2) @ centred  # k times eq. 38
-    u, d, vt = np.linalg.svd(covariance)
-    mirrored = np.linalg.det(u @ vt) < 0  # a reflection, which eq. 39 and 43 forbid
-    u[mirrored, :, 2] *= -1.0
-    d[mirrored, 2] *= -1.0
-    rotation = u @ vt
-    scale = d.sum(axis=1) / np.vdot(centred, centred)  # eq. 42
+    # Centring the source alone suffices: its rows add up to zero.
+    covariance = targets.swapaxes(1, 2) @ centred
+    forms = (covariance.reshape(-1, 9) @ _FROM_COVARIANCE).reshape(-1, 4, 4)
+    values, vectors = np.linalg.eigh(forms)
+    quaternions = vectors[:, :, 3]  # of the largest eigenvalue: greatest trace(R^T M)
+    pairs = quaternions[:, :, None] * quaternions[:, None, :]
+    rotation = (pairs.reshape(-1, 16) @ _TO_ROTATION).reshape(-1, 3, 3)
+    scale = values[:, 3] / np.vdot(centred, centred)
     translation = mean_target - scale[:, None] * (rotation @ mean_source)
     return Similarity(scale, rotation, translation)
