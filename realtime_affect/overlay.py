@@ -1,0 +1,493 @@
+"""The painter: a reading becomes the picture people see, in the window and in ``annotated.mp4``.
+
+It shows what was measured and how well, and what movement a face displays, in the words of FACS;
+never what a person feels. What was not measured is left out, not drawn as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from realtime_affect.ink import (
+    BOLD,
+    REGULAR,
+    disc,
+    dots,
+    lay,
+    mix,
+    plate,
+    round_rectangle,
+    stroke,
+    text_width,
+    write,
+)
+from realtime_affect.panel import paint_panel, panel_size, strongest_units
+from realtime_affect.placement import place_panels
+from realtime_affect.pose import rotation_matrix
+
+if TYPE_CHECKING:
+    from realtime_affect.ink import Color
+    from realtime_affect.placement import Rect
+    from realtime_affect.types import AffectResult, Face, FaceQuality, Image, Reading, Track
+
+ID_COLORS: Final[tuple[Color, ...]] = (
+    (233, 180, 86),  # sky blue
+    (0, 159, 230),  # orange
+    (150, 200, 40),  # green
+    (194, 141, 224),  # purple
+    (66, 228, 240),  # yellow
+    (40, 110, 240),  # vermilion
+)
+"""One for each id, in turn: Okabe & Ito's colours, told apart by colour-blind people too, the dark
+ones lightened to stand out from a dark picture."""
+
+_INK: Final = (24, 22, 20)
+_WHITE: Final = (255, 255, 255)
+_GREY: Final = (190, 186, 182)
+_ALARM: Final = (30, 60, 214)
+_GOOD: Final = (150, 200, 40)
+_PLATE: Final = 0.7
+
+_MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller pictures get boxes only
+_MAX_PANELS = 8  # faces; with more, labels only
+_STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
+_EYES: Final = ((33, 133), (362, 263))
+
+NOTICE_LIVE: Final = (
+    "Expressions displayed by faces are measured on this device. Nothing is sent or stored."
+)
+NOTICE_RECORDING: Final = (
+    "Expressions displayed by faces are measured on this device and recorded to a file here. "
+    "Nothing is sent."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayConfig:
+    """What is painted.
+
+    Attributes
+    ----------
+    mesh : bool
+        The 468 points of each face.
+    bars : bool
+        Action units beside each face.
+    pose : bool
+        Axes of the head and its angles.
+    gaze : bool
+        Where the eyes look.
+    notice : bool
+        The line that tells people in view what is done. Where the law asks for it, leave it on.
+    recording : bool
+        Whether the notice says that results are recorded.
+    scale : float
+        Size of text and lines; 1 suits most screens.
+    """
+
+    mesh: bool = False
+    bars: bool = True
+    pose: bool = False
+    gaze: bool = True
+    notice: bool = True
+    recording: bool = False
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStatus:
+    """What is painted about the run itself.
+
+    Attributes
+    ----------
+    fps : float
+        Frames analysed a second; NaN or 0 is left out.
+    age_ms : float
+        From the capture of the frame to now, milliseconds; NaN is left out.
+    drops : int
+        Frames captured and not analysed.
+    source_state : str
+        "online", "offline" (painted as an alarm) or "ended", as the capture names them.
+    message : str
+        A short remark, such as what a key just did.
+    live : bool
+        False: a file is analysed at its own pace, so ages mean nothing and are left out.
+    """
+
+    fps: float = math.nan
+    age_ms: float = math.nan
+    drops: int = 0
+    source_state: str = "online"
+    message: str = ""
+    live: bool = True
+
+
+def id_color(track_id: int) -> Color:
+    """Return the colour of a track."""
+    return ID_COLORS[(track_id - 1) % len(ID_COLORS)]
+
+
+def paint(
+    reading: Reading, config: OverlayConfig, status: OverlayStatus, zoom: float = 1.0
+) -> Image:
+    """Paint a reading.
+
+    Parameters
+    ----------
+    reading : Reading
+    config : OverlayConfig
+    status : OverlayStatus
+    zoom : float
+        Size of the painting over the size of the frame. A window paints at its own size, so that
+        text stays sharp however large the frame is.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        BGR, a new array of the frame's size times `zoom`.
+    """
+    image = _enlarge(reading.scene.frame.image, zoom)
+    height, width = image.shape[:2]
+    unit = max(0.7, min(width / 1280, height / 720)) * config.scale
+    roomy = width >= _MIN_WIDTH and height >= _MIN_HEIGHT
+    tracks = reading.scene.tracks
+    results = reading.affect.results
+    t_ns = reading.scene.frame.t_ns
+    top = _strip_height(unit) if roomy else 0
+    bottom = height - (_notice_height(unit) if roomy and config.notice else 0)
+
+    for track in tracks:
+        _paint_points(image, track, config, unit, zoom)
+    for track in tracks:
+        result = results.get(track.track_id)
+        if config.gaze and result is not None and t_ns - result.t_ns <= _STALE_NS:
+            _paint_gaze(image, track, result, unit, zoom)
+    boxes = [_box(track, zoom, width, height) for track in tracks]
+    for track, box in zip(tracks, boxes, strict=True):
+        _paint_box(image, track, box, unit)
+    if roomy:
+        crowded = len(tracks) > _MAX_PANELS
+        for track, box in zip(tracks, boxes, strict=True):
+            _paint_label(image, track, box, unit, top, short=crowded)
+        if config.bars and not crowded:
+            _paint_panels(image, reading, boxes, (0, top, width, bottom), config, unit)
+        _paint_strip(image, status, len(tracks), unit)
+        if config.notice:
+            _paint_notice(image, config, unit)
+    if status.source_state.lower() == "offline":
+        image = _paint_offline(image, unit)
+    return image
+
+
+def _enlarge(image: Image, zoom: float) -> Image:
+    """Return a writable copy of `image`, `zoom` times its size."""
+    if zoom == 1.0:
+        return image.copy()
+    size = tuple(max(1, round(side * zoom)) for side in (image.shape[1], image.shape[0]))
+    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+
+
+def _box(track: Track, zoom: float, width: int, height: int) -> Rect:
+    """Return a track's box in painted pixels, no further out than a line's width can show."""
+    far = np.nan_to_num(track.xyxy.astype(np.float64) * zoom)
+    x0, y0, x1, y1 = np.clip(far, -8, [width + 8, height + 8] * 2).round().astype(int).tolist()
+    return x0, y0, x1, y1
+
+
+def _paint_box(image: Image, track: Track, box: Rect, unit: float) -> None:
+    x0, y0, x1, y1 = box
+    radius = min(10 * unit, 0.12 * (x1 - x0))
+    measured = track.face is not None
+    color = id_color(track.track_id)
+    stroke(
+        image,
+        round_rectangle(x0, y0, x1, y1, radius),
+        color if measured else mix(color, _GREY, 0.5),
+        1.2 * unit if measured else 1,
+        closed=True,
+        halo=measured,
+    )
+
+
+def _paint_points(
+    image: Image, track: Track, config: OverlayConfig, unit: float, zoom: float
+) -> None:
+    face = track.face
+    if face is None:
+        return
+    points = face.mesh.points[:, :2] * zoom
+    if config.mesh:
+        size = 1 if np.ptp(points[:, 0]) < 160 else max(1, round(1.4 * unit))
+        dots(image, points, size, mix(id_color(track.track_id), _WHITE, 0.5))
+    if config.pose:
+        origin = points[[168, 6]].mean(axis=0)
+        length = 0.45 * float(np.ptp(points[:, 0]))
+        axes = rotation_matrix(face.pose.rotation_rad)[:2].T * length
+        # The last axis runs out of the face, towards the camera.
+        for axis, color in zip(
+            (axes[0], axes[1], -axes[2]),
+            ((40, 110, 240), (150, 200, 40), (233, 180, 86)),
+            strict=True,
+        ):
+            stroke(image, [tuple(origin), tuple(origin + axis)], color, 2 * unit, halo=True)
+
+
+def _paint_gaze(image: Image, track: Track, result: AffectResult, unit: float, zoom: float) -> None:
+    """Draw an arrow from each eye in the direction it looks."""
+    if track.face is None or not np.isfinite(result.gaze_rad).all():
+        return
+    points = track.face.mesh.points[:, :2] * zoom
+    right, down = result.gaze_rad.tolist()
+    reach = 0.9 * float(np.linalg.norm(points[33] - points[263]))
+    step = reach * np.array([math.sin(right) * math.cos(down), math.sin(down)])
+    length = float(np.hypot(*step))
+    for corners in _EYES:
+        eye = points[list(corners)].mean(axis=0)
+        tip = eye + step
+        disc(image, eye[0], eye[1], 2.4 * unit, _INK)
+        disc(image, eye[0], eye[1], 1.4 * unit, _WHITE)
+        if length < 5 * unit:
+            continue  # into the camera: the point alone says so
+        stroke(image, [tuple(eye), tuple(tip)], _WHITE, 1.4 * unit, halo=True)
+        along, head = step / length, min(5 * unit, 0.4 * length)
+        across = np.array([-along[1], along[0]])
+        wings = [tip - head * (along + 0.6 * side * across) for side in (1, -1)]
+        stroke(image, [tuple(wings[0]), tuple(tip), tuple(wings[1])], _WHITE, 1.4 * unit)
+
+
+def _paint_label(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image, track: Track, box: Rect, unit: float, top: int, *, short: bool
+) -> None:
+    """Draw the id, and how sure and how good the measurement is, above the box.
+
+    Words that would reach beyond the box are left out: what is beside it belongs to panels.
+    """
+    size = _font(13, unit)
+    height, pad = round(1.6 * size), round(0.45 * size)
+    name = f"#{track.track_id}"
+    x, y = max(0, box[0]), box[1] - height - round(3 * unit)
+    if y < top:  # no room above: inside the box
+        x, y = x + round(4 * unit), max(top, box[1] + round(4 * unit))
+    name_width = text_width(name, size, BOLD) + 2 * pad
+    ring = 0 if short or track.face is None else round(0.5 * size)
+    words = [] if short else _remarks(track)
+    room = box[2] - x - name_width - pad
+    while words and _span(words, size) + 2 * ring + 2 * pad > room:
+        words.pop()
+    if not words and 2 * ring + pad > room:
+        ring = 0
+    width = name_width
+    if words or ring:
+        width += pad + (2 * ring + pad if ring else 0) + (_span(words, size) + pad if words else 0)
+    x = max(0, min(x, image.shape[1] - width))
+    middle = y + height // 2
+    if width > name_width:
+        lay(image, plate(width, height, 0.3 * height, _INK, _PLATE), x, y)
+    color = id_color(track.track_id)
+    lay(image, plate(name_width, height, 0.3 * height, color, 1.0), x, y)
+    write(image, name, x + pad, middle, size, _INK, BOLD)
+    x += name_width + pad
+    if ring and track.face is not None:
+        _paint_ring(image, x + ring, middle, ring, track.face.action_units.calibration, color)
+        x += 2 * ring + pad
+    for word in words:
+        x = write(image, word, x, middle, size, _WHITE) + round(0.6 * size)
+
+
+def _span(words: list[str], size: int) -> int:
+    """Return how wide `words` are side by side."""
+    spaces = max(0, len(words) - 1) * round(0.6 * size)
+    return sum(text_width(word, size) for word in words) + spaces
+
+
+def _paint_ring(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image, x: float, y: float, radius: float, share: float, color: Color
+) -> None:
+    """Draw how much of the person's own neutral face is known: an arc, a disc when all is."""
+    share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
+    turn = np.linspace(0, 2 * math.pi, 25)
+    thickness = max(1.0, 0.3 * radius)
+    reach = radius - thickness / 2
+    circle = np.array([x, y]) + reach * np.column_stack([np.sin(turn), -np.cos(turn)])
+    stroke(image, circle, (110, 106, 102), thickness)
+    if share >= 0.995:
+        disc(image, x, y, radius, color)
+        tick = [(x - 0.45 * radius, y), (x - 0.1 * radius, y + 0.4 * radius)]
+        stroke(image, [*tick, (x + 0.5 * radius, y - 0.4 * radius)], _INK, thickness)
+    elif share > 0:
+        arc = circle[: max(2, math.ceil(share * 24) + 1)]
+        stroke(image, arc, color, thickness)
+
+
+def _remarks(track: Track) -> list[str]:
+    """Say how sure it is that this is a face, and what keeps it from being read well."""
+    if track.face is None:
+        return ["not measured"]
+    words = [f"{100 * track.confidence:.0f}%"] if math.isfinite(track.confidence) else []
+    if weakness := _weakness(track.face.quality):
+        words.append(weakness)
+    return words
+
+
+def _weakness(quality: FaceQuality) -> str:
+    """Name what limits a poorly seen face most, or nothing."""
+    if quality.score >= 0.5:
+        return ""
+    limits = {
+        "small": quality.size_px / 60,
+        "turned away": (60 - quality.view_deg) / 40,
+        "blurred": quality.sharpness / 60,
+    }
+    return min(limits, key=lambda name: limits[name])
+
+
+def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image,
+    reading: Reading,
+    boxes: list[Rect],
+    bounds: Rect,
+    config: OverlayConfig,
+    unit: float,
+) -> None:
+    """Draw the action units beside each face; where there is no room, the strongest on its box."""
+    gap = round(8 * unit)
+    x0, y0, x1, y1 = bounds
+    room = (x0 + gap, y0 + gap // 2, x1 - gap, y1 - gap // 2)
+    label = _font(13, unit) * 2
+    taken = [(x0, y0 - label, x1, y1) for x0, y0, x1, y1 in boxes]
+    affect = reading.affect.results
+    blinks = [
+        affect[track.track_id].blinks_per_min if track.track_id in affect else math.nan
+        for track in reading.scene.tracks
+    ]
+    wanted = [n for n, track in enumerate(reading.scene.tracks) if track.face is not None]
+    sizes = {}
+    for n in wanted:
+        face = reading.scene.tracks[n].face
+        assert face is not None
+        sizes[n] = [
+            panel_size(face, blinks[n], unit, pose=config.pose, full=full) for full in (True, False)
+        ]
+    places = place_panels(taken, sizes, room, gap)
+    for n in wanted:
+        track, face = reading.scene.tracks[n], reading.scene.tracks[n].face
+        assert face is not None
+        if n not in places:
+            _paint_strongest(image, face, boxes[n], unit)
+            continue
+        kind, x, y = places[n]
+        color = id_color(track.track_id)
+        paint_panel(image, x, y, face, blinks[n], color, unit, pose=config.pose, full=kind == 0)
+
+
+def _paint_strongest(image: Image, face: Face, box: Rect, unit: float) -> None:
+    """Name the strongest action units on the lower edge of the box."""
+    size = _font(11, unit)
+    height, pad = round(1.6 * size), round(0.5 * size)
+    x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
+    for name in strongest_units(face.action_units):
+        text = f"{name} {face.action_units[name]:.1f}"
+        width = text_width(text, size) + 2 * pad
+        if x + width > min(box[2], image.shape[1]) - pad:
+            break
+        lay(image, plate(width, height, 0.3 * height, _INK, _PLATE), x, y)
+        write(image, text, x + pad, y + height // 2, size, _WHITE)
+        x += width + pad
+
+
+def _font(size: float, unit: float) -> int:
+    """Return a text size in pixels, never too small to read."""
+    return max(9, round(size * unit))
+
+
+def _strip_height(unit: float) -> int:
+    return round(2.1 * _font(13, unit))
+
+
+def _notice_height(unit: float) -> int:
+    return round(2.0 * _font(12, unit))
+
+
+def _paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) -> None:
+    """Draw the run's state along the upper edge; what does not fit is left out from the end."""
+    width = image.shape[1]
+    size, height = _font(13, unit), _strip_height(unit)
+    lay(image, plate(width, height, 0, _INK, _PLATE), 0, 0)
+    middle, gap = height // 2, round(1.3 * size)
+    state = status.source_state.lower()
+    color = {"online": _GOOD, "offline": _ALARM}.get(state, _GREY)
+    x = round(0.9 * size)
+    disc(image, x, middle, 0.32 * size, color)
+    x += round(0.7 * size)
+    label = state.upper()
+    if state == "online":
+        label = "LIVE" if status.live else "ANALYSIS"
+    x = write(image, label, x, middle, size, _WHITE, BOLD) + gap
+    items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
+    if math.isfinite(status.fps) and status.fps > 0:
+        items.append((f"{status.fps:.0f}", "fps"))
+    if status.live and math.isfinite(status.age_ms):
+        age = (f"{status.age_ms:.0f}", "ms old")
+        items.append(age if status.age_ms < 9999.5 else (f"{status.age_ms / 1e3:.0f}", "s old"))
+    items.append((f"{status.drops}", "dropped"))
+    digit = text_width("0", size, BOLD)
+    for (number, word), digits in zip(items, (2, 2, 3, 1, 1), strict=False):
+        # Numbers keep their room, so that words beside them do not dance.
+        room = max(text_width(number, size, BOLD), digits * digit)
+        if x + room + text_width(f" {word}", size) > width - size:
+            return
+        write(image, number, x + room - text_width(number, size, BOLD), middle, size, _WHITE, BOLD)
+        x = write(image, f" {word}", x + room, middle, size, _GREY) + gap
+    message_width = text_width(status.message, size)
+    if status.message and x + message_width <= width - size:
+        write(image, status.message, width - size - message_width, middle, size, _WHITE)
+
+
+def _paint_notice(image: Image, config: OverlayConfig, unit: float) -> None:
+    """Draw the line for people in view along the lower edge, smaller where it would not fit."""
+    text = NOTICE_RECORDING if config.recording else NOTICE_LIVE
+    height, width = image.shape[:2]
+    room = width - round(16 * unit)
+    size = _font(12, unit)
+    lines = [text]
+    if text_width(text, size) > room:
+        size = max(8, min(size, math.floor(size * room / text_width(text, size))))
+    if text_width(text, size) > room:
+        first, _, second = text.partition(". ")
+        lines = [f"{first}.", second]
+        while size > 6 and max(text_width(line, size) for line in lines) > room:
+            size -= 1
+    step = round(1.5 * size)
+    band = max(_notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
+    lay(image, plate(width, band, 0, _INK, _PLATE), 0, height - band)
+    for n, line in enumerate(lines):
+        middle = round(height - band / 2 + (n - (len(lines) - 1) / 2) * step)
+        x = (width - text_width(line, size)) // 2
+        write(image, line, x, middle, size, _WHITE, REGULAR)
+
+
+def _paint_offline(image: Image, unit: float) -> Image:
+    """Dim the last picture and say across it that it is old."""
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    dark = cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.4), cv2.COLOR_GRAY2BGR)
+    dimmed = np.asarray(dark, np.uint8)
+    title, remark = "OFFLINE", "The source gives no new pictures. Trying again."
+    size = min(round(56 * unit), round(0.16 * width), round(0.3 * height))
+    band = min(height, round(2.4 * size))
+    y = (height - band) // 2
+    lay(dimmed, plate(width, band, 0, _ALARM, 1.0), 0, y)
+    small = min(round(0.36 * size), math.floor(0.045 * width))
+    if size >= 6:
+        shift = round(0.3 * size) if small >= 6 else 0
+        x = (width - text_width(title, size, BOLD)) // 2
+        write(dimmed, title, x, y + band // 2 - shift, size, _WHITE, BOLD)
+    if small >= 6:
+        x = (width - text_width(remark, small)) // 2
+        write(dimmed, remark, x, y + band // 2 + round(0.62 * size), small, _WHITE)
+    return dimmed

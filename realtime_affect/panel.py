@@ -1,0 +1,219 @@
+"""The action units of one face as a small panel: number, movement, bar.
+
+All that stays the same from frame to frame (ground, names, empty bars) is drawn once and kept as a
+stamp; a frame costs only its bars.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from realtime_affect.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES
+
+if TYPE_CHECKING:
+    from realtime_affect.ink import Color
+    from realtime_affect.types import ActionUnits, Face, Image
+
+MOVEMENTS: Final = {
+    "AU01": "inner brow raiser",
+    "AU02": "outer brow raiser",
+    "AU04": "brow lowerer",
+    "AU05": "upper lid raiser",
+    "AU06": "cheek raiser",
+    "AU07": "lid tightener",
+    "AU09": "nose wrinkler",
+    "AU10": "upper lip raiser",
+    "AU12": "lip corner puller",
+    "AU14": "dimpler",
+    "AU15": "lip corner depressor",
+    "AU17": "chin raiser",
+    "AU20": "lip stretcher",
+    "AU23": "lip tightener",
+    "AU25": "lips part",
+    "AU26": "jaw drop",
+    "AU45": "blink",
+}
+"""FACS names of the units: movements, not feelings."""
+
+_INK: Final = (24, 22, 20)
+_WHITE: Final = (255, 255, 255)
+_QUIET: Final = (168, 163, 158)
+_TRACK: Final = (84, 80, 76)
+_N_STRONGEST = 3
+_MIN_STRONG = 0.8
+_OPACITY: Final = 0.76
+
+
+def strongest_units(units: ActionUnits) -> list[str]:
+    """Return the names of the most active units, strongest first; none where all are quiet."""
+    present = {n for n, c in zip(AU_OCCURRENCES, units.occurrence.tolist(), strict=True) if c == 1}
+    strong = {
+        name: value
+        for name, value in zip(AU_INTENSITIES, units.intensity.tolist(), strict=True)
+        if value >= _MIN_STRONG and (name in present or value >= 1)
+    }
+    return sorted(strong, key=lambda name: -strong[name])[:_N_STRONGEST]
+
+
+def panel_size(
+    face: Face, blinks_per_min: float, unit: float, *, pose: bool, full: bool
+) -> tuple[int, int]:
+    """Return width and height in pixels of :func:`paint_panel`'s panel; (0, 0) without units."""
+    shown = _measured(face)
+    if not shown:
+        return 0, 0
+    layout = _Layout(unit, full=full)
+    return layout.width, layout.height(len(shown), _footer_rows(blinks_per_min, pose, full))
+
+
+def _footer_rows(blinks_per_min: float, pose: bool, full: bool) -> int:
+    if full:
+        return 1 + pose
+    return int(math.isfinite(blinks_per_min))
+
+
+def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image,
+    x: int,
+    y: int,
+    face: Face,
+    blinks_per_min: float,
+    color: Color,
+    unit: float,
+    *,
+    pose: bool,
+    full: bool,
+) -> None:
+    """Draw the measured units of `face` with the panel's corner at (x, y).
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8
+        Drawn on.
+    x, y : int
+    face : Face
+    blinks_per_min : float
+        NaN is left out.
+    color : Color
+        Of the face's id.
+    unit : float
+        Size of a point in pixels.
+    pose : bool
+        With the head's angles (wide panels only).
+    full : bool
+        With names and numbers; otherwise narrow.
+    """
+    shown = _measured(face)
+    if not shown:
+        return
+    layout = _Layout(unit, full=full)
+    footer = _footer_rows(blinks_per_min, pose, full)
+    lay(image, _ground(tuple(shown), round(unit, 3), footer, full), x, y)
+    strongest = strongest_units(face.action_units)
+    for n, (name, value) in enumerate(shown.items()):
+        middle = y + layout.row_middle(n)
+        strong = name in strongest
+        if strong:
+            write(image, name[2:], x + layout.pad, middle, layout.size, _WHITE, BOLD)
+            if full:
+                write(image, MOVEMENTS[name], x + layout.name_x, middle, layout.size, _WHITE)
+                text = f"{value:.1f}"
+                right = x + layout.width - layout.pad - text_width(text, layout.size, BOLD)
+                write(image, text, right, middle, layout.size, _WHITE, BOLD)
+        share = min(1.0, max(0.0, value / 5))
+        length = round(share * layout.bar_width)
+        shade = color if strong else mix(color, _TRACK, 0.45)
+        bar(image, x + layout.bar_x, middle, length, layout.bar_height, shade)
+    if footer:
+        middle = y + layout.row_middle(len(shown)) + layout.row // 4
+        _paint_footer(image, x, middle, face, blinks_per_min, layout, pose and full)
+
+
+def _paint_footer(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image,
+    x: int,
+    middle: int,
+    face: Face,
+    blinks_per_min: float,
+    layout: _Layout,
+    pose: bool,
+) -> None:
+    """Write blinks, what the units are measured against, and the head's angles."""
+    calibration = face.action_units.calibration
+    if layout.full:
+        known = math.floor(100 * calibration) if math.isfinite(calibration) else 0
+        text = "own neutral face" if known >= 99 else f"learning neutral face  {known}%"
+    else:
+        text = ""
+    right = ""
+    if math.isfinite(blinks_per_min):
+        right = f"{blinks_per_min:.0f} blinks/min"
+        if layout.full and known < 99:
+            text = f"neutral {known}%"
+    write(image, text, x + layout.pad, middle, layout.size, _QUIET)
+    if right:
+        at = x + layout.width - layout.pad - text_width(right, layout.size)
+        write(image, right, max(x + layout.pad, at), middle, layout.size, _QUIET)
+    if pose:
+        pitch, yaw, roll = np.rint(np.rad2deg(face.pose.rotation_rad) + 0.0).astype(int).tolist()
+        text = f"pitch {pitch:+d}°   yaw {yaw:+d}°   roll {roll:+d}°"
+        write(image, text, x + layout.pad, middle + layout.row, layout.size, _QUIET)
+
+
+class _Layout:
+    """Measures of a panel in pixels."""
+
+    def __init__(self, unit: float, *, full: bool) -> None:
+        self.full = full
+        self.size = max(9, round(12 * unit))
+        self.row = round(1.28 * self.size)
+        self.pad = round(0.7 * self.size)
+        self.bar_height = max(2, round(0.42 * self.size))
+        number = text_width("00", self.size, BOLD) + round(0.6 * self.size)
+        self.name_x = self.pad + number
+        names = max(text_width(name, self.size) for name in MOVEMENTS.values()) if full else 0
+        value = text_width("0.0", self.size, BOLD) + round(0.6 * self.size) if full else 0
+        self.bar_width = round((5.2 if full else 4.2) * self.size)
+        space = round(0.8 * self.size) if full else 0
+        self.bar_x = self.name_x + names + space
+        self.width = self.bar_x + self.bar_width + value + self.pad
+
+    def row_middle(self, n: int) -> int:
+        return self.pad + n * self.row + self.row // 2
+
+    def height(self, n_units: int, n_footer: int) -> int:
+        space = self.row // 4 if n_footer else 0
+        return 2 * self.pad + (n_units + n_footer) * self.row + space
+
+
+@lru_cache(maxsize=16)
+def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool) -> Stamp:
+    """Return what lies under the bars: plate, numbers, names, empty bars."""
+    layout = _Layout(unit, full=full)
+    height = layout.height(len(shown), footer)
+    bare = plate(layout.width, height, 0.7 * layout.size, _INK, _OPACITY)
+    keep, add = bare.keep.copy(), bare.add.copy()
+    for n, name in enumerate(shown):
+        middle = layout.row_middle(n)
+        # Drawn in colour on the light, in black on what shows through: opaque on the picture.
+        for sheet, text, empty in ((add, _QUIET, _TRACK), (keep, (0, 0, 0), (0, 0, 0))):
+            write(sheet, name[2:], layout.pad, middle, layout.size, text, BOLD)
+            if full:
+                write(sheet, MOVEMENTS[name], layout.name_x, middle, layout.size, text)
+            bar(sheet, layout.bar_x, middle, layout.bar_width, layout.bar_height, empty)
+    return Stamp(keep, add)
+
+
+def _measured(face: Face) -> dict[str, float]:
+    """Return the units that were measured, in FACS order."""
+    values = face.action_units.intensity.tolist()
+    return {
+        name: value
+        for name, value in zip(AU_INTENSITIES, values, strict=True)
+        if math.isfinite(value)
+    }

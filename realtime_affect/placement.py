@@ -1,0 +1,110 @@
+"""Where beside its face a panel goes: never on a face, on another panel, or out of the picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Rect = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels."""
+
+Place = tuple[int, int, int]
+"""Which of the sizes, and the panel's x and y."""
+
+
+def place_panels(
+    faces: Sequence[Rect],
+    sizes: Mapping[int, Sequence[tuple[int, int]]],
+    bounds: Rect,
+    gap: int,
+) -> dict[int, Place]:
+    """Find a place right or left of each face that wants a panel.
+
+    Faces that can all have the same kind of panel get it, the kinds in the order given; where
+    none suits all of them, each gets the first that suits it.
+
+    Parameters
+    ----------
+    faces : sequence of Rect
+        All faces, with their labels: what no panel may cover.
+    sizes : mapping
+        For each face that wants a panel, by its place in `faces`: (width, height) of its kinds of
+        panel, the best first; the same number for all.
+    bounds : Rect
+        What panels must stay in.
+    gap : int
+        Pixels between a face and its panel, and between panels.
+
+    Returns
+    -------
+    mapping
+        Face to kind, x, y; without the faces that have no room.
+    """
+    n_kinds = max((len(options) for options in sizes.values()), default=0)
+    placed: dict[int, Place] = {}
+    for kinds in [[kind] for kind in range(n_kinds)] + [list(range(n_kinds))]:
+        # A row of faces may only have room when all panels go to the same side, the outermost
+        # first; right of the face is where most people look for them.
+        by_x = sorted(sizes, key=lambda n: faces[n][0])
+        placed = max(
+            (
+                _place(faces, {n: sizes[n] for n in order}, kinds, sides, bounds, gap)
+                for order, sides in (
+                    (by_x[::-1], ("right", "left")),
+                    (by_x, ("left", "right")),
+                )
+            ),
+            key=len,
+        )
+        if len(placed) == len(sizes):
+            break
+    return placed
+
+
+def _place(  # noqa: PLR0913  (the options of one attempt)
+    faces: Sequence[Rect],
+    sizes: Mapping[int, Sequence[tuple[int, int]]],
+    kinds: Sequence[int],
+    sides: tuple[str, str],
+    bounds: Rect,
+    gap: int,
+) -> dict[int, Place]:
+    """Place one face after another, each where there still is room."""
+    taken = list(faces)
+    places: dict[int, Place] = {}
+    for n, options in sizes.items():
+        free = (
+            (kind, x, y)
+            for kind in kinds
+            for x, y in _candidates(faces[n], options[kind], sides, bounds, gap)
+            if not any(_overlap((x, y), options[kind], other, gap) for other in taken)
+        )
+        place = next(free, None)
+        if place is not None:
+            kind, x, y = places[n] = place
+            taken.append((x, y, x + options[kind][0], y + options[kind][1]))
+    return places
+
+
+def _candidates(
+    face: Rect, size: tuple[int, int], sides: tuple[str, str], bounds: Rect, gap: int
+) -> Iterator[tuple[int, int]]:
+    """Yield places beside `face` inside `bounds`: by side, then top, middle, bottom."""
+    width, height = size
+    x0, y0, x1, y1 = face
+    left, top, right, bottom = bounds
+    for side in sides:
+        x = x1 + gap if side == "right" else x0 - gap - width
+        if x < left or x + width > right or height > bottom - top:
+            continue
+        for y in dict.fromkeys((y0, (y0 + y1 - height) // 2, y1 - height)):
+            yield x, min(max(y, top), bottom - height)
+
+
+def _overlap(corner: tuple[int, int], size: tuple[int, int], other: Rect, gap: int) -> bool:
+    """Whether a panel comes nearer than `gap` to `other`."""
+    (x, y), (width, height) = corner, size
+    beside = x >= other[2] + gap or x + width + gap <= other[0]
+    return not (beside or y >= other[3] + gap or y + height + gap <= other[1])
