@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realtime_affect.capture.cameras import open_camera, open_gstreamer
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.inputs import (
     InputItem,
@@ -29,6 +30,7 @@ from realtime_affect.capture.source import (
     SourceState,
 )
 from realtime_affect.capture.stills import StillImages, read_image
+from realtime_affect.capture.streams import open_stream
 from realtime_affect.errors import InputMissingError
 
 if TYPE_CHECKING:
@@ -74,8 +76,12 @@ def open_source(
     """
     config = config or CaptureConfig()
     kind, value = parse_spec(spec)
-    if kind in ("camera", "stream", "gstreamer"):
-        raise NotImplementedError
+    if kind == "camera":
+        return open_camera(value, config)
+    if kind == "gstreamer":
+        return open_gstreamer(value, config)
+    if kind == "stream":
+        return open_stream(value, config, live=live)
     if kind == "demo":
         video: Source = _open_demo(config)
         return PacedSource(video) if live else video

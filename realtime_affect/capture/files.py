@@ -190,12 +190,14 @@ class VideoFile:
                     self._packets += packet.size > 0
                     yield from self._pictures(packet)
                 break
-            except av.FFmpegError:  # between packets; FFmpeg can often find the next one
-                failures += 1
+            except av.FFmpegError as error:  # between packets; FFmpeg can often find the next one
+                lost = isinstance(error, av.error.ExitError)  # the server did not answer in time
+                failures = _DEMUX_ATTEMPTS if lost else failures + 1
                 self._damaged += failures == 1
+                self._cut = lost
         else:
             yield from self._pictures(None)
-        self._cut = self._was_cut()
+        self._cut = self._cut or self._was_cut()
 
     def _pictures(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
         """Return the pictures a packet completes; None flushes the decoder."""
