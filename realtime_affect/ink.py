@@ -93,6 +93,11 @@ def _plate(width: int, height: int, radius: float, color: Color, opacity: float)
     return _stamp(mask, color, opacity)
 
 
+def text_size(points: float, unit: float) -> int:
+    """Return the size in pixels of text of `points`, never too small to read."""
+    return max(9, round(points * unit))
+
+
 def text_width(text: str, size: int, weight: int = REGULAR) -> int:
     """Return how far `text` of `size` pixels reaches to the right."""
     return _glyphs(text, size, weight)[1]

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from realtime_affect.captions import (
+    OverlayStatus,
+    notice_height,
+    paint_notice,
+    paint_offline,
+    paint_strip,
+    strip_height,
+)
 from realtime_affect.ink import (
     BOLD,
-    REGULAR,
     disc,
     dots,
     lay,
@@ -23,6 +30,7 @@ from realtime_affect.ink import (
     plate,
     round_rectangle,
     stroke,
+    text_size,
     text_width,
     write,
 )
@@ -49,8 +57,6 @@ ones lightened to stand out from a dark picture."""
 _INK: Final = (24, 22, 20)
 _WHITE: Final = (255, 255, 255)
 _GREY: Final = (190, 186, 182)
-_ALARM: Final = (30, 60, 214)
-_GOOD: Final = (150, 200, 40)
 _PLATE: Final = 0.7
 
 _MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller pictures get boxes only
@@ -58,13 +64,7 @@ _MAX_PANELS = 8  # faces; with more, labels only
 _STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
 _EYES: Final = ((33, 133), (362, 263))
 
-NOTICE_LIVE: Final = (
-    "Expressions displayed by faces are measured on this device. Nothing is sent or stored."
-)
-NOTICE_RECORDING: Final = (
-    "Expressions displayed by faces are measured on this device and recorded to a file here. "
-    "Nothing is sent."
-)
+__all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +98,6 @@ class OverlayConfig:
     scale: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayStatus:
-    """What is painted about the run itself.
-
-    Attributes
-    ----------
-    fps : float
-        Frames analysed a second; NaN or 0 is left out.
-    age_ms : float
-        From the capture of the frame to now, milliseconds; NaN is left out.
-    drops : int
-        Frames captured and not analysed.
-    source_state : str
-        "online", "offline" (painted as an alarm) or "ended", as the capture names them.
-    message : str
-        A short remark, such as what a key just did.
-    live : bool
-        False: a file is analysed at its own pace, so ages mean nothing and are left out.
-    """
-
-    fps: float = math.nan
-    age_ms: float = math.nan
-    drops: int = 0
-    source_state: str = "online"
-    message: str = ""
-    live: bool = True
-
-
 def id_color(track_id: int) -> Color:
     """Return the colour of a track."""
     return ID_COLORS[(track_id - 1) % len(ID_COLORS)]
@@ -155,17 +127,13 @@ def paint(
     unit = max(0.7, min(width / 1280, height / 720)) * config.scale
     roomy = width >= _MIN_WIDTH and height >= _MIN_HEIGHT
     tracks = reading.scene.tracks
-    results = reading.affect.results
-    t_ns = reading.scene.frame.t_ns
-    top = _strip_height(unit) if roomy else 0
-    bottom = height - (_notice_height(unit) if roomy and config.notice else 0)
+    top = strip_height(unit) if roomy else 0
+    bottom = height - (notice_height(unit) if roomy and config.notice else 0)
 
     for track in tracks:
         _paint_points(image, track, config, unit, zoom)
-    for track in tracks:
-        result = results.get(track.track_id)
-        if config.gaze and result is not None and t_ns - result.t_ns <= _STALE_NS:
-            _paint_gaze(image, track, result, unit, zoom)
+    if config.gaze:
+        _paint_gazes(image, reading, unit, zoom)
     boxes = [_box(track, zoom, width, height) for track in tracks]
     for track, box in zip(tracks, boxes, strict=True):
         _paint_box(image, track, box, unit)
@@ -175,11 +143,12 @@ def paint(
             _paint_label(image, track, box, unit, top, short=crowded)
         if config.bars and not crowded:
             _paint_panels(image, reading, boxes, (0, top, width, bottom), config, unit)
-        _paint_strip(image, status, len(tracks), unit)
-        if config.notice:
-            _paint_notice(image, config, unit)
     if status.source_state.lower() == "offline":
-        image = _paint_offline(image, unit)
+        paint_offline(image, unit)
+    if roomy:
+        paint_strip(image, status, len(tracks), unit)
+        if config.notice:
+            paint_notice(image, unit, recording=config.recording)
     return image
 
 
@@ -237,11 +206,19 @@ def _paint_points(
             stroke(image, [tuple(origin), tuple(origin + axis)], color, 2 * unit, halo=True)
 
 
-def _paint_gaze(image: Image, track: Track, result: AffectResult, unit: float, zoom: float) -> None:
+def _paint_gazes(image: Image, reading: Reading, unit: float, zoom: float) -> None:
+    """Draw where the eyes look, as far as that is known of this very moment."""
+    for track in reading.scene.tracks:
+        result = reading.affect.results.get(track.track_id)
+        if track.face is None or result is None or not np.isfinite(result.gaze_rad).all():
+            continue
+        if reading.scene.frame.t_ns - result.t_ns <= _STALE_NS:
+            _paint_gaze(image, track.face, result, unit, zoom)
+
+
+def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoom: float) -> None:
     """Draw an arrow from each eye in the direction it looks."""
-    if track.face is None or not np.isfinite(result.gaze_rad).all():
-        return
-    points = track.face.mesh.points[:, :2] * zoom
+    points = face.mesh.points[:, :2] * zoom
     right, down = result.gaze_rad.tolist()
     reach = 0.9 * float(np.linalg.norm(points[33] - points[263]))
     step = reach * np.array([math.sin(right) * math.cos(down), math.sin(down)])
@@ -267,7 +244,7 @@ def _paint_label(  # noqa: PLR0913  (what, where, how: a drawing call)
 
     Words that would reach beyond the box are left out: what is beside it belongs to panels.
     """
-    size = _font(13, unit)
+    size = text_size(13, unit)
     height, pad = round(1.6 * size), round(0.45 * size)
     name = f"#{track.track_id}"
     x, y = max(0, box[0]), box[1] - height - round(3 * unit)
@@ -358,7 +335,7 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
     gap = round(8 * unit)
     x0, y0, x1, y1 = bounds
     room = (x0 + gap, y0 + gap // 2, x1 - gap, y1 - gap // 2)
-    label = _font(13, unit) * 2
+    label = text_size(13, unit) * 2
     taken = [(x0, y0 - label, x1, y1) for x0, y0, x1, y1 in boxes]
     affect = reading.affect.results
     blinks = [
@@ -387,7 +364,7 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
 
 def _paint_strongest(image: Image, face: Face, box: Rect, unit: float) -> None:
     """Name the strongest action units on the lower edge of the box."""
-    size = _font(11, unit)
+    size = text_size(11, unit)
     height, pad = round(1.6 * size), round(0.5 * size)
     x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
     for name in strongest_units(face.action_units):
@@ -398,96 +375,3 @@ def _paint_strongest(image: Image, face: Face, box: Rect, unit: float) -> None:
         lay(image, plate(width, height, 0.3 * height, _INK, _PLATE), x, y)
         write(image, text, x + pad, y + height // 2, size, _WHITE)
         x += width + pad
-
-
-def _font(size: float, unit: float) -> int:
-    """Return a text size in pixels, never too small to read."""
-    return max(9, round(size * unit))
-
-
-def _strip_height(unit: float) -> int:
-    return round(2.1 * _font(13, unit))
-
-
-def _notice_height(unit: float) -> int:
-    return round(2.0 * _font(12, unit))
-
-
-def _paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) -> None:
-    """Draw the run's state along the upper edge; what does not fit is left out from the end."""
-    width = image.shape[1]
-    size, height = _font(13, unit), _strip_height(unit)
-    lay(image, plate(width, height, 0, _INK, _PLATE), 0, 0)
-    middle, gap = height // 2, round(1.3 * size)
-    state = status.source_state.lower()
-    color = {"online": _GOOD, "offline": _ALARM}.get(state, _GREY)
-    x = round(0.9 * size)
-    disc(image, x, middle, 0.32 * size, color)
-    x += round(0.7 * size)
-    label = state.upper()
-    if state == "online":
-        label = "LIVE" if status.live else "ANALYSIS"
-    x = write(image, label, x, middle, size, _WHITE, BOLD) + gap
-    items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
-    if math.isfinite(status.fps) and status.fps > 0:
-        items.append((f"{status.fps:.0f}", "fps"))
-    if status.live and math.isfinite(status.age_ms):
-        age = (f"{status.age_ms:.0f}", "ms old")
-        items.append(age if status.age_ms < 9999.5 else (f"{status.age_ms / 1e3:.0f}", "s old"))
-    items.append((f"{status.drops}", "dropped"))
-    digit = text_width("0", size, BOLD)
-    for (number, word), digits in zip(items, (2, 2, 3, 1, 1), strict=False):
-        # Numbers keep their room, so that words beside them do not dance.
-        room = max(text_width(number, size, BOLD), digits * digit)
-        if x + room + text_width(f" {word}", size) > width - size:
-            return
-        write(image, number, x + room - text_width(number, size, BOLD), middle, size, _WHITE, BOLD)
-        x = write(image, f" {word}", x + room, middle, size, _GREY) + gap
-    message_width = text_width(status.message, size)
-    if status.message and x + message_width <= width - size:
-        write(image, status.message, width - size - message_width, middle, size, _WHITE)
-
-
-def _paint_notice(image: Image, config: OverlayConfig, unit: float) -> None:
-    """Draw the line for people in view along the lower edge, smaller where it would not fit."""
-    text = NOTICE_RECORDING if config.recording else NOTICE_LIVE
-    height, width = image.shape[:2]
-    room = width - round(16 * unit)
-    size = _font(12, unit)
-    lines = [text]
-    if text_width(text, size) > room:
-        size = max(8, min(size, math.floor(size * room / text_width(text, size))))
-    if text_width(text, size) > room:
-        first, _, second = text.partition(". ")
-        lines = [f"{first}.", second]
-        while size > 6 and max(text_width(line, size) for line in lines) > room:
-            size -= 1
-    step = round(1.5 * size)
-    band = max(_notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
-    lay(image, plate(width, band, 0, _INK, _PLATE), 0, height - band)
-    for n, line in enumerate(lines):
-        middle = round(height - band / 2 + (n - (len(lines) - 1) / 2) * step)
-        x = (width - text_width(line, size)) // 2
-        write(image, line, x, middle, size, _WHITE, REGULAR)
-
-
-def _paint_offline(image: Image, unit: float) -> Image:
-    """Dim the last picture and say across it that it is old."""
-    height, width = image.shape[:2]
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    dark = cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=0.4), cv2.COLOR_GRAY2BGR)
-    dimmed = np.asarray(dark, np.uint8)
-    title, remark = "OFFLINE", "The source gives no new pictures. Trying again."
-    size = min(round(56 * unit), round(0.16 * width), round(0.3 * height))
-    band = min(height, round(2.4 * size))
-    y = (height - band) // 2
-    lay(dimmed, plate(width, band, 0, _ALARM, 1.0), 0, y)
-    small = min(round(0.36 * size), math.floor(0.045 * width))
-    if size >= 6:
-        shift = round(0.3 * size) if small >= 6 else 0
-        x = (width - text_width(title, size, BOLD)) // 2
-        write(dimmed, title, x, y + band // 2 - shift, size, _WHITE, BOLD)
-    if small >= 6:
-        x = (width - text_width(remark, small)) // 2
-        write(dimmed, remark, x, y + band // 2 + round(0.62 * size), small, _WHITE)
-    return dimmed

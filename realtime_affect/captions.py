@@ -1,0 +1,145 @@
+"""What the painting says about the run: state along the top, a notice below, an alarm across."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+
+from realtime_affect.ink import BOLD, disc, lay, plate, text_size, text_width, write
+
+if TYPE_CHECKING:
+    from realtime_affect.types import Image
+
+_INK: Final = (24, 22, 20)
+_WHITE: Final = (255, 255, 255)
+_GREY: Final = (190, 186, 182)
+_ALARM: Final = (30, 60, 214)
+_GOOD: Final = (150, 200, 40)
+_PLATE: Final = 0.7
+
+NOTICE_LIVE: Final = (
+    "Expressions displayed by faces are measured on this device. Nothing is sent or stored."
+)
+NOTICE_RECORDING: Final = (
+    "Expressions displayed by faces are measured on this device and recorded to a file here. "
+    "Nothing is sent."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OverlayStatus:
+    """What is painted about the run itself.
+
+    Attributes
+    ----------
+    fps : float
+        Frames analysed a second; NaN or 0 is left out.
+    age_ms : float
+        From the capture of the frame to now, milliseconds; NaN is left out.
+    drops : int
+        Frames captured and not analysed.
+    source_state : str
+        "online", "offline" (painted as an alarm) or "ended", as the capture names them.
+    message : str
+        A short remark, such as what a key just did.
+    live : bool
+        False: a file is analysed at its own pace, so ages mean nothing and are left out.
+    """
+
+    fps: float = math.nan
+    age_ms: float = math.nan
+    drops: int = 0
+    source_state: str = "online"
+    message: str = ""
+    live: bool = True
+
+
+def strip_height(unit: float) -> int:
+    """Return the pixels that :func:`paint_strip` takes from the upper edge."""
+    return round(2.1 * text_size(13, unit))
+
+
+def notice_height(unit: float) -> int:
+    """Return the pixels that :func:`paint_notice` takes from the lower edge, on one line."""
+    return round(2.0 * text_size(12, unit))
+
+
+def paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) -> None:
+    """Draw the run's state along the upper edge; what does not fit is left out from the end."""
+    width = image.shape[1]
+    size, height = text_size(13, unit), strip_height(unit)
+    lay(image, plate(width, height, 0, _INK, _PLATE), 0, 0)
+    middle, gap = height // 2, round(1.3 * size)
+    state = status.source_state.lower()
+    color = {"online": _GOOD, "offline": _ALARM}.get(state, _GREY)
+    x = round(0.9 * size)
+    disc(image, x, middle, 0.32 * size, color)
+    x += round(0.7 * size)
+    label = state.upper()
+    if state == "online":
+        label = "LIVE" if status.live else "ANALYSIS"
+    x = write(image, label, x, middle, size, _WHITE, BOLD) + gap
+    items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
+    if math.isfinite(status.fps) and status.fps > 0:
+        items.append((f"{status.fps:.0f}", "fps"))
+    if status.live and math.isfinite(status.age_ms):
+        age = (f"{status.age_ms:.0f}", "ms old")
+        items.append(age if status.age_ms < 1999.5 else (f"{status.age_ms / 1e3:.0f}", "s old"))
+    items.append((f"{status.drops}", "dropped"))
+    digit = text_width("0", size, BOLD)
+    for (number, word), digits in zip(items, (2, 2, 3, 1, 1), strict=False):
+        # Numbers keep their room, so that words beside them do not dance.
+        room = max(text_width(number, size, BOLD), digits * digit)
+        if x + room + text_width(f" {word}", size) > width - size:
+            return
+        write(image, number, x + room - text_width(number, size, BOLD), middle, size, _WHITE, BOLD)
+        x = write(image, f" {word}", x + room, middle, size, _GREY) + gap
+    message_width = text_width(status.message, size)
+    if status.message and x + message_width <= width - size:
+        write(image, status.message, width - size - message_width, middle, size, _WHITE)
+
+
+def paint_notice(image: Image, unit: float, *, recording: bool) -> None:
+    """Draw the line for people in view along the lower edge, smaller where it would not fit."""
+    text = NOTICE_RECORDING if recording else NOTICE_LIVE
+    height, width = image.shape[:2]
+    room = width - round(16 * unit)
+    size = text_size(12, unit)
+    lines = [text]
+    if text_width(text, size) > room:
+        size = max(8, min(size, math.floor(size * room / text_width(text, size))))
+    if text_width(text, size) > room:
+        first, _, second = text.partition(". ")
+        lines = [f"{first}.", second]
+        while size > 6 and max(text_width(line, size) for line in lines) > room:
+            size -= 1
+    step = round(1.5 * size)
+    band = max(notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
+    lay(image, plate(width, band, 0, _INK, _PLATE), 0, height - band)
+    for n, line in enumerate(lines):
+        middle = round(height - band / 2 + (n - (len(lines) - 1) / 2) * step)
+        x = (width - text_width(line, size)) // 2
+        write(image, line, x, middle, size, _WHITE)
+
+
+def paint_offline(image: Image, unit: float) -> None:
+    """Dim the last picture and say across it that it is old."""
+    height, width = image.shape[:2]
+    dark = cv2.convertScaleAbs(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), alpha=0.4)
+    cv2.cvtColor(dark, cv2.COLOR_GRAY2BGR, dst=image)
+    title, remark = "OFFLINE", "The source gives no new pictures. Trying again."
+    size = min(round(56 * unit), round(0.16 * width), round(0.3 * height))
+    band = min(height, round(2.4 * size))
+    y = (height - band) // 2
+    lay(image, plate(width, band, 0, _ALARM, 1.0), 0, y)
+    small = min(round(0.36 * size), math.floor(0.045 * width))
+    if size >= 6:
+        shift = round(0.3 * size) if small >= 6 else 0
+        x = (width - text_width(title, size, BOLD)) // 2
+        write(image, title, x, y + band // 2 - shift, size, _WHITE, BOLD)
+    if small >= 6:
+        x = (width - text_width(remark, small)) // 2
+        write(image, remark, x, y + band // 2 + round(0.62 * size), small, _WHITE)
