@@ -124,6 +124,8 @@ class Recording:
             video_slot = pipeline.subscribe()
             self._slots.append(video_slot)
             self._threads.append(self._thread("video", self._write_video, video_slot))
+        self._lock, self._complete = threading.Lock(), threading.Event()
+        self._writing = len(self._threads)
         for thread in self._threads:
             thread.start()
 
@@ -139,10 +141,8 @@ class Recording:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every file is complete; return whether they are, within `timeout_s`."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        for thread in self._threads:
-            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        # Not Thread.join: in Python 3.11, one that Ctrl-C interrupts takes the thread for ended.
+        return self._complete.wait(timeout_s)
 
     def finish(self, *, interrupted: bool = False) -> InputSummary:
         """Wait for the files, draw the timeline and sum up; ``failure`` says what went wrong."""
@@ -190,6 +190,10 @@ class Recording:
                 self._pipeline.stop()
             finally:
                 slot.close()  # the pipeline must never wait for a reader that has left
+                with self._lock:
+                    self._writing -= 1
+                    if not self._writing:
+                        self._complete.set()
 
         return threading.Thread(target=supervised, name=name, daemon=True)
 
