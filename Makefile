@@ -1,0 +1,78 @@
+# One command a chore. `make run` and `make test` set up what they need on a fresh machine.
+
+SOURCE ?= demo
+ARGS ?=
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+# What PyQt6 loads beside its own wheel, for a window and for tests without a display.
+QT_PACKAGES := libgl1 libglib2.0-0 libegl1 libxkbcommon0 libdbus-1-3 libfontconfig1 \
+	libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
+
+# $(call apt,PACKAGES): install where this user may, say the exact line where not.
+define apt
+	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as=sudo; else \
+		echo "This needs system packages. Please run, then try again:"; \
+		echo "  sudo apt-get install -y $(1)"; exit 1; fi; \
+	echo "installing system packages: $(1)"; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
+endef
+
+.PHONY: help run test check setup peers bench soak golden clean
+help:  ## list the chores
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= for options)
+	@.venv/bin/realtime-affect models fetch
+	@.venv/bin/realtime-affect run '$(SOURCE)' $(ARGS)
+
+test: .venv/.test check  ## set up, check and test everything this machine can test
+	@.venv/bin/realtime-affect models fetch
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: .venv/.test  ## lint, format, types, import rules
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy
+	@PYTHONPATH=.:engines:kernels:gui .venv/bin/lint-imports
+
+setup: .venv/.test  ## prepare .venv for work on the project
+	@.venv/bin/pre-commit install
+
+peers: .venv-peers/.ready  ## the peers to measure against, in an environment of their own
+bench: .venv/.test peers  ## speed records on the embedded demo, beside the peer
+	@.venv/bin/python benchmarks/peer_mediapipe.py --record
+	@.venv/bin/python benchmarks/latency.py --record
+
+soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
+	@.venv/bin/python benchmarks/soak.py --record
+
+golden: .venv/.test peers  ## record MediaPipe's own points anew
+	@.venv/bin/python -c "import numpy, skimage.data; numpy.save('out/astronaut.npy', skimage.data.astronaut())"
+	@.venv-peers/bin/python tests/golden/make_face_mesh.py out/astronaut.npy --clip realtime_affect/demo/demo.mp4
+
+clean:  ## remove environments and caches; results under out/ stay
+	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or later is needed, this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; $(call apt,python3-venv); $(PYTHON) -m venv .venv; }
+	@$(INSTALL) pip
+
+.venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
+	@echo "installing into .venv (about 1 GB, once)"
+	@$(INSTALL) --editable '.[gui]'
+	@touch $@
+
+.venv/.test: .venv/.run
+	@$(INSTALL) --group dev --group train
+	@QT_QPA_PLATFORM=offscreen .venv/bin/python -c 'from PyQt6.QtWidgets import QApplication; QApplication([])' \
+		2>/dev/null || { $(call apt,$(QT_PACKAGES)); }
+	@touch $@
+
+.venv-peers/.ready:
+	@$(PYTHON) -m venv .venv-peers
+	@.venv-peers/bin/python -m pip --disable-pip-version-check install --quiet mediapipe==0.10.21
+	@touch $@
