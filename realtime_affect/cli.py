@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from realtime_affect.config import Config
     from realtime_affect.pipeline import Pipeline
     from realtime_affect.session import Progress
-    from realtime_affect.summary import InputSummary
 
 _EPILOG: Final = (
     "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
@@ -125,6 +124,7 @@ def run(  # noqa: PLR0913  (a command's options)
     """
     with _reporting():
         from realtime_affect.pipeline import Pipeline
+        from realtime_affect.report import print_report, print_stats
         from realtime_affect.session import Recording, conclude_run, files_of_run, follow
 
         config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
@@ -132,23 +132,21 @@ def run(  # noqa: PLR0913  (a command's options)
             config = config.with_values({"overlay.mesh": True})
         window = None if headless else _find_window()
         with Pipeline(source, config, live=True) as pipeline:
-            if window is not None and not record:
-                _show(window, pipeline, config, seconds)
+            if not record and _show(window, pipeline, config, seconds):
                 pipeline.join()
-                _print_stats(pipeline)
+                print_stats(pipeline.stats())
                 return
             config = config.with_values({"overlay.recording": True})  # people in view are told
             folder = out or Path("out") / pipeline.source_info.name
             files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
             with Recording(pipeline, files, config, source) as recording:
-                if window is not None:
-                    _show(window, pipeline, config, seconds)
+                if record and _show(window, pipeline, config, seconds):
                     pipeline.stop()
                     summary = recording.finish()
                 else:
                     with _progress() as progress:
                         summary = follow(pipeline, recording, seconds=seconds, progress=progress)
-            _print_report([summary], folder)
+            print_report([summary], folder)
             conclude_run(folder, summary, config, recording.failure)
 
 
@@ -178,6 +176,7 @@ def analyze(  # noqa: PLR0913  (a command's options)
     """
     with _reporting():
         from realtime_affect import analysis
+        from realtime_affect.report import print_report
 
         config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
         with _progress() as progress:
@@ -190,7 +189,7 @@ def analyze(  # noqa: PLR0913  (a command's options)
                 landmarks=landmarks,
                 progress=progress,
             )
-        _print_report(list(done.inputs), done.out)
+        print_report(list(done.inputs), done.out)
         for failure in done.failures:
             _complain(str(failure))
         if done.interrupted:
@@ -289,13 +288,21 @@ def _find_window() -> Callable[[Pipeline, Config], int] | None:
 
 
 def _show(
-    window: Callable[[Pipeline, Config], int],
+    window: Callable[[Pipeline, Config], int] | None,
     pipeline: Pipeline,
     config: Config,
     seconds: float | None,
-) -> None:
-    """Show the window until it is closed, the source ends it, or `seconds` have passed."""
+) -> bool:
+    """Show the window until it is closed, the source ends, or `seconds` have passed.
+
+    Returns False where there can be no window; the pipeline has not started then.
+    """
     import threading
+
+    from realtime_affect.errors import DependencyError
+
+    if window is None:
+        return False
 
     timer = threading.Timer(seconds, pipeline.stop) if seconds is not None else None
     if timer is not None:
@@ -305,9 +312,15 @@ def _show(
         window(pipeline, config)
     except KeyboardInterrupt:
         pipeline.stop()
+    except DependencyError as error:
+        if pipeline.running:
+            raise
+        _remark(f"{error} Running without a window.")
+        return False
     finally:
         if timer is not None:
             timer.cancel()
+    return True
 
 
 @contextlib.contextmanager
@@ -374,16 +387,3 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             progress.update(tasks[now.name], completed=now.done, total=now.total)
 
         yield update
-
-
-def _print_report(summaries: list[InputSummary], folder: Path) -> None:
-    """Print the short table at a run's end."""
-    from realtime_affect.report import print_report
-
-    print_report(summaries, folder)
-
-
-def _print_stats(pipeline: Pipeline) -> None:
-    from realtime_affect.report import print_stats
-
-    print_stats(pipeline.stats())

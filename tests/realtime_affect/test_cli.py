@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from realtime_affect import analysis, pipeline
 from realtime_affect.cli import app
 from realtime_affect.config import Config
-from realtime_affect.errors import InputError
+from realtime_affect.errors import DependencyError, InputError
 from realtime_affect.record import VideoRecorder
 from realtime_affect.vision import Vision
 from tests.realtime_affect.test_pipeline import FakeAffect, FakeSource
@@ -173,6 +173,18 @@ def test_without_pyqt_the_run_goes_on_without_a_window_and_says_why(
     monkeypatch.setitem(sys.modules, "affect_gui.app", None)
     result = call("run", "x", "--out", tmp_path)
     assert_clear(result, 0, "No window", "realtime-affect[gui]", "fake.csv")
+
+
+@pytest.mark.parametrize("options", [[], ["--record"]])
+def test_where_qt_cannot_open_a_window_the_run_goes_on_without(
+    options, fake_run, fake_window, tmp_path, monkeypatch
+):
+    def run_window(pipeline, config):
+        raise DependencyError("Qt", got="no display", expected="one", hint="Start X.")
+
+    monkeypatch.setattr(sys.modules["affect_gui.app"], "run_window", run_window)
+    result = call("run", "x", "--out", tmp_path, *options)
+    assert_clear(result, 0, "Qt: got no display", "Running without a window", "fake.csv")
 
 
 @pytest.mark.parametrize(
