@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
@@ -271,19 +269,17 @@ def _load(
 
 def _find_window() -> Callable[[Pipeline, Config], int] | None:
     """Return the window's entry, or None (saying why) where there can be no window."""
-    if sys.platform.startswith("linux") and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
-        _remark("No display found: running without a window.")
-        return None
     try:
         # The window is a layer above this one, so it is looked up, not imported.
-        entry: Callable[[Pipeline, Config], int] = importlib.import_module(
-            "affect_gui.app"
-        ).run_window
+        gui = importlib.import_module("affect_gui.app")
     except ImportError as error:
-        _remark(f"No window ({error}): install realtime-affect[gui]. Running without one.")
+        _remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
         return None
+    available, why = gui.display_available()
+    if not available:
+        _remark(f"No window: {why}. Running without one.")
+        return None
+    entry: Callable[[Pipeline, Config], int] = gui.run_window
     return entry
 
 

@@ -1,7 +1,8 @@
 """Errors of inputs and outputs, and the whole family by one import.
 
 Exit codes of the command line: 1 the run failed, 2 usage or configuration, 3 input, 4 output, 5
-models, 6 a library is missing, 130 stopped by Ctrl-C where nothing could be kept.
+models, 6 a library is missing, 130 interrupted before the work was done (stopping a live run is its
+ordinary end: 0).
 """
 
 from __future__ import annotations
