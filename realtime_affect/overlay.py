@@ -157,7 +157,7 @@ def _enlarge(image: Image, zoom: float) -> Image:
     if zoom == 1.0:
         return image.copy()
     size = tuple(max(1, round(side * zoom)) for side in (image.shape[1], image.shape[0]))
-    how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    how = cv2.INTER_AREA if zoom <= 0.5 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 

@@ -1,0 +1,139 @@
+"""Open the live window and stay until it is closed; say beforehand whether there can be one.
+
+Nothing of Qt is imported with this module, so that a machine without it learns why and what to do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from realtime_affect.errors import DependencyError
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+    from realtime_affect.config import Config
+    from realtime_affect.pipeline import Pipeline
+
+_EXTRA: Final = "pip install 'realtime-affect[gui]'"
+_APT: Final = (
+    "sudo apt-get install libgl1 libglib2.0-0 libegl1 libxkbcommon0 libdbus-1-3 libfontconfig1 "
+    "libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+)
+"""Qt's libraries on Debian 12 and Ubuntu 24.04."""
+
+_DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+_PROBE: Final = "from PyQt6.QtWidgets import QApplication; QApplication([])"
+
+
+def run_window(pipeline: Pipeline, config: Config) -> int:
+    """Start `pipeline` if it is not running, show it, and return when the window is closed.
+
+    Must be called from the main thread. The pipeline is told to stop; closing it remains the
+    caller's. Ctrl-C closes the window.
+
+    Returns
+    -------
+    int
+        0, or 1 if the pipeline failed (``pipeline.failure`` says how).
+
+    Raises
+    ------
+    DependencyError
+        PyQt6 or one of its system libraries is missing.
+    """
+    try:
+        from PyQt6.QtWidgets import QApplication
+
+        from affect_gui.window import LiveWindow
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        raise DependencyError(
+            thing="live window",
+            got=str(error),
+            expected="PyQt6 and Qt's system libraries",
+            hint=f"Run: {_EXTRA}" if missing else f"Run: {_APT}",
+        ) from error
+
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    app.setApplicationName("realtime-affect")
+    window = LiveWindow(pipeline, config.overlay)
+    defects: list[BaseException] = []
+
+    def note_defect(
+        _kind: type[BaseException], error: BaseException, _trace: TracebackType | None
+    ) -> None:
+        # Qt aborts the process on an exception in a slot, unless this hook is replaced.
+        defects.append(error)
+        window.close()
+
+    def close(_number: int, _frame: FrameType | None) -> None:
+        window.close()
+
+    old_hook, sys.excepthook = sys.excepthook, note_defect
+    old_signals: dict[signal.Signals, Any] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        old_signals[number] = signal.signal(number, close)
+    try:
+        window.show()
+        if not pipeline.running:
+            pipeline.start()
+        app.exec()
+    finally:
+        sys.excepthook = old_hook
+        for number, handler in old_signals.items():
+            signal.signal(number, handler)
+        window.close()
+    if defects:
+        raise defects[0]
+    return window.exit_code
+
+
+def display_available(timeout_s: float = 10.0) -> tuple[bool, str]:
+    """Return whether a window can be opened here, and if not, why and what to do.
+
+    Qt ends the whole process when it finds no display or lacks a library, so it is tried in a
+    process of its own.
+    """
+    if importlib.util.find_spec("PyQt6") is None:
+        return False, f"PyQt6 is not installed; run: {_EXTRA}"
+    if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in _DISPLAYS):
+        return False, "there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"the display did not answer within {timeout_s:.0f} s"
+    if probe.returncode == 0:
+        return True, ""
+    return False, explain_failure(probe.stderr)
+
+
+def explain_failure(stderr: str) -> str:
+    """Turn what Qt wrote before it gave up into one line that says what to do."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    text = stderr.lower()
+    for line in lines:
+        if "cannot open shared object file" in line:
+            library = line.split(":")[-3].strip() if line.count(":") >= 2 else line
+            return f"Qt lacks the system library {library}; run: {_APT}"
+    # First, for Qt names libxcb-cursor0 on every failure to connect.
+    if "could not connect to display" in text:
+        name = os.environ.get("DISPLAY", "")
+        return f"the display {name!r} cannot be reached; check DISPLAY, or run without a window"
+    if "xcb-cursor" in text:
+        return "Qt lacks libxcb-cursor0; run: sudo apt-get install libxcb-cursor0"
+    if "could not load the qt platform plugin" in text or "no qt platform plugin" in text:
+        return f"Qt could not load its platform plugin; run: {_APT}"
+    return f"Qt could not start ({lines[-1] if lines else 'no reason given'}); run: {_APT}"
