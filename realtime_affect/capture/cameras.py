@@ -87,7 +87,7 @@ def open_gstreamer(pipeline: str, config: CaptureConfig) -> Source:
     InputError
         This OpenCV has no GStreamer, or the pipeline gives no picture.
     """
-    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getBackends():
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise InputError(
             thing=f"GStreamer pipeline {pipeline!r}",
             got=f"OpenCV {cv2.__version__} without GStreamer",

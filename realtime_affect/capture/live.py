@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Image
 
 _MAX_STUCK: Final = 8  # abandoned threads that still hang in their driver; no more are added
-_CLOSE_WAIT_S: Final = 1.0
+_CLOSE_WAIT_S: Final = 0.5
 _SPARSE: Final = 16  # pixels compared first, one in so many each way
 
 
@@ -143,6 +143,8 @@ class LiveSource:
 
     def close(self) -> None:
         """End the source; a driver that hangs is left behind."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         with self._changed:
             self._reader.abandoned = True

@@ -39,7 +39,8 @@ class PacedSource:
         self._next: Frame | None = None
         self._last: Frame | None = None
         self._due_ns = 0
-        self._at_end = False
+        self._at_end = False  # of the file; the last still may have time left
+        self._ended = False
         self._closed = threading.Event()
 
     @property
@@ -50,7 +51,7 @@ class PacedSource:
     @property
     def state(self) -> SourceState:
         """ONLINE until :meth:`read` has returned None."""
-        ended = self._closed.is_set() or (self._at_end and self._next is None)
+        ended = self._closed.is_set() or self._ended
         return SourceState.ENDED if ended else SourceState.ONLINE
 
     @property
@@ -86,6 +87,7 @@ class PacedSource:
             self._due_ns = now_ns
         frame, self._next = self._next, None
         if frame is None:
+            self._ended = True
             return None
         self._last = frame
         return dataclasses.replace(frame, captured_ns=now_ns)

@@ -1,0 +1,103 @@
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from realtime_affect.capture import SourceInfo, SourceState
+from realtime_affect.capture.paced import PacedSource
+from realtime_affect.types import Frame
+
+MS = 1_000_000
+
+
+class FakeFile:
+    """Frames at given times; decoding each may take its time."""
+
+    warnings = ("made up",)
+    state = SourceState.ONLINE
+
+    def __init__(self, times_ms, decode_s=None):
+        self.info = SourceInfo("video", "fake", 4, 4, 25.0, len(times_ms), live=False)
+        self._times = list(enumerate(times_ms))
+        self._decode_s = decode_s or {}
+        self.closed = False
+
+    def read(self, timeout_s):
+        if not self._times:
+            return None
+        index, t_ms = self._times.pop(0)
+        time.sleep(self._decode_s.get(index, 0))
+        return Frame(index, t_ms * MS, time.monotonic_ns(), np.zeros((4, 4, 3), np.uint8))
+
+    def close(self):
+        self.closed = True
+
+
+def play(source, timeout_s=5.0):
+    frames = []
+    while (frame := source.read(timeout_s)) is not None:
+        frames.append(frame)
+    return frames
+
+
+def test_no_frame_comes_before_it_is_due():
+    frames = play(PacedSource(FakeFile([1000, 1040, 1050, 1200])))
+    begin_ns = frames[0].captured_ns
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    for frame in frames:
+        assert frame.captured_ns - begin_ns >= frame.t_ns - frames[0].t_ns
+        assert frame.captured_ns <= time.monotonic_ns()
+
+
+def test_a_frame_that_is_not_due_yet_is_waited_for_no_longer_than_asked():
+    source = PacedSource(FakeFile([0, 150]))
+    source.read(1.0)
+    with pytest.raises(TimeoutError):
+        source.read(0.01)
+    with pytest.raises(TimeoutError):
+        source.read(0.0)
+    assert source.read(5.0).index == 1
+    assert source.read(0.0) is None
+    assert source.state is SourceState.ENDED
+
+
+def test_after_a_slow_frame_the_rest_keeps_its_distances():
+    frames = play(PacedSource(FakeFile([0, 40, 80, 120, 160], decode_s={1: 0.4})))
+    assert len(frames) == 5  # none is dropped
+    after = frames[1:]
+    for frame in after:  # and none hurries after it
+        assert frame.captured_ns - after[0].captured_ns >= frame.t_ns - after[0].t_ns
+
+
+def test_stills_last_as_long_as_asked_and_so_does_the_last():
+    source = PacedSource(FakeFile([0, 1]), frame_s=0.1)
+    first, second = source.read(1.0), source.read(1.0)
+    assert second.captured_ns - first.captured_ns >= 100 * MS
+    with pytest.raises(TimeoutError):
+        source.read(0.0)
+    assert source.state is SourceState.ONLINE
+    assert source.read(5.0) is None
+    assert time.monotonic_ns() - second.captured_ns >= 100 * MS
+
+
+def test_what_is_known_of_the_file_is_passed_on():
+    source = PacedSource(FakeFile([0]))
+    assert source.info.live
+    assert source.info.name == "fake"
+    assert source.warnings == ("made up",)
+
+
+def test_closing_wakes_a_reader_that_waits():
+    file = FakeFile([0, 60_000])
+    source = PacedSource(file)
+    source.read(1.0)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(source.read(50.0)), daemon=True)
+    reader.start()
+    source.close()
+    reader.join(20)
+    assert got == [None]
+    assert file.closed
+    assert source.state is SourceState.ENDED
+    source.close()
