@@ -135,9 +135,14 @@ def _libraries() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from affect_engines.store import list_models
+    from affect_engines.store import list_models, models_folder
 
-    for model in list_models():
+    models = list_models()
+    if all(model.state == "ok" for model in models):
+        text = f"{len(models)} of {len(models)} verified, in {models_folder()}"
+        yield Finding("models", "ok", text)
+        return
+    for model in models:
         good = model.state == "ok"
         hint = "" if good else "realtime-affect models fetch"
         name = f"model {model.card.name}"
