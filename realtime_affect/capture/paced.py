@@ -83,7 +83,7 @@ class PacedSource:
             if self._due_ns > now_ns:
                 msg = f"no frame due within {timeout_s} s"
                 raise TimeoutError(msg)
-        if now_ns - self._due_ns > _LATE_NS:
+        if self._last is None or now_ns - self._due_ns > _LATE_NS:
             self._due_ns = now_ns
         frame, self._next = self._next, None
         if frame is None:
