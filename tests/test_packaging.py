@@ -1,0 +1,215 @@
+"""What is installed, what may import what, and what the two commands promise."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {
+    "realtime_affect": ROOT / "realtime_affect",
+    "affect_engines": ROOT / "engines" / "affect_engines",
+    "affect_kernels": ROOT / "kernels" / "affect_kernels",
+    "affect_gui": ROOT / "gui" / "affect_gui",
+}
+MAX_LINES = 600
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONSTRAINTS = ROOT / "constraints.txt"
+
+
+def read(name):
+    path = ROOT / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not in this tree")
+    return path.read_text(encoding="utf-8")
+
+
+def need(module):
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not installed")
+
+
+def run_python(*arguments, cwd, path=()):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel as pip would, without its isolated environment."""
+    need("hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    done = run_python("-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def content(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_the_wheel_holds_the_four_packages_and_nothing_else(content):
+    tops = {name.split("/")[0] for name in content}
+    (described,) = [top for top in tops if top.endswith(".dist-info")]
+    assert tops - {described} == set(PACKAGES)
+
+
+def test_the_wheel_holds_every_module_and_data_file_of_the_tree(content):
+    expected = {
+        f"{package}/{path.relative_to(folder).as_posix()}"
+        for package, folder in PACKAGES.items()
+        for pattern in ("*.py", "*.toml", "*.npz", "py.typed", "demo.mp4")
+        for path in folder.rglob(pattern)
+    }
+    assert expected <= content
+    assert "realtime_affect/neutral_face.npz" in content
+    assert "realtime_affect/py.typed" in content
+    assert any(re.fullmatch(r"affect_engines/cards/\w+\.toml", name) for name in content)
+
+
+def test_the_wheel_holds_no_tests_benchmarks_training_caches_or_networks(content):
+    for name in content:
+        folders = set(Path(name).parts[:-1])
+        assert not folders & {"tests", "benchmarks", "training", "__pycache__"}, name
+        assert not name.endswith((".tflite", ".pyc", ".jpg", ".csv")), name
+    assert {n for n in content if n.endswith(".mp4")} <= {"realtime_affect/demo/demo.mp4"}
+
+
+def test_the_wheel_brings_its_licences_and_its_command(wheel, content):
+    (licence,) = [name for name in content if name.endswith("licenses/LICENSE")]
+    assert licence.replace("LICENSE", "THIRD_PARTY.md") in content
+    (points,) = [name for name in content if name.endswith("entry_points.txt")]
+    with zipfile.ZipFile(wheel) as archive:
+        assert "realtime-affect = realtime_affect.cli:main" in archive.read(points).decode()
+
+
+def test_the_unpacked_wheel_works_outside_the_repository(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    program = (
+        "import affect_engines.cards as cards, affect_kernels.errors, realtime_affect.errors;"
+        "[cards.load_card(name) for name in cards.list_cards()];"
+        "print(cards.__file__, len(cards.list_cards()))"
+    )
+    done = run_python("-c", program, cwd=tmp_path, path=[tmp_path])
+    assert done.returncode == 0, done.stderr
+    file, n_cards = done.stdout.split()
+    assert Path(file).is_relative_to(tmp_path)
+    assert int(n_cards) == len(list((PACKAGES["affect_engines"] / "cards").glob("*.toml")))
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the sources a test may spoil."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name, folder in PACKAGES.items():
+        shutil.copytree(folder, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def lint_imports(folder, path):
+    need("importlinter")
+    program = "from importlinter.cli import lint_imports_command as lint; lint()"
+    return run_python("-c", program, "--no-cache", cwd=folder, path=path)
+
+
+def test_imports_keep_the_rules():
+    done = lint_imports(ROOT, [folder.parent for folder in PACKAGES.values()])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("affect_engines/base.py", "import torch", "no torch in what is installed"),
+        ("realtime_affect/types.py", "import PyQt6.QtCore", "Qt only in the window"),
+        ("affect_kernels/errors.py", "import realtime_affect.types", "imports go only downwards"),
+        ("realtime_affect/types.py", "import affect_gui", "imports go only downwards"),
+    ],
+)
+def test_a_forbidden_import_is_caught(copied, module, line, contract):
+    target = copied / module
+    # Inside a function, where an import hides best.
+    planted = f"\n\ndef _planted() -> None:\n    {line}\n"
+    target.write_text(target.read_text(encoding="utf-8") + planted, encoding="utf-8")
+    done = lint_imports(copied, [copied])
+    assert done.returncode != 0
+    assert f"{contract} BROKEN" in " ".join(done.stdout.split())
+
+
+def test_no_module_is_too_long():
+    folders = [*PACKAGES.values(), ROOT / "engines" / "training", ROOT / "benchmarks"]
+    modules = [path for folder in folders for path in folder.rglob("*.py")]
+    assert len(modules) > len(PACKAGES)
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
+    assert {str(path): n for path, n in lengths.items() if n > MAX_LINES} == {}
+
+
+def test_every_package_says_that_it_is_typed():
+    assert [n for n, folder in PACKAGES.items() if not (folder / "py.typed").is_file()] == []
+
+
+@pytest.mark.parametrize("command", ["run", "test"])
+def test_the_makefile_has_the_command_that_the_readme_names(command):
+    assert f"make {command}" in read("README.md")
+    assert re.search(rf"^{command}:.*## ", read("Makefile"), re.MULTILINE)
+
+
+def pinned():
+    lines = [line.split("#")[0].strip() for line in read("constraints.txt").splitlines()]
+    return [line for line in lines if line]
+
+
+def plain(name):
+    """Return `name` as package indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_constraint_is_one_exact_version():
+    lines = pinned()
+    for line in lines:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.+!]*", line), line
+    names = [plain(line.split("==")[0]) for line in lines]
+    assert sorted(set(names)) == sorted(names), "a name stands twice"
+
+
+def test_everything_the_project_asks_for_is_pinned():
+    names = {plain(line.split("==")[0]) for line in pinned()}
+    groups = [
+        PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"].values(),
+        *PROJECT["dependency-groups"].values(),
+    ]
+    wanted = {plain(re.split(r"[<>=!~\[; ]", text)[0]) for group in groups for text in group}
+    assert wanted - names == set()
+
+
+def test_there_is_only_one_opencv():
+    opencv = [line for line in pinned() if plain(line).startswith("opencv-")]
+    assert len(opencv) == 1
+    assert "headless" in opencv[0], "OpenCV's own Qt would meet PyQt6's in one process"
+
+
+def test_the_main_job_needs_no_cuda_and_no_qt():
+    text = " ".join(PROJECT["project"]["dependencies"]).lower()
+    assert not re.search(r"nvidia|cuda|tensorrt|torch|onnxruntime-gpu|pyqt|pyside", text)
