@@ -1,0 +1,399 @@
+"""A CSV of rows becomes one picture: action units, head pose and blinks over time, for each face.
+
+The file is streamed, and what is kept of a face is the maximum of a few hundred stretches of time
+(max-pooling, so that a short movement stays visible): hours take as much memory as minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from realtime_affect.errors import InputError, InputMissingError, OutputError
+from realtime_affect.panel import MOVEMENTS
+from realtime_affect.types import AU_INTENSITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+MAX_FACES: Final = 6
+"""Faces drawn: those longest in view."""
+
+_N_BINS: Final = 900
+_POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
+_UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
+_BLINK: Final = AU_INTENSITIES.index("AU45")
+_BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
+_N_LINES: Final = 3
+
+_INK, _QUIET, _RULE = "#1f2328", "#6e7781", "#d8dee4"
+_LINES: Final = ("#d55e00", "#0072b2", "#009e73")  # Okabe & Ito
+_POSE_LINES: Final = (("pitch", "#0072b2"), ("yaw", "#d55e00"), ("roll", "#009e73"))
+
+
+@dataclass(slots=True)
+class _Face:
+    """What is kept of one face."""
+
+    n_rows: int = 0
+    units: NDArray[np.float32] = field(
+        default_factory=lambda: np.full((_N_BINS, len(AU_INTENSITIES)), np.nan, np.float32)
+    )
+    pose: NDArray[np.float32] = field(
+        default_factory=lambda: np.full((_N_BINS, 3), np.nan, np.float32)
+    )
+    blinks: list[float] = field(default_factory=list)
+    closed: bool = False
+    place: int = 0
+    pending: list[list[float]] = field(default_factory=list)
+
+    def add(self, place: int, seconds: float, values: list[float]) -> None:
+        """Take in a row's 17 units and 3 angles in radians, of stretch `place`."""
+        if place != self.place:
+            self.flush()
+            self.place = place
+        self.n_rows += 1
+        self.pending.append(values)
+        closed = values[_BLINK] >= _BLINK_FROM
+        if closed and not self.closed:
+            self.blinks.append(seconds)
+        self.closed = closed
+
+    def flush(self) -> None:
+        """Pool the rows of the present stretch: the largest unit, the angle furthest from 0."""
+        if not self.pending:
+            return
+        rows = np.array(self.pending, np.float32)
+        self.pending.clear()
+        here = self.place
+        self.units[here] = np.fmax(self.units[here], np.fmax.reduce(rows[:, :-3]))
+        angles = np.vstack([self.pose[here], np.rad2deg(rows[:, -3:])])
+        furthest = np.where(np.isnan(angles), -1, np.abs(angles)).argmax(axis=0)
+        self.pose[here] = angles[furthest, np.arange(3)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Strips:
+    """A recording, pooled: `faces` by id; `start_s` and `end_s` as in the CSV's timestamps."""
+
+    faces: dict[int, _Face]
+    n_frames: int
+    start_s: float
+    end_s: float
+
+
+def plot_timeline(csv_path: Path, png_path: Path) -> None:
+    """Draw the rows of a recording.
+
+    Parameters
+    ----------
+    csv_path : Path
+        As ``record.RowWriter`` writes it.
+    png_path : Path
+        Replaced if it exists.
+
+    Raises
+    ------
+    InputMissingError, InputError
+        The CSV does not exist, cannot be read, or has not the columns needed.
+    OutputError
+        The picture cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    strips = _pool(csv_path)
+    figure = _draw(strips, csv_path.name)
+    FigureCanvasAgg(figure)
+    try:
+        with warnings.catch_warnings():
+            # Of letters in a file's name that the font has not: they become boxes.
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure.savefig(png_path, dpi=110, facecolor="white", format="png")
+    except OSError as error:
+        raise OutputError(
+            thing=f"timeline {png_path}",
+            got=error.strerror or str(error),
+            expected="a file that can be written",
+            hint="Free some space or choose another folder (--out).",
+        ) from error
+
+
+def _pool(path: Path) -> _Strips:
+    """Read the file twice: for its span, then into stretches of time."""
+    start_s, end_s, n_frames, last_frame = math.inf, -math.inf, 0, None
+    for row in _rows(path, ("frame", "timestamp")):
+        seconds = _number(row[1])
+        if math.isfinite(seconds):
+            start_s, end_s = min(start_s, seconds), max(end_s, seconds)
+        n_frames += row[0] != last_frame
+        last_frame = row[0]
+    faces: dict[int, _Face] = {}
+    if not n_frames or not math.isfinite(start_s):
+        return _Strips(faces, n_frames, 0.0, 0.0)
+    n_bins = max(1, min(_N_BINS, n_frames))
+    per_s = n_bins / max(end_s - start_s, 1e-9)
+    filled = np.zeros(n_bins, np.bool_)
+    wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
+    for row in _rows(path, wanted):
+        face_id, seconds = _number(row[0]), _number(row[1])
+        if not math.isfinite(seconds):
+            continue
+        place = min(n_bins - 1, int((seconds - start_s) * per_s))
+        filled[place] = True
+        if not (_number(row[2]) == 1 and face_id >= 1):
+            continue
+        face = faces.setdefault(int(face_id), _Face())
+        face.add(place, seconds, [_number(text) for text in row[3:]])
+    # A stretch without any frame (uneven times) shows what the one before it showed.
+    source = np.maximum.accumulate(np.where(filled, np.arange(n_bins), 0))
+    for face in faces.values():
+        face.flush()
+        face.units, face.pose = face.units[source], face.pose[source]
+    return _Strips(faces, n_frames, start_s, end_s)
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the `wanted` fields of every whole row."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            missing = [name for name in wanted if name not in header]
+            if missing:
+                raise InputError(
+                    thing=f"rows {path}",
+                    got=f"no column {missing[0]}",
+                    expected="the columns of realtime-affect's CSV",
+                    hint="Draw a CSV that realtime-affect has written.",
+                )
+            columns = [header.index(name) for name in wanted]
+            for row in reader:
+                if len(row) == len(header):  # a run that was killed may end in half a row
+                    yield [row[column] for column in columns]
+    except FileNotFoundError as error:
+        raise InputMissingError(
+            thing=f"rows {path}",
+            got="no such file",
+            expected="a CSV of realtime-affect",
+            hint="Check the path.",
+        ) from error
+    except (OSError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            thing=f"rows {path}",
+            got=str(error),
+            expected="a readable CSV",
+            hint="Check the file and its permissions.",
+        ) from error
+
+
+def _draw(strips: _Strips, title: str) -> Figure:
+    """Draw one block of three panels a face, one below the other."""
+    from matplotlib.figure import Figure
+
+    by_presence = sorted(strips.faces, key=lambda n: (-strips.faces[n].n_rows, n))
+    shown = sorted(by_presence[:MAX_FACES])
+    head, foot, block = 0.95, 0.3, 4.6
+    height = head + (foot + block * len(shown) if shown else 2.4)
+    figure = Figure(figsize=(13, height))
+    name = title if len(title) <= 90 else f"{title[:50]}...{title[-37:]}"
+    up = 1 - 0.36 / height
+    # A file's name may hold dollar signs, which are not mathematics here.
+    figure.text(0.04, up, name, size=15, weight="bold", color=_INK, va="center", parse_math=False)
+    up = 1 - 0.66 / height
+    figure.text(0.04, up, _subtitle(strips, len(shown)), size=9.5, color=_QUIET, va="center")
+    if not shown:
+        figure.text(0.5, 0.4, "No face was seen", size=22, color=_QUIET, ha="center", va="center")
+    for n, face_id in enumerate(shown):
+        top = 1 - (head + n * block) / height
+        _draw_face(figure, strips, face_id, (top - block / height, top), last=face_id == shown[-1])
+    return figure
+
+
+def _subtitle(strips: _Strips, n_shown: int) -> str:
+    n_faces = len(strips.faces)
+    parts = [
+        f"{strips.n_frames} frame{'s' * (strips.n_frames != 1)}",
+        _span(strips.end_s - strips.start_s),
+        f"{n_faces} face{'s' * (n_faces != 1)}",
+    ]
+    if n_faces > n_shown:
+        parts.append(f"the {n_shown} longest in view are drawn, {n_faces - n_shown} are left out")
+    if n_faces:
+        parts.append("movements as displayed, each against the neutral face")
+    return "   ·   ".join(parts)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _draw_face(
+    figure: Figure, strips: _Strips, face_id: int, between: tuple[float, float], *, last: bool
+) -> None:
+    """Draw the three panels of a face between two heights of the figure."""
+    face = strips.faces[face_id]
+    bottom, top = between
+    height = top - bottom
+    left, width = 0.155, 0.735
+    share = 100 * face.n_rows / max(1, strips.n_frames)
+    figure.text(0.04, top - 0.03 * height, f"#{face_id}", size=13, weight="bold", color=_INK)
+    blinks = f"{len(face.blinks)} blink{'s' * (len(face.blinks) != 1)}"
+    figure.text(
+        left, top - 0.03 * height, f"in view in {share:.0f}% of the frames   ·   {blinks}",
+        size=9, color=_QUIET,
+    )  # fmt: skip
+    panels = []
+    for up, tall in ((0.06, 0.47), (0.56, 0.16), (0.75, 0.14)):
+        box = (left, top - (up + tall) * height, width, tall * height)
+        panels.append(figure.add_axes(box))
+    bar_at = (left + width + 0.012, top - 0.53 * height, 0.008, 0.47 * height)
+    edges, unit_name, divisor = _time_axis(strips, len(face.units))
+    _draw_strip(figure, panels[0], face, edges, bar_at)
+    middles = (edges[:-1] + edges[1:]) / 2
+    _draw_lines(panels[1], face, middles)
+    _draw_pose(panels[2], face, middles)
+    for seconds in face.blinks if len(face.blinks) <= 400 else ():
+        panels[1].plot(
+            [seconds / divisor], [5.0], marker="|", color=_INK, markersize=7, clip_on=False
+        )
+    for panel in panels:
+        panel.set_xlim(edges[0], edges[-1])
+        panel.tick_params(length=2, color=_RULE, labelcolor=_QUIET, labelsize=7.5)
+        for side in ("top", "right", "left", "bottom"):
+            panel.spines[side].set_visible(panel is panels[0])
+            panel.spines[side].set_color(_RULE)
+        panel.tick_params(labelbottom=panel is panels[2])
+    if last:
+        panels[2].set_xlabel(f"time in {unit_name}", color=_QUIET, size=9)
+
+
+def _time_axis(strips: _Strips, n_bins: int) -> tuple[NDArray[np.float64], str, float]:
+    """Return the edges of the stretches in the unit that suits the span, its name, its seconds."""
+    span = strips.end_s - strips.start_s
+    name, divisor = "seconds", 1.0
+    if span >= 7200:
+        name, divisor = "hours", 3600.0
+    elif span >= 180:
+        name, divisor = "minutes", 60.0
+    # The last row lasts as long as the others.
+    end = strips.end_s + (span / (strips.n_frames - 1) if strips.n_frames > 1 else 1.0)
+    return np.linspace(strips.start_s, end, n_bins + 1) / divisor, name, divisor
+
+
+def _draw_strip(
+    figure: Figure,
+    panel: Axes,
+    face: _Face,
+    edges: NDArray[np.float64],
+    bar_at: tuple[float, float, float, float],
+) -> None:
+    """Draw all units as colours; hatched where the face was in view and the unit has no value."""
+    n_units = len(AU_INTENSITIES)
+    units = np.ma.masked_invalid(face.units.T)
+    seen = np.asarray(np.isfinite(face.pose).any(axis=1))
+    extent = (edges[0], edges[-1], n_units - 0.5, -0.5)
+    hatch: dict[str, Any] = {
+        "facecolor": "#f0f2f4",
+        "hatch": "////",
+        "edgecolor": "#c9d0d6",
+        "linewidth": 0,
+    }
+    for row in range(n_units):
+        unknown = seen & ~np.isfinite(face.units[:, row])
+        for first, end in _runs(unknown):
+            panel.fill_between(edges[[first, end]], row - 0.5, row + 0.5, **hatch)
+    picture = panel.imshow(
+        units, aspect="auto", interpolation="nearest", extent=extent, cmap=_colors(),
+        vmin=0, vmax=5, zorder=2,
+    )  # fmt: skip
+    for row in range(n_units - 1):
+        panel.axhline(row + 0.5, color="white", linewidth=0.6, zorder=3)
+    panel.set_ylim(n_units - 0.5, -0.5)
+    names = [f"{MOVEMENTS[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
+    panel.set_yticks(range(n_units), names)
+    for first, end in _runs(np.logical_not(seen)):
+        if end - first > 0.1 * len(seen):
+            at = (edges[first] + edges[end]) / 2
+            panel.text(at, n_units / 2, "not in view", size=9, color=_QUIET, ha="center")
+    bar_axes = figure.add_axes(bar_at)
+    bar = figure.colorbar(picture, cax=bar_axes, ticks=range(6))
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
+    bar.ax.set_title("0-5", size=8, color=_QUIET, pad=7)
+
+
+def _colors() -> Colormap:
+    """Return a scale from nearly white to dark that grows evenly darker."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(
+        "intensity", ["#eceff1", "#f6cf9b", "#e8883a", "#b5352f", "#5a1240", "#220a2c"]
+    )
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return the stretches (first, end) in which `flags` is true."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(a), int(b)) for a, b in steps.reshape(-1, 2)]
+
+
+def _draw_lines(panel: Axes, face: _Face, middles: NDArray[np.float64]) -> None:
+    """Draw the most active units as lines, named at their end, and blinks as ticks above."""
+    units = face.units.copy()
+    units[:, _BLINK] = np.nan  # has its own marks
+    known = np.isfinite(units).any(axis=0)
+    score = np.where(known, np.nansum(np.nan_to_num(units) ** 2, axis=0), -1)
+    active = [n for n in np.argsort(-score)[:_N_LINES].tolist() if score[n] > 0]
+    taken: list[float] = []
+    for n, color in zip(active, _LINES, strict=False):
+        panel.plot(middles, units[:, n], color=color, linewidth=1.1, solid_joinstyle="round")
+    for n, color in zip(active, _LINES, strict=False):
+        at = 4.4 - 1.6 * len(taken)
+        taken.append(at)
+        panel.text(
+            1.008, at / 5, f"{MOVEMENTS[AU_INTENSITIES[n]]}", color=color, size=7.5,
+            transform=panel.transAxes, va="center",
+        )  # fmt: skip
+    panel.set_ylim(0, 5)
+    panel.set_yticks([0, 5])
+    panel.set_ylabel("most active\nand blinks |", rotation=0, ha="right", va="center", size=8,
+                     color=_QUIET, labelpad=14)  # fmt: skip
+    panel.axhline(0, color=_RULE, linewidth=0.8)
+
+
+def _draw_pose(panel: Axes, face: _Face, middles: NDArray[np.float64]) -> None:
+    """Draw the head's angles."""
+    for n, (name, color) in enumerate(_POSE_LINES):
+        panel.plot(middles, face.pose[:, n], color=color, linewidth=1.1)
+        panel.text(
+            1.008, 0.85 - 0.35 * n, name, color=color, size=7.5, transform=panel.transAxes,
+            va="center",
+        )  # fmt: skip
+    most = float(np.nanmax(np.abs(face.pose), initial=10.0))
+    limit = 15 * math.ceil(min(most, 90) / 15)
+    panel.set_ylim(-limit, limit)
+    panel.set_yticks([-limit, 0, limit], [f"{-limit}°", "0°", f"{limit}°"])
+    panel.axhline(0, color=_RULE, linewidth=0.8, zorder=0)
+    panel.set_ylabel("head pose", rotation=0, ha="right", va="center", size=8, color=_QUIET,
+                     labelpad=14)  # fmt: skip
