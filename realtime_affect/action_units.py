@@ -36,15 +36,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from realtime_affect.pose import load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, ActionUnits, Float32
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, ActionUnits, Float32, Float64
 
-Float64 = NDArray[np.float64]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 X, Y = 0, 1
 _Terms = list[tuple[list[int], int, float]]
@@ -119,6 +120,7 @@ UNITS: Final = tuple(_SCALES)
 
 _FULL: Final = np.array([full for full, _ in _SCALES.values()])
 _NOISE: Final = np.array([noise for _, noise in _SCALES.values()])
+_PER_MOVEMENT: Final = 5.0 / (_FULL - _NOISE)
 _INTENSITY_AT: Final = np.array([AU_INTENSITIES.index(u) for u in UNITS if u != "AU28"])
 _INTENSITY_FROM: Final = np.array([i for i, u in enumerate(UNITS) if u != "AU28"])
 _OCCURRENCE_AT: Final = np.array([AU_OCCURRENCES.index(u) for u in UNITS])
@@ -148,12 +150,12 @@ def measure(head_points: NDArray[np.floating]) -> Float64:
 
 
 def eye_openness(measures: Float64) -> Float32:
-    """Eye aspect ratio (2,) of the right and the left eye: lid gap over eye width.
+    """Eye aspect ratio (n, 2) of the right and the left eye: lid gap over eye width.
 
     Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on the
     pose-normalised mesh and with three pairs of lid points instead of two.
     """
-    gaps, widths = measures[-4:-2], measures[-2:]
+    gaps, widths = measures[:, -4:-2], measures[:, -2:]
     openness: Float64 = np.maximum(gaps, 0.0) / np.maximum(widths, 1.0)
     return openness.astype(np.float32)
 
@@ -163,44 +165,44 @@ def movements(measures: Float64, neutral: Float64) -> Float64:
 
     Parameters
     ----------
-    measures, neutral : (m,) float64
-        One face's, from :func:`measure`.
+    measures, neutral : (n, m) float64
+        From :func:`measure`.
 
     Returns
     -------
-    (u,) float64
+    (n, u) float64
         Millimetres in the order of :data:`UNITS`, positive when the unit acts; for AU45 the closed
         fraction of the lid gap.
     """
-    moved = dict(zip(MEASURES, (measures - neutral).tolist(), strict=True))
+    moved = dict(zip(MEASURES, (measures - neutral).T, strict=True))
     # An opening jaw carries the lip corners down by a third of the lips' distance.
-    corner_up = moved["corner_up"] + 0.33 * max(moved["lip_gap"], 0.0)
+    corner_up = moved["corner_up"] + 0.33 * np.maximum(moved["lip_gap"], 0.0)
     corner_out = moved["corner_out"]
-    smile_lift = 0.35 * max(corner_up, 0.0)
-    cheek_up = max(moved["cheek"], 0.0)
+    smile_lift = 0.35 * np.maximum(corner_up, 0.0)
+    cheek_up = np.maximum(moved["cheek"], 0.0)
     lower_lid_up = moved["lower_lid"]
     brow_fall = -moved["inner_brow"]
-    neutral_gap = neutral[-4] + neutral[-3]
-    closed = -(moved["right_eye_gap"] + moved["left_eye_gap"]) / max(neutral_gap, 1.0)
-    return np.array(
+    neutral_gap = np.maximum(neutral[:, -4] + neutral[:, -3], 1.0)
+    return np.stack(
         [
             moved["inner_brow"],
             moved["outer_brow"],
-            brow_fall - 0.5 * moved["brow_gap"] if brow_fall > 0.0 else 0.0,
+            np.where(brow_fall > 0.0, brow_fall - 0.5 * moved["brow_gap"], 0.0),
             moved["upper_lid"],
-            min(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
+            np.minimum(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
             lower_lid_up - 0.25 * cheek_up,
             moved["nose_wing"] - smile_lift,
             moved["upper_lip"] - smile_lift,
             (corner_up + corner_out) / np.sqrt(2.0),
             -corner_up,
-            moved["chin"] - 0.25 * max(corner_out, 0.0),
-            corner_out - max(corner_up, 0.0),
+            moved["chin"] - 0.25 * np.maximum(corner_out, 0.0),
+            corner_out - np.maximum(corner_up, 0.0),
             moved["lip_gap"],
             -moved["jaw"],
             -(moved["upper_red"] + moved["lower_red"]),
-            closed,
-        ]
+            -(moved["right_eye_gap"] + moved["left_eye_gap"]) / neutral_gap,
+        ],
+        axis=1,
     )
 
 
@@ -284,22 +286,28 @@ class NeutralBaseline:
         self._fixed = True
 
 
-def read_action_units(measures: Float64, neutral: Float64, calibration: float) -> ActionUnits:
-    """Score all units of one face.
+def read_action_units(measures: Float64, neutrals: Sequence[NeutralBaseline]) -> list[ActionUnits]:
+    """Score all units of n faces.
+
+    As far as a neutral face is not yet the person's own, what people differ by at rest is taken off
+    every movement, so that a face is not scored for its shape.
 
     Parameters
     ----------
-    measures, neutral : (m,) float64
-        From :func:`measure`: of this frame, and of the neutral face.
-    calibration : float
-        0 to 1: how far `neutral` is the person's own. At 0, what people differ by at rest is taken
-        off every movement, so that a face is not scored for its shape.
+    measures : (n, m) float64
+        From :func:`measure`, of this frame.
+    neutrals : sequence of NeutralBaseline
+        The neutral face of each.
     """
-    spread = (1.0 - calibration) * _SPREAD_DISCOUNT * load_neutral_face().unit_spread
-    above_noise = movements(measures, neutral) - _NOISE - spread
-    scores = np.minimum(np.maximum(5.0 * above_noise / (_FULL - _NOISE), 0.0), 5.0)
-    intensity = np.full(len(AU_INTENSITIES), np.nan, np.float32)
-    intensity[_INTENSITY_AT] = scores[_INTENSITY_FROM]
-    occurrence = np.full(len(AU_OCCURRENCES), np.nan, np.float32)
-    occurrence[_OCCURRENCE_AT] = scores >= _PRESENT_AT
-    return ActionUnits(intensity, occurrence, calibration)
+    calibration = np.array([neutral.calibration for neutral in neutrals])
+    spread = (1.0 - calibration)[:, None] * _SPREAD_DISCOUNT * load_neutral_face().unit_spread
+    moved = movements(measures, np.array([neutral.measures for neutral in neutrals]))
+    scores = np.minimum(np.maximum((moved - _NOISE - spread) * _PER_MOVEMENT, 0.0), 5.0)
+    intensity = np.full((len(measures), len(AU_INTENSITIES)), np.nan, np.float32)
+    intensity[:, _INTENSITY_AT] = scores[:, _INTENSITY_FROM]
+    occurrence = np.full((len(measures), len(AU_OCCURRENCES)), np.nan, np.float32)
+    occurrence[:, _OCCURRENCE_AT] = scores >= _PRESENT_AT
+    return [
+        ActionUnits(intensity[i], occurrence[i], neutral.calibration)
+        for i, neutral in enumerate(neutrals)
+    ]

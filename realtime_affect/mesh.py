@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from affect_engines import Engine
-    from realtime_affect.types import Float32, Image
+    from realtime_affect.types import Float32, Float64, Image
 
 __all__ = ["MeshEstimator", "Region", "region_from_keypoints", "region_from_mesh"]
 
@@ -52,7 +52,7 @@ def region_from_keypoints(keypoints: Float32, xyxy: Float32) -> Region:
     )
 
 
-def region_from_mesh(points: Float32) -> Region:
+def region_from_mesh(points: Float32, xyxy: Float64 | None = None) -> Region:
     """Return where to look for the same face in the next frame.
 
     Parameters
@@ -60,14 +60,17 @@ def region_from_mesh(points: Float32) -> Region:
     points : (468, 3) or (468, 2) float32
         Mesh in frame pixels. The upright box around all points gives centre and side (1.5 times
         its longer one), the outer eye corners give the roll.
+    xyxy : (4,) float, optional
+        The box around the points, where the caller has it.
 
     Returns
     -------
     Region
         Degenerate for points that are not finite.
     """
-    x, y = points[:, 0], points[:, 1]
-    x0, x1, y0, y1 = float(x.min()), float(x.max()), float(y.min()), float(y.max())
+    if xyxy is None:
+        xyxy = np.concatenate([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
+    x0, y0, x1, y1 = xyxy.tolist()
     right_x, right_y = points[_RIGHT_EYE_OUTER, :2].tolist()
     left_x, left_y = points[_LEFT_EYE_OUTER, :2].tolist()
     return Region(

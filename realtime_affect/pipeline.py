@@ -37,6 +37,43 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 
 
+class _Worker(threading.Thread):
+    """A thread whose end can be waited for.
+
+    ``Thread.join`` interrupted by Ctrl-C may take a running thread for one that has ended (seen
+    on Python 3.11); an event cannot.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        supervise: Callable[[str, Callable[[], None], Callable[[], None]], None],
+        work: Callable[[], None],
+        end: Callable[[], None],
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self._supervised = (supervise, name, work, end)
+        self._left = threading.Event()
+
+    def run(self) -> None:
+        """Work under supervision."""
+        try:
+            supervise, name, work, end = self._supervised
+            supervise(name, work, end)
+        finally:
+            self._left.set()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait until the worker has left; returns at once if it was never started."""
+        if self.ident is not None:
+            self._left.wait(timeout_s)
+
+    @property
+    def working(self) -> bool:
+        """Whether it was started and has not left."""
+        return self.ident is not None and not self._left.is_set()
+
+
 class WorkerError(RuntimeError):
     """A worker of the pipeline raised; the cause is its exception with the worker's traceback."""
 
@@ -102,8 +139,8 @@ class Pipeline:
         self._first_reading_ms = float("nan")
         self._ended_ns: int | None = None
         self._workers = [
-            threading.Thread(target=self._supervise, args=(name, work, out), name=name, daemon=True)
-            for name, work, out in (
+            _Worker(name, self._supervise, work, end)
+            for name, work, end in (
                 ("capture", self._capture, self._frames.close),
                 ("vision", self._see, self._jobs.close),
                 ("affect", self._decide, self._end),
@@ -151,11 +188,9 @@ class Pipeline:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         for worker in self._workers:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if worker.ident is not None:
-                worker.join(left)
+            worker.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         self.raise_failure()
-        return not any(worker.is_alive() for worker in self._workers)
+        return not self.running
 
     def raise_failure(self) -> None:
         """Raise what ended the run, if anything did; see :meth:`join`."""
@@ -172,8 +207,7 @@ class Pipeline:
         for slot in self._readings:
             slot.close()
         for worker in self._workers:
-            if worker.ident is not None:
-                worker.join()
+            worker.wait()
         self._source.close()
         self._vision.close()
         self._affect.close()
@@ -226,7 +260,7 @@ class Pipeline:
     @property
     def running(self) -> bool:
         """Whether any worker is alive."""
-        return any(worker.is_alive() for worker in self._workers)
+        return any(worker.working for worker in self._workers)
 
     @property
     def source_info(self) -> SourceInfo:
@@ -268,8 +302,10 @@ class Pipeline:
             with self._failure_lock:
                 self._failure = self._failure or failure
             self._stopping.set()
-            self._frames.close()
-            self._jobs.close()
+            # Those upstream wait for a reader that has gone; those downstream drain and leave.
+            if name != "capture":
+                self._frames.close()
+                self._jobs.close()
         finally:
             end()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from realtime_affect.errors import UsageError
 from realtime_affect.mesh import region_from_keypoints, region_from_mesh
 from realtime_affect.types import Track
 
@@ -53,6 +54,25 @@ class TrackConfig:
     reentry_ms: float = 2000.0
     birth_frames: int = 2
     min_presence: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("max_faces", 1),
+            ("birth_frames", 1),
+            ("detect_every_ms", 0),
+            ("detect_missing_ms", 0),
+            ("reentry_ms", 0),
+            ("min_presence", 0),
+        ):
+            value = getattr(self, name)
+            if not value >= least:
+                thing = f"track.{name}"
+                raise UsageError(
+                    thing,
+                    got=f"{value}",
+                    expected=f"{least} or more",
+                    hint="The settings are explained in realtime_affect.track.TrackConfig.",
+                )
 
 
 class Motion:
@@ -249,7 +269,7 @@ class Tracker:
             elif face.fresh and face.mesh is not None:
                 face.xyxy = box_of(face.mesh.points)
                 face.motion.correct(_place(face.xyxy))
-                face.region = region_from_mesh(face.mesh.points)
+                face.region = region_from_mesh(face.mesh.points, face.xyxy)
                 face.hits += 1
                 face.seen_ns = self._t_ns
                 if face.track_id == 0 and face.hits >= self._config.birth_frames:

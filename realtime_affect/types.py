@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 AU_INTENSITIES: Final = (
@@ -191,7 +192,7 @@ class FaceQuality:
     view_deg : float
         Angle between the nose's direction and the camera, degrees.
     sharpness : float
-        Variance of the Laplacian inside the 192 px mesh region, in grey levels squared; low is
+        Variance of the Laplacian inside the mesh region at 96 px, in grey levels squared; low is
         blurred.
     """
 

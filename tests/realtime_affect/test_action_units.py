@@ -31,9 +31,10 @@ def shift(points, dx=0.0, dy=0.0):
 
 def score(moved, angles=(0.0, 0.0, 0.0), calibration=1.0):
     points = mesh_points(Person("a", 320, 180, 120, angles), moved)[None]
-    measures = measure(fit_heads(points).invert(points))[0]
-    neutral = measure(load_neutral_face().points[None])[0]
-    return read_action_units(measures, neutral, calibration)
+    neutral = NeutralBaseline(ActionUnitConfig())
+    neutral.measures = measure(load_neutral_face().points[None])[0]
+    neutral.calibration = calibration
+    return read_action_units(measure(fit_heads(points).invert(points)), [neutral])[0]
 
 
 MOVES = {
@@ -101,9 +102,9 @@ def test_jaw_drop_alone_is_not_a_fallen_lip_corner():
 
 
 def test_eye_openness_is_gap_over_width():
-    measures = np.zeros(len(MEASURES))
-    measures[-4:] = 6.0, 9.0, 30.0, 30.0
-    np.testing.assert_allclose(eye_openness(measures), [0.2, 0.3])
+    measures = np.zeros((1, len(MEASURES)))
+    measures[0, -4:] = 6.0, 9.0, 30.0, 30.0
+    np.testing.assert_allclose(eye_openness(measures), [[0.2, 0.3]])
 
 
 def resting(**moved):
@@ -141,7 +142,7 @@ def test_a_smile_at_the_start_cannot_become_the_neutral():
     baseline = NeutralBaseline(ActionUnitConfig(adapt_s=1.0))
     smile = resting(corner_up=9.0, corner_out=6.0)
     feed(baseline, smile, 1.2)
-    moved = dict(zip(UNITS, movements(smile, baseline.measures), strict=True))
+    moved = dict(zip(UNITS, movements(smile[None], baseline.measures[None])[0], strict=True))
     assert moved["AU12"] > 4
 
 
@@ -168,3 +169,14 @@ def test_setting_a_neutral_before_any_face_was_seen_does_nothing():
     baseline = NeutralBaseline(ActionUnitConfig())
     baseline.set_neutral()
     assert baseline.calibration == 0
+
+
+def test_faces_are_scored_each_against_its_own_neutral():
+    points = mesh_points(Person("a", 320, 180, 120), MOVES["AU12"])[None]
+    measures = np.repeat(measure(fit_heads(points).invert(points)), 2, axis=0)
+    own, other = (NeutralBaseline(ActionUnitConfig()) for _ in range(2))
+    own.measures, own.calibration = measures[0], 1.0
+    other.measures, other.calibration = measure(load_neutral_face().points[None])[0], 1.0
+    first, second = read_action_units(measures, [own, other])
+    assert first["AU12"] == 0
+    assert second["AU12"] > 2
