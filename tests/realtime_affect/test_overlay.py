@@ -1,0 +1,239 @@
+"""The painter: what is shown, what is not, and pictures of every size."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from realtime_affect.captions import NOTICE_LIVE, NOTICE_RECORDING
+from realtime_affect.overlay import ID_COLORS, OverlayConfig, OverlayStatus, id_color, paint
+from realtime_affect.types import (
+    AU_INTENSITIES,
+    ActionUnits,
+    AffectResult,
+    AffectSnapshot,
+    Face,
+    FaceMesh,
+    FaceQuality,
+    Frame,
+    HeadPose,
+    Reading,
+    Scene,
+    Track,
+)
+from tests.realtime_affect.world import Person, mesh_points
+
+NOTHING = OverlayConfig(bars=False, gaze=False, notice=False)
+STATUS = OverlayStatus(fps=30.0, age_ms=40.0)
+
+
+def face_of(person, units=None, calibration=1.0, quality=None):
+    intensity = np.full(17, np.nan, np.float32)
+    for name, value in (units or {}).items():
+        intensity[AU_INTENSITIES.index(name)] = value
+    occurrence = np.r_[intensity[:16] >= 1, 0, intensity[16] >= 1].astype(np.float32)
+    return Face(
+        FaceMesh(mesh_points(person), 0.99),
+        HeadPose(np.array(person.angles), np.array([0, 0, 600])),
+        np.array([0.3, 0.3]),
+        quality or FaceQuality(0.9, 80, 5, 120),
+        ActionUnits(intensity, occurrence, calibration),
+    )
+
+
+def track_of(track_id, person, **how):
+    face = face_of(person, **how)
+    points = face.mesh.points[:, :2]
+    return Track(track_id, np.r_[points.min(0), points.max(0)], 0.98, 5, 0, face)
+
+
+def reading_of(tracks, width=640, height=360, gaze=None, level=90, age_ns=0):
+    frame = Frame(0, 10**9, 10**9, np.full((height, width, 3), level, np.uint8))
+    results = {
+        track.track_id: AffectResult(track.track_id, 10**9 - age_ns, np.array(gaze), 12.0)
+        for track in tracks
+        if gaze is not None
+    }
+    return Reading(Scene(frame, tuple(tracks)), AffectSnapshot(10**9 - age_ns, 10**9, results))
+
+
+def changed(a, b):
+    """Where two paintings differ: (H, W) bool."""
+    return (a != b).any(axis=2)
+
+
+def test_the_frame_itself_stays_as_it_was():
+    reading = reading_of([track_of(1, Person("a", 320, 180, 120))])
+    before = reading.scene.frame.image.copy()
+    painted = paint(reading, OverlayConfig(mesh=True, pose=True), STATUS)
+    assert painted.flags.writeable
+    assert (reading.scene.frame.image == before).all()
+    assert changed(painted, before).any()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(1, 1), (2, 900), (40, 30), (199, 119), (201, 121), (480, 270), (721, 1281), (3840, 2160)],
+)
+@pytest.mark.parametrize("state", ["online", "offline"])
+def test_every_size_of_picture_can_be_painted(width, height, state):
+    person = Person("a", 0.4 * width, 0.5 * height, 0.3 * min(width, height))
+    tracks = [track_of(1, person, units={"AU12": 3.0, "AU06": 0.2})]
+    config = OverlayConfig(mesh=True, pose=True, recording=True)
+    status = dataclasses.replace(STATUS, source_state=state, message="a remark")
+    painted = paint(reading_of(tracks, width, height, gaze=(0.3, 0.1)), config, status)
+    assert painted.shape == (height, width, 3)
+    assert painted.dtype == np.uint8
+
+
+@pytest.mark.parametrize("zoom", [0.1, 0.5, 1.5, 3.0])
+def test_a_zoomed_painting_has_the_zoomed_size_and_its_box_where_the_face_is(zoom):
+    track = track_of(1, Person("a", 320, 200, 150))
+    painted = paint(reading_of([track]), NOTHING, STATUS, zoom)
+    assert painted.shape == (round(360 * zoom), round(640 * zoom), 3)
+    column = round(float(track.xyxy[0]) * zoom)
+    row = round(200 * zoom)
+    edge = painted[row, max(0, column - 3) : column + 4].astype(int)
+    assert np.abs(edge - 90).max() > 40
+
+
+def test_boxes_beyond_the_border_or_not_finite_are_survived():
+    face = face_of(Person("a", -30, 20, 200), units={"AU12": 2.0})
+    boxes = ([-1e9, -50, 40, 1e9], [np.nan, 0, np.inf, 10], [500, 300, 900, 700])
+    tracks = [Track(n, np.array(box), np.nan, 1, 0, face) for n, box in enumerate(boxes, 1)]
+    painted = paint(
+        reading_of(tracks, gaze=(9.0, np.nan)), OverlayConfig(mesh=True, pose=True), STATUS
+    )
+    assert painted.shape == (360, 640, 3)
+
+
+def test_neighbouring_ids_have_colours_of_their_own():
+    assert id_color(1) == ID_COLORS[0]
+    assert id_color(len(ID_COLORS) + 1) == id_color(1)
+    assert len({id_color(n) for n in range(1, len(ID_COLORS) + 1)}) == len(ID_COLORS)
+
+
+def test_units_stand_beside_the_face_and_leave_it_free():
+    person = Person("a", 220, 180, 130)
+    bare = track_of(1, person)
+    full = track_of(1, person, units={"AU01": 0.5, "AU12": 4.0, "AU25": 1.5})
+    without = paint(reading_of([bare]), OverlayConfig(notice=False), STATUS)
+    with_bars = paint(reading_of([full]), OverlayConfig(notice=False), STATUS)
+    difference = changed(without, with_bars)
+    x0, y0, x1, y1 = np.rint(bare.xyxy).astype(int)
+    assert difference[:, x1:].any()
+    assert not difference[y0:y1, x0:x1].any()
+
+
+def test_a_unit_without_evidence_has_no_row_while_a_quiet_one_has():
+    person = Person("a", 220, 180, 130)
+    heights = []
+    for units in ({"AU12": 2.0}, {"AU12": 2.0, "AU14": 0.0}):
+        with_bars = reading_of([track_of(1, person, units=units)])
+        without = paint(with_bars, OverlayConfig(bars=False, notice=False), STATUS)
+        painted = paint(with_bars, OverlayConfig(notice=False), STATUS)
+        heights.append(int(changed(without, painted).any(axis=1).sum()))
+    assert heights[1] > heights[0] > 0
+
+
+def test_a_stronger_unit_has_a_longer_bar():
+    person = Person("a", 220, 180, 130)
+    amounts = []
+    for value in (1.5, 4.5):
+        painted = paint(
+            reading_of([track_of(1, person, units={"AU12": value})]), OverlayConfig(), STATUS
+        )
+        beside = painted[:, (220 + 80) :]
+        amounts.append(int((beside == id_color(1)).all(axis=2).sum()))
+    assert amounts[1] > 2 * amounts[0] > 0
+
+
+def test_units_are_named_on_the_box_where_there_is_no_room_beside_it():
+    track = track_of(1, Person("a", 160, 130, 260), units={"AU12": 4.0})
+    reading = reading_of([track], 320, 240)
+    difference = changed(
+        paint(reading, OverlayConfig(bars=False), STATUS), paint(reading, OverlayConfig(), STATUS)
+    )
+    assert difference.any()
+
+
+def test_gaze_is_drawn_when_it_is_known_now_and_not_when_it_is_old_or_unknown():
+    tracks = [track_of(1, Person("a", 320, 180, 140))]
+    config = OverlayConfig(bars=False, notice=False)
+    bare = paint(reading_of(tracks), config, STATUS)
+    assert changed(bare, paint(reading_of(tracks, gaze=(0.4, 0.1)), config, STATUS)).any()
+    old = reading_of(tracks, gaze=(0.4, 0.1), age_ns=2 * 10**9)
+    assert not changed(bare, paint(old, config, STATUS)).any()
+    shut = reading_of(tracks, gaze=(np.nan, np.nan))
+    assert not changed(bare, paint(shut, config, STATUS)).any()
+
+
+@pytest.mark.parametrize("name", ["mesh", "pose"])
+def test_mesh_and_pose_are_drawn_on_demand(name):
+    reading = reading_of([track_of(1, Person("a", 320, 180, 140))])
+    shown = paint(reading, dataclasses.replace(NOTHING, **{name: True}), STATUS)
+    assert changed(paint(reading, NOTHING, STATUS), shown).sum() > 50
+
+
+def test_a_face_that_was_not_measured_still_has_its_box():
+    track = dataclasses.replace(track_of(1, Person("a", 320, 180, 140)), face=None, misses=1)
+    bare = paint(reading_of([]), NOTHING, STATUS)
+    painted = paint(reading_of([track]), OverlayConfig(notice=False, mesh=True), STATUS)
+    assert changed(bare, painted)[100:260].any()
+
+
+def test_twenty_faces_get_labels_and_no_panels():
+    people = [Person("p", 60 + 125 * (n % 5), 60 + 85 * (n // 5), 50) for n in range(20)]
+    tracks = [track_of(n, p, units={"AU12": 3.0}) for n, p in enumerate(people, 1)]
+    reading = reading_of(tracks)
+    with_bars, without = (
+        paint(reading, dataclasses.replace(NOTHING, bars=bars), STATUS) for bars in (True, False)
+    )
+    assert not changed(with_bars, without).any()
+
+
+def test_offline_changes_most_of_the_picture_and_alarms_in_red():
+    reading = reading_of([], level=120)
+    painted = paint(reading, OverlayConfig(), dataclasses.replace(STATUS, source_state="offline"))
+    assert changed(paint(reading, OverlayConfig(), STATUS), painted).mean() > 0.8
+    blue, _, red = painted[180, 20].astype(int)
+    assert red - blue > 120
+
+
+def test_the_notice_says_what_happens_to_the_measurement_and_never_claims_a_feeling():
+    reading = reading_of([])
+    live, recorded, none = (
+        paint(reading, config, STATUS)
+        for config in (
+            OverlayConfig(),
+            OverlayConfig(recording=True),
+            OverlayConfig(notice=False),
+        )
+    )
+    assert changed(live, none)[-12:].any()
+    assert changed(live, recorded)[-12:].any()
+    assert "Nothing is sent or stored" in NOTICE_LIVE
+    assert "recorded" in NOTICE_RECORDING
+    assert "stored" not in NOTICE_RECORDING
+    for text in (NOTICE_LIVE, NOTICE_RECORDING):
+        assert not {"feel", "feels", "emotion", "emotions", "mood"} & set(text.lower().split())
+
+
+def test_status_shows_what_is_known_and_leaves_out_what_is_not():
+    reading = reading_of([])
+    config = OverlayConfig(notice=False)
+    known = paint(reading, config, OverlayStatus(fps=30, age_ms=40, drops=3))
+    unknown = paint(reading, config, OverlayStatus())
+    assert changed(known, unknown)[:25].any()
+    offline_analysis = [
+        paint(reading, config, OverlayStatus(fps=30, age_ms=age, live=False)) for age in (4, 4000)
+    ]
+    assert not changed(*offline_analysis).any()
+
+
+def test_painting_twice_gives_the_same_picture():
+    reading = reading_of([track_of(1, Person("a", 200, 180, 120), units={"AU12": 2.0})])
+    config = OverlayConfig(mesh=True, pose=True)
+    assert (paint(reading, config, STATUS) == paint(reading, config, STATUS)).all()

@@ -1,0 +1,74 @@
+"""Panels beside faces: inside the picture, never on a face or on each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from realtime_affect.placement import place_panels
+
+BOUNDS = (0, 30, 1280, 690)
+WIDE, NARROW = (240, 260), (90, 240)
+
+
+def rect(place, options):
+    kind, x, y = place
+    return x, y, x + options[kind][0], y + options[kind][1]
+
+
+def apart(a, b):
+    return a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def test_a_lone_face_gets_the_best_panel_on_its_right():
+    placed = place_panels([(400, 200, 600, 440)], {0: [WIDE, NARROW]}, BOUNDS, 8)
+    assert placed == {0: (0, 608, 200)}
+
+
+def test_a_face_at_the_right_border_gets_it_on_its_left():
+    placed = place_panels([(1050, 200, 1250, 440)], {0: [WIDE, NARROW]}, BOUNDS, 8)
+    assert placed == {0: (0, 1050 - 8 - 240, 200)}
+
+
+def test_a_panel_taller_than_its_face_is_moved_inside():
+    placed = place_panels([(400, 600, 500, 690)], {0: [WIDE]}, BOUNDS, 8)
+    assert rect(placed[0], [WIDE])[3] <= 690
+
+
+def test_a_face_that_fills_the_picture_gets_none():
+    assert place_panels([(0, 0, 1280, 720)], {0: [WIDE, NARROW]}, BOUNDS, 8) == {}
+
+
+def test_a_face_that_wants_none_still_keeps_its_place_free():
+    faces = [(100, 200, 300, 440), (320, 200, 520, 440)]
+    placed = place_panels(faces, {0: [WIDE, NARROW]}, BOUNDS, 8)
+    assert apart(rect(placed[0], [WIDE, NARROW]), faces[1])
+
+
+def test_a_row_of_faces_uses_the_margin_on_either_side():
+    faces = [(110, 300, 300, 500), (410, 300, 600, 500), (710, 300, 900, 500)]
+    for shift in (0, 250):
+        moved = [(a + shift, b, c + shift, d) for a, b, c, d in faces]
+        assert len(place_panels(moved, {n: [NARROW] for n in range(3)}, BOUNDS, 8)) == 3
+
+
+def test_nothing_ever_covers_a_face_or_leaves_the_picture():
+    random = np.random.default_rng(1)
+    n_placed = 0
+    for _ in range(300):
+        corners = random.integers((-50, 0), (1200, 650), (random.integers(1, 9), 2))
+        faces = [
+            (int(x), int(y), int(x) + w, int(y) + w)
+            for (x, y), w in zip(
+                corners, random.integers(20, 300, len(corners)).tolist(), strict=True
+            )
+        ]
+        placed = place_panels(faces, {n: [WIDE, NARROW] for n in range(len(faces))}, BOUNDS, 8)
+        panels = [rect(place, [WIDE, NARROW]) for place in placed.values()]
+        for n, (x0, y0, x1, y1) in enumerate(panels):
+            assert x0 >= 0
+            assert y0 >= 30
+            assert x1 <= 1280
+            assert y1 <= 690
+            assert all(apart(panels[n], other) for other in faces + panels[n + 1 :])
+        n_placed += len(panels)
+    assert n_placed > 300
