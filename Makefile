@@ -49,6 +49,7 @@ soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
 	@.venv/bin/python benchmarks/soak.py --record
 
 golden: .venv/.test peers  ## record MediaPipe's own points anew
+	@mkdir -p out
 	@.venv/bin/python -c "import numpy, skimage.data; numpy.save('out/astronaut.npy', skimage.data.astronaut())"
 	@.venv-peers/bin/python tests/golden/make_face_mesh.py out/astronaut.npy --clip realtime_affect/demo/demo.mp4
 
@@ -59,11 +60,11 @@ clean:  ## remove environments and caches; results under out/ stay
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or later is needed, this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; $(call apt,python3-venv); $(PYTHON) -m venv .venv; }
-	@$(INSTALL) pip
+	@$(INSTALL) pip || { rm -rf .venv; exit 1; }
 
 .venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing into .venv (about 1 GB, once)"
-	@$(INSTALL) --editable '.[gui]'
+	@$(INSTALL) --build-constraint constraints.txt --editable '.[gui]'
 	@touch $@
 
 .venv/.test: .venv/.run
