@@ -7,10 +7,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import av
-import av.video.reformatter
 
 from realtime_affect.capture.inputs import check_path, shown
-from realtime_affect.capture.picture import to_upright_bgr
+from realtime_affect.capture.picture import UprightConverter
 from realtime_affect.capture.source import SourceInfo, SourceState
 from realtime_affect.errors import InputError
 from realtime_affect.types import Frame
@@ -68,9 +67,11 @@ class VideoFile:
         options: Mapping[str, str] | None = None,
     ) -> None:
         self._thing = f"video {shown(str(path))}"
+        address = path
         if not isinstance(path, str):
             check_path(path)
             name = name or path.stem
+            address = f"file:{path}"  # or FFmpeg takes "10:30.mp4" for a URL of scheme 10
         self._lock = threading.Lock()  # FFmpeg's objects bear one thread at a time
         self._packets = self._damaged = self._corrupt = self._index = 0
         self._cut = False
@@ -78,7 +79,7 @@ class VideoFile:
         timeout = None if not isinstance(path, str) else (config.open_timeout_s,) * 2
         try:
             self._container: InputContainer = av.open(
-                str(path),
+                str(address),
                 metadata_errors="replace",
                 timeout=timeout,
                 options=dict(options or {}),
@@ -107,7 +108,7 @@ class VideoFile:
         rate = self._stream.average_rate or self._stream.guessed_rate
         fps = float(rate) if rate else None
         self._times = Timestamps(fps or _DEFAULT_RATE)
-        self._converter = av.video.reformatter.VideoReformatter()
+        self._converter = UprightConverter()
         self._decoded = self._decode()
         self._next = self._take()
         if self._next is None:
@@ -172,7 +173,7 @@ class VideoFile:
             return None
         self._corrupt += picture.is_corrupt
         t_ns = self._times.follow(picture.pts, picture.time_base)
-        image = to_upright_bgr(picture, self._converter)
+        image = self._converter.convert(picture)
         frame = Frame(self._index, t_ns, time.monotonic_ns(), image)
         self._index += 1
         return frame

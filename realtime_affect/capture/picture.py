@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
 
 if TYPE_CHECKING:
     import av
-    from av.video.reformatter import VideoReformatter
     from numpy.typing import NDArray
 
     from realtime_affect.types import Image
@@ -27,22 +27,34 @@ _TRANSPOSED: Final = (0, 1, 1, 0)
 _TRANSVERSED: Final = (0, -1, -1, 0)
 
 
-def to_upright_bgr(picture: av.VideoFrame, converter: VideoReformatter) -> Image:
-    """Return a decoded picture as (H, W, 3) uint8 BGR, turned as its container states.
+class UprightConverter:
+    """Turn the decoded pictures of one stream into upright BGR."""
 
-    Parameters
-    ----------
-    picture : av.VideoFrame
-        Any pixel format and size.
-    converter : VideoReformatter
-        Kept by the caller: it remembers its tables from one picture to the next.
-    """
-    # One thread: on shared cores more threads convert no faster and steal from the analysis.
-    bgr = converter.reformat(picture, format="bgr24", threads=1)
-    image: Image = np.ascontiguousarray(bgr.to_ndarray())
-    # PyAV's stub promises text as keys; at run time they are its enumeration.
-    matrix = picture.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-    return image if matrix is None else turn(image, bytes(matrix))
+    def __init__(self) -> None:
+        # It remembers its tables from one picture to the next.
+        self._converter = VideoReformatter()
+        self._rotation: float | None = None
+        self._matrix: bytes | None = None
+
+    def convert(self, picture: av.VideoFrame) -> Image:
+        """Return a picture as (H, W, 3) uint8 BGR, turned as its container states.
+
+        Parameters
+        ----------
+        picture : av.VideoFrame
+            Any pixel format and size.
+        """
+        # One thread: on shared cores more convert no faster and steal from the analysis.
+        bgr = self._converter.reformat(picture, format="bgr24", threads=1)
+        image: Image = np.ascontiguousarray(bgr.to_ndarray())
+        # Reading side data ties a picture into a reference cycle, and pictures are too large to
+        # wait for the garbage collector: so only where the rotation changes.
+        if picture.rotation != self._rotation:
+            self._rotation = picture.rotation
+            # PyAV's stub promises text as keys; at run time they are its enumeration.
+            matrix = picture.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+            self._matrix = None if matrix is None else bytes(matrix)
+        return image if self._matrix is None else turn(image, self._matrix)
 
 
 def turn(image: Image, matrix: bytes) -> Image:

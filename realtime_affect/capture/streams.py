@@ -7,13 +7,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import av
-import av.video.reformatter
 
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.inputs import shown
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.capture.paced import PacedSource
-from realtime_affect.capture.picture import to_upright_bgr
+from realtime_affect.capture.picture import UprightConverter
 from realtime_affect.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class StreamDevice:
         self.fps = float(stream.average_rate) if stream.average_rate else None
         self._paced = self._container.format.name in _IN_PIECES
         self._begin_s: float | None = None
-        self._converter = av.video.reformatter.VideoReformatter()
+        self._converter = UprightConverter()
         self._decoded = self._decode()
 
     def read(self) -> Image | None:
@@ -112,25 +111,30 @@ class StreamDevice:
         try:
             picture = next(self._decoded, None)
         except av.error.ExitError as error:
-            raise _not_open(self._url, error, self._wait_s) from error
+            raise _silent(self._url, self._wait_s) from error
         if picture is None:
             return None
         if self._paced and picture.time is not None:
             self._wait_until_due(picture.time)
-        return to_upright_bgr(picture, self._converter)
+        return self._converter.convert(picture)
 
     def close(self) -> None:
         """Hang up."""
         self._container.close()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        asked_s = time.monotonic()
         for packet in self._container.demux(self._stream):
+            if time.monotonic() - asked_s >= self._wait_s:
+                # What FFmpeg still held when it gave up waiting: old, and the last.
+                raise _silent(self._url, self._wait_s)
             try:
                 yield from self._stream.codec_context.decode(packet)
             except av.error.EOFError:
                 return
             except av.FFmpegError:
-                continue  # joined in the middle, or a packet was lost: the next one may do
+                pass  # joined in the middle, or a packet was lost: the next one may do
+            asked_s = time.monotonic()
 
     def _wait_until_due(self, time_s: float) -> None:
         """Spread pictures that arrived at once by their own timestamps."""
@@ -158,12 +162,21 @@ def _options(url: str, config: CaptureConfig) -> dict[str, str]:
 
 
 def _not_open(url: str, error: Exception, waited_s: float) -> InputError:
+    if isinstance(error, av.error.ExitError):
+        return _silent(url, waited_s)
     # FFmpeg's message repeats the URL, which may carry a password.
     got = getattr(error, "strerror", None) or type(error).__name__
-    if isinstance(error, av.error.ExitError):
-        got = f"no data within {waited_s:g} s"
     return InputError(
         thing=f"stream {shown(url)}", got=got, expected="a stream with video", hint=_HINT
+    )
+
+
+def _silent(url: str, waited_s: float) -> InputError:
+    return InputError(
+        thing=f"stream {shown(url)}",
+        got=f"no data within {waited_s:g} s",
+        expected="a stream with video",
+        hint=_HINT,
     )
 
 

@@ -1,6 +1,8 @@
+import gc
 import os
 import threading
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -45,6 +47,18 @@ def test_pictures_are_bgr_and_cannot_be_written(tmp_path):
     assert not frame.image.flags.writeable
     error = np.abs(frame.image[4:20, 4:28].astype(int) - picture(0)[4:20, 4:28])
     assert error.mean() < 12  # red stays red through lossy compression
+
+
+def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path):
+    source = open_file(write_video(tmp_path / "clip.mp4", n=60))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(read_all(source)) == 60
+        held = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held <= 2  # pictures of 8K are 50 MB each
 
 
 def test_variable_frame_rate_keeps_each_frames_own_time(tmp_path):
@@ -208,6 +222,13 @@ def test_a_video_without_a_frame_is_refused(tmp_path):
         container.start_encoding()
     with pytest.raises(InputError, match=r"none\.avi"):
         open_file(path)
+
+
+@pytest.mark.parametrize("name", ["10:30.mp4", "a?b#c%03d.mp4", "лицо 顔.mp4", "-y.mp4", "[1].mp4"])
+def test_any_file_name_can_be_read(tmp_path, monkeypatch, name):
+    write_video(tmp_path / "clip.mp4", n=3).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert len(read_all(open_file(Path(name)))) == 3
 
 
 def test_a_missing_file_is_a_file_not_found(tmp_path):

@@ -1,4 +1,7 @@
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -350,3 +353,30 @@ def test_the_device_is_closed_by_the_thread_that_read_it(camera):
     source.close()
     assert wait_until(lambda: camera.closed == 1)
     assert len(set(threads)) == 1
+
+
+def test_a_program_ends_although_its_driver_hangs():
+    program = """
+import threading, numpy as np
+from realtime_affect.capture import CaptureConfig
+from realtime_affect.capture.live import LiveSource
+
+class Device:
+    fps = None
+    first = True
+    def read(self):
+        if not self.first:
+            threading.Event().wait()
+        self.first = False
+        return np.zeros((4, 4, 3), np.uint8)
+    def close(self):
+        pass
+
+source = LiveSource(Device, "camera", "x", CaptureConfig())
+source.read(5.0)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=50
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
