@@ -1,25 +1,19 @@
-"""A CSV of rows becomes one picture: action units, head pose and blinks over time, for each face.
-
-The file is streamed, and what is kept of a face is the maximum of a few hundred stretches of time
-(max-pooling, so that a short movement stays visible): hours take as much memory as minutes.
-"""
+"""A recording's rows as one picture: action units, head pose and blinks over time, face by face."""
 
 from __future__ import annotations
 
-import csv
 import math
 import warnings
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from realtime_affect.errors import InputError, InputMissingError, OutputError
+from realtime_affect.errors import OutputError
 from realtime_affect.panel import MOVEMENTS
+from realtime_affect.strips import pool_rows
 from realtime_affect.types import AU_INTENSITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -27,70 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from realtime_affect.strips import Face, Strips
+
 MAX_FACES: Final = 6
 """Faces drawn: those longest in view."""
 
-_N_BINS: Final = 900
-_POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
-_UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
 _BLINK: Final = AU_INTENSITIES.index("AU45")
-_BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
 _N_LINES: Final = 3
 
 _INK, _QUIET, _RULE = "#1f2328", "#6e7781", "#d8dee4"
 _LINES: Final = ("#d55e00", "#0072b2", "#009e73")  # Okabe & Ito
 _POSE_LINES: Final = (("pitch", "#0072b2"), ("yaw", "#d55e00"), ("roll", "#009e73"))
-
-
-@dataclass(slots=True)
-class _Face:
-    """What is kept of one face."""
-
-    n_rows: int = 0
-    units: NDArray[np.float32] = field(
-        default_factory=lambda: np.full((_N_BINS, len(AU_INTENSITIES)), np.nan, np.float32)
-    )
-    pose: NDArray[np.float32] = field(
-        default_factory=lambda: np.full((_N_BINS, 3), np.nan, np.float32)
-    )
-    blinks: list[float] = field(default_factory=list)
-    closed: bool = False
-    place: int = 0
-    pending: list[list[float]] = field(default_factory=list)
-
-    def add(self, place: int, seconds: float, values: list[float]) -> None:
-        """Take in a row's 17 units and 3 angles in radians, of stretch `place`."""
-        if place != self.place:
-            self.flush()
-            self.place = place
-        self.n_rows += 1
-        self.pending.append(values)
-        closed = values[_BLINK] >= _BLINK_FROM
-        if closed and not self.closed:
-            self.blinks.append(seconds)
-        self.closed = closed
-
-    def flush(self) -> None:
-        """Pool the rows of the present stretch: the largest unit, the angle furthest from 0."""
-        if not self.pending:
-            return
-        rows = np.array(self.pending, np.float32)
-        self.pending.clear()
-        here = self.place
-        self.units[here] = np.fmax(self.units[here], np.fmax.reduce(rows[:, :-3]))
-        angles = np.vstack([self.pose[here], np.rad2deg(rows[:, -3:])])
-        furthest = np.where(np.isnan(angles), -1, np.abs(angles)).argmax(axis=0)
-        self.pose[here] = angles[furthest, np.arange(3)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Strips:
-    """A recording, pooled: `faces` by id; `start_s` and `end_s` as in the CSV's timestamps."""
-
-    faces: dict[int, _Face]
-    n_frames: int
-    start_s: float
-    end_s: float
 
 
 def plot_timeline(csv_path: Path, png_path: Path) -> None:
@@ -112,7 +53,7 @@ def plot_timeline(csv_path: Path, png_path: Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    strips = _pool(csv_path)
+    strips = pool_rows(csv_path)
     figure = _draw(strips, csv_path.name)
     FigureCanvasAgg(figure)
     try:
@@ -129,81 +70,7 @@ def plot_timeline(csv_path: Path, png_path: Path) -> None:
         ) from error
 
 
-def _pool(path: Path) -> _Strips:
-    """Read the file twice: for its span, then into stretches of time."""
-    start_s, end_s, n_frames, last_frame = math.inf, -math.inf, 0, None
-    for row in _rows(path, ("frame", "timestamp")):
-        seconds = _number(row[1])
-        if math.isfinite(seconds):
-            start_s, end_s = min(start_s, seconds), max(end_s, seconds)
-        n_frames += row[0] != last_frame
-        last_frame = row[0]
-    faces: dict[int, _Face] = {}
-    if not n_frames or not math.isfinite(start_s):
-        return _Strips(faces, n_frames, 0.0, 0.0)
-    n_bins = max(1, min(_N_BINS, n_frames))
-    per_s = n_bins / max(end_s - start_s, 1e-9)
-    filled = np.zeros(n_bins, np.bool_)
-    wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
-    for row in _rows(path, wanted):
-        face_id, seconds = _number(row[0]), _number(row[1])
-        if not math.isfinite(seconds):
-            continue
-        place = min(n_bins - 1, int((seconds - start_s) * per_s))
-        filled[place] = True
-        if not (_number(row[2]) == 1 and face_id >= 1):
-            continue
-        face = faces.setdefault(int(face_id), _Face())
-        face.add(place, seconds, [_number(text) for text in row[3:]])
-    # A stretch without any frame (uneven times) shows what the one before it showed.
-    source = np.maximum.accumulate(np.where(filled, np.arange(n_bins), 0))
-    for face in faces.values():
-        face.flush()
-        face.units, face.pose = face.units[source], face.pose[source]
-    return _Strips(faces, n_frames, start_s, end_s)
-
-
-def _number(text: str) -> float:
-    return float(text) if text else math.nan
-
-
-def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[list[str]]:
-    """Yield the `wanted` fields of every whole row."""
-    try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            missing = [name for name in wanted if name not in header]
-            if missing:
-                raise InputError(
-                    thing=f"rows {path}",
-                    got=f"no column {missing[0]}",
-                    expected="the columns of realtime-affect's CSV",
-                    hint="Draw a CSV that realtime-affect has written.",
-                )
-            columns = [header.index(name) for name in wanted]
-            for row in reader:
-                if len(row) == len(header):  # a run that was killed may end in half a row
-                    yield [row[column] for column in columns]
-    except FileNotFoundError as error:
-        raise InputMissingError(
-            thing=f"rows {path}",
-            got="no such file",
-            expected="a CSV of realtime-affect",
-            hint="Check the path.",
-        ) from error
-    except (OSError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            thing=f"rows {path}",
-            got=str(error),
-            expected="a readable CSV",
-            hint="Check the file and its permissions.",
-        ) from error
-
-
-def _draw(strips: _Strips, title: str) -> Figure:
+def _draw(strips: Strips, title: str) -> Figure:
     """Draw one block of three panels a face, one below the other."""
     from matplotlib.figure import Figure
 
@@ -226,7 +93,7 @@ def _draw(strips: _Strips, title: str) -> Figure:
     return figure
 
 
-def _subtitle(strips: _Strips, n_shown: int) -> str:
+def _subtitle(strips: Strips, n_shown: int) -> str:
     n_faces = len(strips.faces)
     parts = [
         f"{strips.n_frames} frame{'s' * (strips.n_frames != 1)}",
@@ -249,7 +116,7 @@ def _span(seconds: float) -> str:
 
 
 def _draw_face(
-    figure: Figure, strips: _Strips, face_id: int, between: tuple[float, float], *, last: bool
+    figure: Figure, strips: Strips, face_id: int, between: tuple[float, float], *, last: bool
 ) -> None:
     """Draw the three panels of a face between two heights of the figure."""
     face = strips.faces[face_id]
@@ -288,7 +155,7 @@ def _draw_face(
         panels[2].set_xlabel(f"time in {unit_name}", color=_QUIET, size=9)
 
 
-def _time_axis(strips: _Strips, n_bins: int) -> tuple[NDArray[np.float64], str, float]:
+def _time_axis(strips: Strips, n_bins: int) -> tuple[NDArray[np.float64], str, float]:
     """Return the edges of the stretches in the unit that suits the span, its name, its seconds."""
     span = strips.end_s - strips.start_s
     name, divisor = "seconds", 1.0
@@ -304,7 +171,7 @@ def _time_axis(strips: _Strips, n_bins: int) -> tuple[NDArray[np.float64], str, 
 def _draw_strip(
     figure: Figure,
     panel: Axes,
-    face: _Face,
+    face: Face,
     edges: NDArray[np.float64],
     bar_at: tuple[float, float, float, float],
 ) -> None:
@@ -358,7 +225,7 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in steps.reshape(-1, 2)]
 
 
-def _draw_lines(panel: Axes, face: _Face, middles: NDArray[np.float64]) -> None:
+def _draw_lines(panel: Axes, face: Face, middles: NDArray[np.float64]) -> None:
     """Draw the most active units as lines, named at their end, and blinks as ticks above."""
     units = face.units.copy()
     units[:, _BLINK] = np.nan  # has its own marks
@@ -382,7 +249,7 @@ def _draw_lines(panel: Axes, face: _Face, middles: NDArray[np.float64]) -> None:
     panel.axhline(0, color=_RULE, linewidth=0.8)
 
 
-def _draw_pose(panel: Axes, face: _Face, middles: NDArray[np.float64]) -> None:
+def _draw_pose(panel: Axes, face: Face, middles: NDArray[np.float64]) -> None:
     """Draw the head's angles."""
     for n, (name, color) in enumerate(_POSE_LINES):
         panel.plot(middles, face.pose[:, n], color=color, linewidth=1.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"  # before any import of Qt
@@ -19,13 +20,27 @@ from realtime_affect.stats import PipelineStats
 from realtime_affect.types import AffectSnapshot, Frame, Reading, Scene, Track
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _qt():
-    """Skip where PyQt6 or one of its system libraries is missing, saying which."""
+def _why_no_qt():
     try:
         import PyQt6.QtWidgets  # noqa: F401
     except ImportError as error:
-        pytest.skip(f"PyQt6 cannot be loaded: {error}")
+        return f"PyQt6 cannot be loaded: {error}"
+    if importlib.util.find_spec("pytestqt") is None:
+        return "pytest-qt is not installed"
+    return ""
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip the window's tests where Qt or one of its system libraries is missing, saying which."""
+    reason = _why_no_qt()
+    if not reason and not any(
+        config.pluginmanager.has_plugin(name) for name in ("pytest-qt", "pytestqt.plugin")
+    ):
+        reason = "pytest-qt is switched off"
+    if reason:
+        for item in items:
+            if item.get_closest_marker("gui"):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def reading_of(index=0, level=90, boxes=(), width=320, height=180):

@@ -1,0 +1,191 @@
+"""A CSV of rows, pooled into at most some hundred stretches of time for each face.
+
+The file is streamed, and of a stretch the maximum is kept, so that a short movement stays visible:
+hours take as much memory as minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.types import AU_INTENSITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_N_BINS: Final = 900
+_POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
+_UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
+_BLINK: Final = AU_INTENSITIES.index("AU45")
+_BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
+
+
+@dataclass(slots=True)
+class Face:
+    """What is kept of one face in n stretches of time.
+
+    Attributes
+    ----------
+    n_rows : int
+        Frames in which it was measured.
+    units : (n, 17) float32
+        Largest intensity, in the order of ``AU_INTENSITIES``; NaN where nothing is known.
+    pose : (n, 3) float32
+        Pitch, yaw and roll furthest from 0, degrees; NaN where the face was not measured.
+    blinks : list of float
+        When the eyes closed, seconds.
+    """
+
+    n_rows: int = 0
+    units: NDArray[np.float32] = field(
+        default_factory=lambda: np.full((_N_BINS, len(AU_INTENSITIES)), np.nan, np.float32)
+    )
+    pose: NDArray[np.float32] = field(
+        default_factory=lambda: np.full((_N_BINS, 3), np.nan, np.float32)
+    )
+    blinks: list[float] = field(default_factory=list)
+    closed: bool = False
+    place: int = 0
+    pending: list[list[float]] = field(default_factory=list)
+
+    def add(self, place: int, seconds: float, values: list[float]) -> None:
+        """Take in a row's 17 units and 3 angles in radians, of stretch `place`."""
+        if place != self.place:
+            self.flush()
+            self.place = place
+        self.n_rows += 1
+        self.pending.append(values)
+        closed = values[_BLINK] >= _BLINK_FROM
+        if closed and not self.closed:
+            self.blinks.append(seconds)
+        self.closed = closed
+
+    def flush(self) -> None:
+        """Pool the rows of the present stretch: the largest unit, the angle furthest from 0."""
+        if not self.pending:
+            return
+        rows = np.array(self.pending, np.float32)
+        self.pending.clear()
+        here = self.place
+        self.units[here] = np.fmax(self.units[here], np.fmax.reduce(rows[:, :-3]))
+        angles = np.vstack([self.pose[here], np.rad2deg(rows[:, -3:])])
+        furthest = np.where(np.isnan(angles), -1, np.abs(angles)).argmax(axis=0)
+        self.pose[here] = angles[furthest, np.arange(3)]
+
+
+@dataclass(frozen=True, slots=True)
+class Strips:
+    """A recording, pooled: `faces` by id; `start_s` and `end_s` as in the CSV's timestamps."""
+
+    faces: dict[int, Face]
+    n_frames: int
+    start_s: float
+    end_s: float
+
+
+def pool_rows(path: Path) -> Strips:
+    """Read a recording's rows: once for its span, once into stretches of time.
+
+    Parameters
+    ----------
+    path : Path
+        CSV as ``record.RowWriter`` writes it; half a row at its end is left out.
+
+    Raises
+    ------
+    InputMissingError
+        It does not exist.
+    InputError
+        It cannot be read, has not the columns needed, or holds something else than numbers.
+    """
+    try:
+        return _pool(path)
+    except ValueError as error:
+        raise InputError(
+            thing=f"rows {path}",
+            got=str(error),
+            expected="numbers",
+            hint="Draw a CSV as realtime-affect has written it.",
+        ) from error
+
+
+def _pool(path: Path) -> Strips:
+    start_s, end_s, n_frames, last_frame = math.inf, -math.inf, 0, None
+    for row in _rows(path, ("frame", "timestamp")):
+        seconds = _number(row[1])
+        if math.isfinite(seconds):
+            start_s, end_s = min(start_s, seconds), max(end_s, seconds)
+        n_frames += row[0] != last_frame
+        last_frame = row[0]
+    faces: dict[int, Face] = {}
+    if not n_frames or not math.isfinite(start_s):
+        return Strips(faces, n_frames, 0.0, 0.0)
+    n_bins = max(1, min(_N_BINS, n_frames))
+    per_s = n_bins / max(end_s - start_s, 1e-9)
+    filled = np.zeros(n_bins, np.bool_)
+    wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
+    for row in _rows(path, wanted):
+        face_id, seconds = _number(row[0]), _number(row[1])
+        if not math.isfinite(seconds):
+            continue
+        place = min(n_bins - 1, int((seconds - start_s) * per_s))
+        filled[place] = True
+        if not (_number(row[2]) == 1 and face_id >= 1):
+            continue
+        face = faces.setdefault(int(face_id), Face())
+        face.add(place, seconds, [_number(text) for text in row[3:]])
+    # A stretch without any frame (uneven times) shows what the one before it showed.
+    source = np.maximum.accumulate(np.where(filled, np.arange(n_bins), 0))
+    for face in faces.values():
+        face.flush()
+        face.units, face.pose = face.units[source], face.pose[source]
+    return Strips(faces, n_frames, start_s, end_s)
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the `wanted` fields of every whole row."""
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            missing = [name for name in wanted if name not in header]
+            if missing:
+                raise InputError(
+                    thing=f"rows {path}",
+                    got=f"no column {missing[0]}",
+                    expected="the columns of realtime-affect's CSV",
+                    hint="Draw a CSV that realtime-affect has written.",
+                )
+            columns = [header.index(name) for name in wanted]
+            for row in reader:
+                if len(row) == len(header):  # a run that was killed may end in half a row
+                    yield [row[column] for column in columns]
+    except FileNotFoundError as error:
+        raise InputMissingError(
+            thing=f"rows {path}",
+            got="no such file",
+            expected="a CSV of realtime-affect",
+            hint="Check the path.",
+        ) from error
+    except (OSError, csv.Error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            thing=f"rows {path}",
+            got=str(error),
+            expected="a readable CSV",
+            hint="Check the file and its permissions.",
+        ) from error

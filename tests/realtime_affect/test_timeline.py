@@ -1,0 +1,172 @@
+"""The timeline: what a recording becomes, however long, empty or broken."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from realtime_affect import timeline
+from realtime_affect.errors import InputError, InputMissingError, OutputError
+from realtime_affect.record import COLUMNS
+from realtime_affect.timeline import plot_timeline
+
+
+def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0)):
+    values = {"frame": frame, "face_id": face_id, "timestamp": f"{seconds:.6f}"}
+    values["success"] = int(face_id > 0)
+    if face_id:
+        values |= {f"{name}_r": value for name, value in (units or {"AU12": 1.0}).items()}
+        values |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
+    return ",".join(str(values.get(name, "")) for name in COLUMNS)
+
+
+def write(path, rows):
+    path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch):
+    """Draw rows; return the picture, its words, and what was pooled."""
+    kept = {}
+    draw = timeline._draw
+
+    def spy(strips, title):
+        figure = draw(strips, title)
+        texts = [text.get_text() for text in figure.texts]
+        for axes in figure.axes:
+            texts += [text.get_text() for text in axes.texts]
+        kept.update(strips=strips, words="\n".join(texts))
+        return figure
+
+    monkeypatch.setattr(timeline, "_draw", spy)
+
+    def plot(rows, name="clip.csv"):
+        png = tmp_path / "timeline.png"
+        plot_timeline(write(tmp_path / name, rows), png)
+        picture = cv2.imread(str(png))
+        assert picture is not None
+        return picture, kept["words"], kept["strips"]
+
+    return plot
+
+
+def test_two_faces_become_two_blocks_named_by_their_ids(drawn):
+    rows = [row(n + 1, face, n / 25) for n in range(50) for face in (1, 3)]
+    one, _, _ = drawn([r for r in rows if ",3," not in r[:6]])
+    two, words, strips = drawn(rows)
+    assert two.shape[0] > 1.5 * one.shape[0]
+    assert {"#1", "#3"} <= set(words.split("\n"))
+    assert "clip.csv" in words
+    assert "50 frames" in words
+    assert sorted(strips.faces) == [1, 3]
+
+
+def test_of_many_faces_the_longest_in_view_are_drawn_and_the_rest_counted(drawn):
+    rows = [row(n + 1, face, n / 25) for n in range(30) for face in range(1, 10) if n >= 2 * face]
+    _, words, _ = drawn(rows)
+    shown = {line for line in words.split("\n") if line.startswith("#")}
+    assert shown == {f"#{n}" for n in range(1, 7)}
+    assert "3 are left out" in words
+
+
+def test_a_recording_without_faces_gives_a_picture_that_says_so(drawn):
+    picture, words, _ = drawn([row(n + 1, 0, n / 25) for n in range(10)])
+    assert "No face was seen" in words
+    assert picture.min() < 200
+
+
+@pytest.mark.parametrize("rows", [[], [row(1, 1, 0.0)], [row(1, 1, 5.0), row(1, 2, 5.0)]])
+def test_no_row_or_one_moment_is_enough(drawn, rows):
+    picture, _, _ = drawn(rows)
+    assert picture.size
+
+
+def test_a_short_movement_survives_pooling(drawn):
+    n_frames = 20_000
+    rows = [
+        row(n + 1, 1, n / 30, {"AU12": 4.5 if n == 12_345 else 0.1}, (0, -0.5 if n == 99 else 0, 0))
+        for n in range(n_frames)
+    ]
+    _, _, strips = drawn(rows)
+    units = strips.faces[1].units
+    assert len(units) == 900
+    assert np.nanmax(units) == pytest.approx(4.5)
+    assert int(np.nanargmax(units[:, 8])) == 12_345 * 900 // n_frames
+    assert np.nanmin(strips.faces[1].pose) == pytest.approx(np.rad2deg(-0.5), abs=0.01)
+
+
+def test_gaps_stay_gaps_and_are_named(drawn):
+    rows = [row(n + 1, 1 if n < 30 or n >= 70 else 0, n / 25) for n in range(100)]
+    _, words, strips = drawn(rows)
+    seen = np.isfinite(strips.faces[1].units).any(axis=1)
+    assert seen[:30].all()
+    assert not seen[31:69].any()
+    assert seen[70:].all()
+    assert "not in view" in words
+
+
+def test_uneven_times_leave_no_holes(drawn):
+    random = np.random.default_rng(0)
+    times = np.sort(random.uniform(0, 10, 200))
+    _, _, strips = drawn([row(n + 1, 1, t) for n, t in enumerate(times)])
+    assert np.isfinite(strips.faces[1].units[:, 8]).all()
+
+
+def test_a_unit_without_evidence_stays_unknown(drawn):
+    _, _, strips = drawn([row(n + 1, 1, n / 25, {"AU12": 2.0}) for n in range(10)])
+    units = strips.faces[1].units
+    assert np.isnan(units[:, 9]).all()
+    assert (units[:, 8] == 2).all()
+
+
+def test_blinks_are_counted_once_each(drawn):
+    closed = {10, 11, 12, 30, 31}
+    rows = [
+        row(n + 1, 1, n / 25, {"AU45": 4.0 if n in closed else 0.2, "AU12": 0.0}) for n in range(50)
+    ]
+    _, words, strips = drawn(rows)
+    assert strips.faces[1].blinks == pytest.approx([10 / 25, 30 / 25])
+    assert "2 blinks" in words
+
+
+def test_half_a_last_row_is_left_out(drawn):
+    rows = [row(n + 1, 1, n / 25) for n in range(10)]
+    _, _, strips = drawn([*rows, rows[-1][:20]])
+    assert strips.n_frames == 10
+
+
+def test_strange_file_names_are_only_text(drawn):
+    _, words, _ = drawn([row(1, 1, 0.0)], name="a $x^2$ 映画 _clip_.csv")
+    assert "a $x^2$" in words
+
+
+def test_the_same_rows_give_the_same_picture(drawn):
+    rows = [row(n + 1, 1, n / 25, {"AU12": n % 5, "AU01": 1.0}) for n in range(40)]
+    assert (drawn(rows)[0] == drawn(rows)[0]).all()
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(InputMissingError, match="no such file"):
+        plot_timeline(tmp_path / "none.csv", tmp_path / "t.png")
+
+
+@pytest.mark.parametrize("text", ["", "a,b,c\n1,2,3\n", "\x00\x01\x02"])
+def test_a_file_of_another_kind_is_said(tmp_path, text):
+    path = tmp_path / "other.csv"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        plot_timeline(path, tmp_path / "t.png")
+
+
+def test_a_number_that_is_none_is_said_with_its_file(tmp_path):
+    path = write(tmp_path / "bad.csv", [row(1, 1, 0.0, {"AU12": "much"})])
+    with pytest.raises(InputError, match=r"bad\.csv"):
+        plot_timeline(path, tmp_path / "t.png")
+
+
+def test_a_picture_that_cannot_be_written_is_said(tmp_path):
+    path = write(tmp_path / "clip.csv", [row(1, 1, 0.0)])
+    with pytest.raises(OutputError, match="timeline"):
+        plot_timeline(path, tmp_path / "no folder" / "t.png")
