@@ -33,6 +33,7 @@ _MESSAGE_S: Final = 4.0
 _LINGER_S: Final = 4.0
 _FAILURE_S: Final = 15.0
 _MAX_PIXELS: Final = 1920 * 1200  # larger windows are painted at this size and enlarged by Qt
+_MIN_UNIT: Final = 0.7
 _TOGGLES: Final = {
     Qt.Key.Key_M: ("mesh", "Mesh"),
     Qt.Key.Key_B: ("bars", "Action units"),
@@ -171,7 +172,13 @@ class LiveWindow(QMainWindow):
             return None
         self.age_ms = (time.monotonic_ns() - reading.scene.frame.captured_ns) / 1e6
         self.n_painted += 1
-        return paint(reading, self.config, self.status, zoom)
+        height, width = (side * zoom for side in reading.scene.frame.image.shape[:2])
+        # On a screen of small pixels text must not become smaller than it would be elsewhere.
+        enough = _MIN_UNIT * self.devicePixelRatioF()
+        unit = max(_MIN_UNIT, min(width / 1280, height / 720))
+        scale = self.config.scale * max(1.0, enough / unit)
+        config = dataclasses.replace(self.config, scale=scale)
+        return paint(reading, config, self.status, zoom)
 
     def select_at(self, x: float, y: float) -> None:
         """Select the face at (x, y) in frame pixels, or none."""
