@@ -5,6 +5,7 @@ ARGS ?=
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
+MODELS := .venv/bin/realtime-affect models verify >/dev/null 2>&1 || .venv/bin/realtime-affect models fetch
 
 # What PyQt6 loads beside its own wheel, for a window and for tests without a display.
 QT_PACKAGES := libgl1 libglib2.0-0 libegl1 libxkbcommon0 libdbus-1-3 libfontconfig1 \
@@ -24,11 +25,11 @@ help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= for options)
-	@.venv/bin/realtime-affect models fetch
+	@$(MODELS)
 	@.venv/bin/realtime-affect run '$(SOURCE)' $(ARGS)
 
 test: .venv/.test check  ## set up, check and test everything this machine can test
-	@.venv/bin/realtime-affect models fetch
+	@$(MODELS)
 	@.venv/bin/python -m pytest $(ARGS)
 
 check: .venv/.test  ## lint, format, types, import rules

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -200,6 +201,102 @@ def test_a_machine_without_the_driver_runs_on_its_processor(only, monkeypatch):
     report = only("gpu")()
     assert report.findings[0].status == "absent"
     assert report.ok
+
+
+def driver_with(*devices, refuses=0):
+    """Return libcuda with these devices, for what the doctor asks it."""
+
+    def count(out):
+        out._obj.value = len(devices)
+        return 0
+
+    def name(out, size, device):
+        out.value = devices[device].encode()
+
+    def version(out):
+        out._obj.value = 13010
+
+    return SimpleNamespace(
+        cuInit=lambda flags: refuses,
+        cuDeviceGetCount=count,
+        cuDeviceGetName=name,
+        cuDriverGetVersion=version,
+    )
+
+
+def test_a_gpu_is_named_with_its_cuda_and_not_claimed_to_be_used(only, monkeypatch):
+    driver = driver_with("First GPU", "Second GPU")
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: driver)
+    (finding,) = only("gpu")().findings
+    assert (finding.status, finding.detail) == ("ok", "First GPU, Second GPU; CUDA 13.1")
+    assert "Not used" in finding.hint
+
+
+@pytest.mark.parametrize("driver", [driver_with(), driver_with("GPU", refuses=100)])
+def test_a_driver_without_a_gpu_is_a_warning(only, monkeypatch, driver):
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: driver)
+    report = only("gpu")()
+    assert [finding.status for finding in report.findings] == ["warn"]
+    assert report.ok
+
+
+@pytest.mark.parametrize(
+    ("module", "status", "detail"),
+    [
+        (None, "absent", "not installed"),
+        ("__version__ = '11.4'", "ok", "11.4"),
+        ("raise RuntimeError('no libnvinfer')", "warn", "no libnvinfer"),
+    ],
+)
+def test_tensorrt_is_tried_and_not_claimed_to_be_used(
+    only, monkeypatch, tmp_path, module, status, detail
+):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    if module is not None:
+        (tmp_path / "tensorrt.py").write_text(module, encoding="utf-8")
+    (finding,) = only("tensorrt")().findings
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    assert finding.status == status
+    assert detail in finding.detail
+    assert "Not used" in finding.hint
+
+
+@pytest.fixture
+def good_models(monkeypatch):
+    from affect_engines import store
+
+    monkeypatch.setattr(store, "list_models", tuple)
+
+
+@pytest.mark.parametrize(("faces", "status"), [(2, "ok"), (1, "fail"), (0, "fail"), (3, "fail")])
+def test_the_self_test_wants_the_two_faces_of_the_demo(
+    only, monkeypatch, good_models, faces, status
+):
+    monkeypatch.setattr(doctor, "_count_faces_in_demo", lambda: faces)
+    (finding,) = only("self_test")().findings
+    assert finding.status == status
+    assert finding.detail.startswith(f"{faces} of 2")
+
+
+def test_a_self_test_that_raises_means_that_the_main_job_cannot_run(only, monkeypatch, good_models):
+    monkeypatch.setattr(doctor, "_count_faces_in_demo", refuse(errno.EIO))
+    report = only("self_test")()
+    assert not report.ok
+    assert os.strerror(errno.EIO) in report.findings[0].detail
+
+
+def test_the_self_test_waits_for_the_models(only, monkeypatch, tmp_path):
+    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    assert only("self_test")().findings == ()
+
+
+@pytest.mark.usefixtures("models")
+def test_the_self_test_finds_the_faces_of_the_clip_that_ships(only):
+    assert only("self_test")().findings == (
+        Finding("self-test", "ok", "2 of 2 faces found in the demo"),
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_named(only, monkeypatch):
