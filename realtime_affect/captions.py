@@ -42,11 +42,10 @@ class OverlayStatus:
     drops : int
         Frames captured and not analysed.
     source_state : str
-        "online", "offline" (painted as an alarm) or "ended", as the capture names them.
+        "online", "offline" (painted as an alarm) or "ended", as the capture names them; any other
+        word is shown as it is.
     message : str
         A short remark, such as what a key just did.
-    live : bool
-        False: a file is analysed at its own pace, so ages mean nothing and are left out.
     """
 
     fps: float = math.nan
@@ -54,7 +53,6 @@ class OverlayStatus:
     drops: int = 0
     source_state: str = "online"
     message: str = ""
-    live: bool = True
 
 
 def strip_height(unit: float) -> int:
@@ -78,14 +76,12 @@ def paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) 
     x = round(0.9 * size)
     disc(image, x, middle, 0.32 * size, color)
     x += round(0.7 * size)
-    label = state.upper()
-    if state == "online":
-        label = "LIVE" if status.live else "ANALYSIS"
+    label = "LIVE" if state == "online" else state.upper()
     x = write(image, label, x, middle, size, _WHITE, BOLD) + gap
     items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
     if math.isfinite(status.fps) and status.fps > 0:
         items.append((f"{status.fps:.0f}", "fps"))
-    if status.live and math.isfinite(status.age_ms):
+    if math.isfinite(status.age_ms):
         age = (f"{status.age_ms:.0f}", "ms old")
         items.append(age if status.age_ms < 1999.5 else (f"{status.age_ms / 1e3:.0f}", "s old"))
     items.append((f"{status.drops}", "dropped"))
@@ -111,11 +107,7 @@ def paint_notice(image: Image, unit: float, *, recording: bool) -> None:
     lines = [text]
     if text_width(text, size) > room:
         size = max(8, min(size, math.floor(size * room / text_width(text, size))))
-    if text_width(text, size) > room:
-        first, _, second = text.partition(". ")
-        lines = [f"{first}.", second]
-        while size > 6 and max(text_width(line, size) for line in lines) > room:
-            size -= 1
+        lines = _wrap(text, size, room)
     step = round(1.5 * size)
     band = max(notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
     lay(image, plate(width, band, 0, _INK, _PLATE), 0, height - band)
@@ -123,6 +115,23 @@ def paint_notice(image: Image, unit: float, *, recording: bool) -> None:
         middle = round(height - band / 2 + (n - (len(lines) - 1) / 2) * step)
         x = (width - text_width(line, size)) // 2
         write(image, line, x, middle, size, _WHITE)
+
+
+def _wrap(text: str, size: int, room: int) -> list[str]:
+    """Break `text` into lines of at most `room` pixels, between its sentences if that will do."""
+    if text_width(text, size) <= room:
+        return [text]
+    first, _, second = text.partition(". ")
+    lines = [f"{first}.", second]
+    if max(text_width(line, size) for line in lines) <= room:
+        return lines
+    lines = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", size) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
 def paint_offline(image: Image, unit: float) -> None:

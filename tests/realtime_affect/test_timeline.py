@@ -7,23 +7,9 @@ import numpy as np
 import pytest
 
 from realtime_affect import timeline
-from realtime_affect.errors import InputError, InputMissingError, OutputError
-from realtime_affect.record import COLUMNS
+from realtime_affect.errors import InputError, OutputError
 from realtime_affect.timeline import plot_timeline
-
-
-def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0)):
-    values = {"frame": frame, "face_id": face_id, "timestamp": f"{seconds:.6f}"}
-    values["success"] = int(face_id > 0)
-    if face_id:
-        values |= {f"{name}_r": value for name, value in (units or {"AU12": 1.0}).items()}
-        values |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
-    return ",".join(str(values.get(name, "")) for name in COLUMNS)
-
-
-def write(path, rows):
-    path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
-    return path
+from tests.realtime_affect.test_strips import row, write
 
 
 @pytest.fixture
@@ -83,20 +69,6 @@ def test_no_row_or_one_moment_is_enough(drawn, rows):
     assert picture.size
 
 
-def test_a_short_movement_survives_pooling(drawn):
-    n_frames = 20_000
-    rows = [
-        row(n + 1, 1, n / 30, {"AU12": 4.5 if n == 12_345 else 0.1}, (0, -0.5 if n == 99 else 0, 0))
-        for n in range(n_frames)
-    ]
-    _, _, strips = drawn(rows)
-    units = strips.faces[1].units
-    assert len(units) == 900
-    assert np.nanmax(units) == pytest.approx(4.5)
-    assert int(np.nanargmax(units[:, 8])) == 12_345 * 900 // n_frames
-    assert np.nanmin(strips.faces[1].pose) == pytest.approx(np.rad2deg(-0.5), abs=0.01)
-
-
 def test_gaps_stay_gaps_and_are_named(drawn):
     rows = [row(n + 1, 1 if n < 30 or n >= 70 else 0, n / 25) for n in range(100)]
     _, words, strips = drawn(rows)
@@ -105,20 +77,6 @@ def test_gaps_stay_gaps_and_are_named(drawn):
     assert not seen[31:69].any()
     assert seen[70:].all()
     assert "not in view" in words
-
-
-def test_uneven_times_leave_no_holes(drawn):
-    random = np.random.default_rng(0)
-    times = np.sort(random.uniform(0, 10, 200))
-    _, _, strips = drawn([row(n + 1, 1, t) for n, t in enumerate(times)])
-    assert np.isfinite(strips.faces[1].units[:, 8]).all()
-
-
-def test_a_unit_without_evidence_stays_unknown(drawn):
-    _, _, strips = drawn([row(n + 1, 1, n / 25, {"AU12": 2.0}) for n in range(10)])
-    units = strips.faces[1].units
-    assert np.isnan(units[:, 9]).all()
-    assert (units[:, 8] == 2).all()
 
 
 def test_blinks_are_counted_once_each(drawn):
@@ -131,12 +89,6 @@ def test_blinks_are_counted_once_each(drawn):
     assert "2 blinks" in words
 
 
-def test_half_a_last_row_is_left_out(drawn):
-    rows = [row(n + 1, 1, n / 25) for n in range(10)]
-    _, _, strips = drawn([*rows, rows[-1][:20]])
-    assert strips.n_frames == 10
-
-
 def test_strange_file_names_are_only_text(drawn):
     _, words, _ = drawn([row(1, 1, 0.0)], name="a $x^2$ 映画 _clip_.csv")
     assert "a $x^2$" in words
@@ -147,26 +99,12 @@ def test_the_same_rows_give_the_same_picture(drawn):
     assert (drawn(rows)[0] == drawn(rows)[0]).all()
 
 
-def test_a_missing_file_is_said(tmp_path):
-    with pytest.raises(InputMissingError, match="no such file"):
-        plot_timeline(tmp_path / "none.csv", tmp_path / "t.png")
-
-
-@pytest.mark.parametrize("text", ["", "a,b,c\n1,2,3\n", "\x00\x01\x02"])
-def test_a_file_of_another_kind_is_said(tmp_path, text):
-    path = tmp_path / "other.csv"
-    path.write_text(text)
-    with pytest.raises(InputError):
-        plot_timeline(path, tmp_path / "t.png")
-
-
-def test_a_number_that_is_none_is_said_with_its_file(tmp_path):
-    path = write(tmp_path / "bad.csv", [row(1, 1, 0.0, {"AU12": "much"})])
-    with pytest.raises(InputError, match=r"bad\.csv"):
-        plot_timeline(path, tmp_path / "t.png")
-
-
 def test_a_picture_that_cannot_be_written_is_said(tmp_path):
     path = write(tmp_path / "clip.csv", [row(1, 1, 0.0)])
     with pytest.raises(OutputError, match="timeline"):
         plot_timeline(path, tmp_path / "no folder" / "t.png")
+
+
+def test_a_csv_that_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(InputError, match="none"):
+        plot_timeline(tmp_path / "none.csv", tmp_path / "t.png")

@@ -1,0 +1,82 @@
+"""Rows pooled into stretches of time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.record import COLUMNS
+from realtime_affect.strips import pool_rows
+
+
+def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0)):
+    values = {"frame": frame, "face_id": face_id, "timestamp": f"{seconds:.6f}"}
+    values["success"] = int(face_id > 0)
+    if face_id:
+        values |= {f"{name}_r": value for name, value in (units or {"AU12": 1.0}).items()}
+        values |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
+    return ",".join(str(values.get(name, "")) for name in COLUMNS)
+
+
+def write(path, rows):
+    path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def pooled(tmp_path):
+    return lambda rows: pool_rows(write(tmp_path / "clip.csv", rows))
+
+
+def test_a_short_movement_survives_pooling(pooled):
+    n_frames = 20_000
+    rows = [
+        row(n + 1, 1, n / 30, {"AU12": 4.5 if n == 12_345 else 0.1}, (0, -0.5 if n == 99 else 0, 0))
+        for n in range(n_frames)
+    ]
+    strips = pooled(rows)
+    units = strips.faces[1].units
+    assert len(units) == 900
+    assert np.nanmax(units) == pytest.approx(4.5)
+    assert int(np.nanargmax(units[:, 8])) == 12_345 * 900 // n_frames
+    assert np.nanmin(strips.faces[1].pose) == pytest.approx(np.rad2deg(-0.5), abs=0.01)
+
+
+def test_uneven_times_leave_no_holes(pooled):
+    random = np.random.default_rng(0)
+    times = np.sort(random.uniform(0, 10, 200))
+    strips = pooled([row(n + 1, 1, t) for n, t in enumerate(times)])
+    assert np.isfinite(strips.faces[1].units[:, 8]).all()
+
+
+def test_a_unit_without_evidence_stays_unknown(pooled):
+    strips = pooled([row(n + 1, 1, n / 25, {"AU12": 2.0}) for n in range(10)])
+    units = strips.faces[1].units
+    assert np.isnan(units[:, 9]).all()
+    assert (units[:, 8] == 2).all()
+
+
+def test_half_a_last_row_is_left_out(pooled):
+    rows = [row(n + 1, 1, n / 25) for n in range(10)]
+    strips = pooled([*rows, rows[-1][:20]])
+    assert strips.n_frames == 10
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(InputMissingError, match="no such file"):
+        pool_rows(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("text", ["", "a,b,c\n1,2,3\n", "\x00\x01\x02"])
+def test_a_file_of_another_kind_is_said(tmp_path, text):
+    path = tmp_path / "other.csv"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        pool_rows(path)
+
+
+def test_a_number_that_is_none_is_said_with_its_file(tmp_path):
+    path = write(tmp_path / "bad.csv", [row(1, 1, 0.0, {"AU12": "much"})])
+    with pytest.raises(InputError, match=r"bad\.csv"):
+        pool_rows(path)
