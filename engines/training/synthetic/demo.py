@@ -73,7 +73,10 @@ class Role(NamedTuple):
 
 ROLES = (
     Role(
-        Look((0.72, 0.47, 0.36), (0.085, 0.045, 0.025), (0.16, 0.22, 0.30), (0.10, 0.22, 0.30), 1.1, 11),
+        Look(
+            (0.72, 0.47, 0.36), (0.085, 0.045, 0.025), (0.16, 0.22, 0.3), (0.1, 0.22, 0.3),
+            1.1, 11,
+        ),
         350, 275, 18.0,
         (
             Event("happiness", 1.3, 1.8, 2.8, 3.4, 1.0),
@@ -87,7 +90,10 @@ ROLES = (
         0.0,
     ),
     Role(
-        Look((0.26, 0.135, 0.085), (0.012, 0.010, 0.010), (0.07, 0.035, 0.02), (0.42, 0.20, 0.10), 0.55, 29),
+        Look(
+            (0.26, 0.135, 0.085), (0.012, 0.01, 0.01), (0.07, 0.035, 0.02), (0.42, 0.2, 0.1),
+            0.55, 29,
+        ),
         935, 285, 17.4,
         (
             Event("disgust", 1.5, 2.1, 3.0, 3.6, 1.0),
@@ -106,7 +112,7 @@ ROLES = (
 def state(
     role: Role, t: float
 ) -> tuple[dict[str, tuple[float, float]], str, np.ndarray, Placement]:
-    """What a person does at time `t`: units (right, left), emotion, eyes, placement."""
+    """Return what a person does at time `t`: units (right, left), emotion, eyes, placement."""
     units: dict[str, tuple[float, float]] = {}
     emotion, strongest = "neutral", 0.02
     for event in role.events:

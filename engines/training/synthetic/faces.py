@@ -6,12 +6,16 @@ Vertex ranges are those of the ICT-FaceKit topology (github.com/ICT-VGL/ICT-Face
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array = NDArray[np.float32]
 
@@ -112,7 +116,7 @@ class FaceModel:
     def _distance(self, line: Array) -> Array:
         """Distance (n,) of every vertex from a polyline."""
         nearest = np.full(len(self.neutral), np.inf, np.float32)
-        for a, b in zip(line[:-1], line[1:], strict=True):
+        for a, b in itertools.pairwise(line):
             along = np.clip((self.neutral - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
             gap = np.linalg.norm(self.neutral - (a + along[:, None] * (b - a)), axis=1)
             nearest = np.minimum(nearest, gap)

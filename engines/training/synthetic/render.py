@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from training.synthetic.faces import LASHES, SCLERAS, TEETH, Array, Person
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CAMERA_CM = 90.0
 SUPERSAMPLE = 2

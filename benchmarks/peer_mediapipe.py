@@ -1,0 +1,175 @@
+"""CPU time a frame: our vision step against MediaPipe 0.10.21's face mesh, on the same frames.
+
+    python benchmarks/peer_mediapipe.py [CLIP ...] [--rounds 7] [--record]
+
+Both see the same decoded pixels, in turn, in the same run, each pinned to the same single core.
+Ours is detect + track + mesh + head pose + quality + action units; the peer is
+``mp.solutions.face_mesh`` (468 points, tracking mode). Before anything is timed both must find the
+same faces. MediaPipe lives in an environment of its own (``make peers``); it is started as a child
+and told when to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Runs in the peer's environment too, where only NumPy and MediaPipe are.
+PEER_PYTHON = Path(__file__).resolve().parents[1] / ".venv-peers/bin/python"
+
+
+def measured(step: Callable[[np.ndarray], int], images: np.ndarray) -> dict[str, Any]:
+    """Run a step over all frames; return CPU and wall milliseconds a frame, and the faces."""
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    faces = [step(image) for image in images]
+    n = len(images) * 1e6
+    return {
+        "cpu_ms": (time.process_time_ns() - cpu) / n,
+        "wall_ms": (time.perf_counter_ns() - wall) / n,
+        "faces": faces,
+    }
+
+
+def run_peer(frames: Path, shape: tuple[int, ...], max_faces: int, core: int) -> None:
+    """Answer each line on standard input with one measured round: the child's whole life."""
+    os.sched_setaffinity(0, {core})
+    import cv2
+    import mediapipe
+
+    cv2.setNumThreads(1)
+    bgr = np.memmap(frames, np.uint8, "r", shape=shape)
+    rgb = np.ascontiguousarray(bgr[..., ::-1])  # the peer wants RGB: not part of its time
+    for _ in sys.stdin:
+        with mediapipe.solutions.face_mesh.FaceMesh(
+            static_image_mode=False, max_num_faces=max_faces, refine_landmarks=False
+        ) as mesh:
+            answer = measured(lambda i: len(mesh.process(i).multi_face_landmarks or ()), rgb)
+        print(json.dumps(answer), flush=True)
+
+
+def run_ours(images: np.ndarray, fps: float) -> dict[str, Any]:
+    """Measure one round of our vision step."""
+    from realtime_affect.types import Frame
+    from realtime_affect.vision import Vision
+
+    vision = Vision()
+    index = 0
+
+    def step(image: np.ndarray) -> int:
+        nonlocal index
+        t_ns = round(index / fps * 1e9)
+        scene = vision.analyse(Frame(index, t_ns, t_ns, image))
+        index += 1
+        return len(scene.tracks)
+
+    try:
+        return measured(step, images)
+    finally:
+        vision.close()
+
+
+def compare(
+    clip: str, rounds: int, peer_python: Path, max_frames: int, core: int
+) -> dict[str, Any]:
+    """Measure both on one clip, round about."""
+    from realtime_affect.capture import CaptureConfig, open_source
+
+    source = open_source(clip, CaptureConfig(), live=False)
+    images = []
+    while len(images) < max_frames and (frame := source.read(10.0)) is not None:
+        images.append(frame.image)
+    source.close()
+    fps = source.info.fps or 30.0
+    stack = np.stack(images)
+    first = run_ours(stack, fps)
+    max_faces = max(1, *first["faces"])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frames.bgr"
+        stack.tofile(path)
+        shape = ",".join(str(n) for n in stack.shape)
+        child = [str(peer_python), __file__, "--peer", str(path), shape, str(max_faces), str(core)]
+        with subprocess.Popen(
+            child,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as peer:
+            assert peer.stdin is not None
+            assert peer.stdout is not None
+
+            def ask() -> dict[str, Any]:
+                peer.stdin.write("go\n")
+                peer.stdin.flush()
+                line = peer.stdout.readline()
+                if not line:
+                    message = f"the peer left: does {peer_python} have mediapipe? (make peers)"
+                    raise SystemExit(message)
+                return json.loads(line)
+
+            theirs = ask()
+            agree = np.mean(np.equal(first["faces"], theirs["faces"]))
+            if agree < 0.9:  # speed is only worth a line where both do the same work
+                message = f"{clip}: the same number of faces in only {agree:.0%} of frames"
+                raise SystemExit(message)
+            pairs = [(run_ours(stack, fps), ask()) for _ in range(rounds)]
+            peer.stdin.close()
+    figures: dict[str, Any] = {"frames": len(stack), "faces": max_faces, "same_faces": float(agree)}
+    for name, which in (("ours", 0), ("mediapipe", 1)):
+        for kind in ("cpu_ms", "wall_ms"):
+            figures[f"{name}_{kind}"] = [round(pair[which][kind], 4) for pair in pairs]
+    figures["ratio_of_minima"] = min(figures["ours_cpu_ms"]) / min(figures["mediapipe_cpu_ms"])
+    return figures
+
+
+def main() -> None:
+    """Run from the command line."""
+    if sys.argv[1:2] == ["--peer"]:
+        path, shape, max_faces, core = sys.argv[2:]
+        run_peer(Path(path), tuple(map(int, shape.split(","))), int(max_faces), int(core))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", nargs="*", default=["demo"])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--frames", type=int, default=300, help="at most this many of each clip")
+    parser.add_argument("--peer-python", type=Path, default=PEER_PYTHON)
+    parser.add_argument("--record", action="store_true")
+    options = parser.parse_args()
+    if not options.peer_python.exists():
+        message = f"{options.peer_python} is not there: make peers"
+        raise SystemExit(message)
+    import cv2
+    import records
+
+    cv2.setNumThreads(1)
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    for clip in options.clips:
+        figures = compare(clip, options.rounds, options.peer_python, options.frames, core)
+        ours, theirs = min(figures["ours_cpu_ms"]), min(figures["mediapipe_cpu_ms"])
+        print(
+            f"{Path(clip).name}: {figures['faces']} face(s), {figures['frames']} frames · "
+            f"ours {ours:.2f} ms · mediapipe {theirs:.2f} ms CPU a frame "
+            f"(minimum of {options.rounds} rounds) · ratio {figures['ratio_of_minima']:.2f}"
+        )
+        if options.record:
+            config = {"clip": Path(clip).name, "rounds": options.rounds, "threads": 1}
+            print(
+                "recorded in", records.append(records.new_record("peer_mediapipe", config, figures))
+            )
+
+
+if __name__ == "__main__":
+    main()
