@@ -220,7 +220,10 @@ def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoo
     """Draw an arrow from each eye in the direction it looks."""
     points = face.mesh.points[:, :2] * zoom
     right, down = result.gaze_rad.tolist()
-    reach = 0.9 * float(np.linalg.norm(points[33] - points[263]))
+    span = float(np.linalg.norm(points[33] - points[263]))
+    if span < 24 * unit:
+        return  # arrows would hide the eyes
+    reach = 0.9 * span
     step = reach * np.array([math.sin(right) * math.cos(down), math.sin(down)])
     length = float(np.hypot(*step))
     for corners in _EYES:
