@@ -187,13 +187,17 @@ def stroke(  # noqa: PLR0913  (what, where, how: a drawing call)
     closed: bool = False,
     halo: bool = False,
 ) -> None:
-    """Draw a smooth line through `points` (n, 2); `halo` puts a dark rim around it."""
-    fixed = [_fixed(points)]
+    """Draw a smooth line through `points`; `halo` puts a dark rim around it.
+
+    `points` are (n, 2), or (m, n, 2) for m lines at the price of one.
+    """
+    fixed = _fixed(points)
+    lines = [fixed] if fixed.ndim == 2 else list(fixed)
     thin = max(1, round(thickness))
     if halo:
         rim = thin + 2 * max(1, round(thickness / 2))
-        cv2.polylines(image, fixed, closed, (20, 20, 20), rim, cv2.LINE_AA, _SHIFT)
-    cv2.polylines(image, fixed, closed, color, thin, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(image, lines, closed, (20, 20, 20), rim, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(image, lines, closed, color, thin, cv2.LINE_AA, _SHIFT)
 
 
 def bar(  # noqa: PLR0913  (what, where, how: a drawing call)

@@ -62,7 +62,7 @@ _PLATE: Final = 0.7
 _MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller pictures get boxes only
 _MAX_PANELS = 8  # faces; with more, labels only
 _STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
-_EYES: Final = ((33, 133), (362, 263))
+_EYES: Final = np.array([(33, 133), (362, 263)])
 
 __all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]
 
@@ -226,18 +226,18 @@ def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoo
     reach = 0.9 * span
     step = reach * np.array([math.sin(right) * math.cos(down), math.sin(down)])
     length = float(np.hypot(*step))
-    for corners in _EYES:
-        eye = points[list(corners)].mean(axis=0)
-        tip = eye + step
-        disc(image, eye[0], eye[1], 2.4 * unit, _INK)
-        disc(image, eye[0], eye[1], 1.4 * unit, _WHITE)
-        if length < 5 * unit:
-            continue  # into the camera: the point alone says so
-        stroke(image, [tuple(eye), tuple(tip)], _WHITE, 1.4 * unit, halo=True)
-        along, head = step / length, min(5 * unit, 0.4 * length)
-        across = np.array([-along[1], along[0]])
-        wings = [tip - head * (along + 0.6 * side * across) for side in (1, -1)]
-        stroke(image, [tuple(wings[0]), tuple(tip), tuple(wings[1])], _WHITE, 1.4 * unit)
+    eyes = points[_EYES].mean(axis=1)
+    if length < 5 * unit:  # into the camera
+        for x, y in eyes.tolist():
+            disc(image, x, y, 2.4 * unit, _INK)
+            disc(image, x, y, 1.4 * unit, _WHITE)
+        return
+    tips = eyes + step
+    along, head = step / length, min(5 * unit, 0.4 * length)
+    across = 0.6 * np.array([-along[1], along[0]])
+    wings = np.stack([tips - head * (along + across), tips, tips - head * (along - across)], axis=1)
+    stroke(image, np.stack([eyes, tips], axis=1), _WHITE, 1.4 * unit, halo=True)
+    stroke(image, wings, _WHITE, 1.4 * unit)
 
 
 def _paint_label(  # noqa: PLR0913  (what, where, how: a drawing call)
