@@ -39,7 +39,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from realtime_affect.pose import load_neutral_face
 from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, ActionUnits, Float32, Float64
@@ -132,12 +131,12 @@ _SPREAD_DISCOUNT: Final = 1.6
 """Standard deviations over people that are taken off while the neutral is not the person's own."""
 
 
-def measure(head_points: NDArray[np.floating]) -> Float64:
+def measure(head_points: Float64) -> Float64:
     """Take all measures of meshes turned to the front.
 
     Parameters
     ----------
-    head_points : (n, 468, 3) float
+    head_points : (n, 468, 3) float64
         Millimetres in the head frame.
 
     Returns
@@ -146,7 +145,8 @@ def measure(head_points: NDArray[np.floating]) -> Float64:
         Millimetres, in the order of :data:`MEASURES`; heights grow upwards.
     """
     rows = head_points.reshape(len(head_points), -1).astype(np.float32)
-    return (rows @ _MATRIX.T).astype(np.float64)
+    measures: Float64 = (rows @ _MATRIX.T).astype(np.float64)
+    return measures
 
 
 def eye_openness(measures: Float64) -> Float32:
@@ -177,6 +177,8 @@ def movements(measures: Float64, neutral: Float64) -> Float64:
     moved = dict(zip(MEASURES, (measures - neutral).T, strict=True))
     # An opening jaw carries the lip corners down by a third of the lips' distance.
     corner_up = moved["corner_up"] + 0.33 * np.maximum(moved["lip_gap"], 0.0)
+    # A dropped jaw draws them down further than the lips' distance tells.
+    corner_fall = -np.maximum(corner_up, moved["corner_up"] - 0.6 * np.minimum(moved["jaw"], 0.0))
     corner_out = moved["corner_out"]
     smile_lift = 0.35 * np.maximum(corner_up, 0.0)
     cheek_up = np.maximum(moved["cheek"], 0.0)
@@ -194,7 +196,7 @@ def movements(measures: Float64, neutral: Float64) -> Float64:
             moved["nose_wing"] - smile_lift,
             moved["upper_lip"] - smile_lift,
             (corner_up + corner_out) / np.sqrt(2.0),
-            -corner_up,
+            corner_fall,
             moved["chin"] - 0.25 * np.maximum(corner_out, 0.0),
             corner_out - np.maximum(corner_up, 0.0),
             moved["lip_gap"],

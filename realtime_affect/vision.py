@@ -20,7 +20,7 @@ from realtime_affect.action_units import (
     read_action_units,
 )
 from realtime_affect.detect import DetectConfig, FaceDetector
-from realtime_affect.mesh import MeshEstimator
+from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.pose import fit_heads, head_poses
 from realtime_affect.track import TrackConfig, TrackedFace, Tracker, publish
 from realtime_affect.types import Face, FaceQuality, Scene
@@ -150,7 +150,7 @@ class Vision:
         with self.times.measured("detect"):
             detections = self._detector.detect(frame.image, thorough=True)
         tracker.match(detections)
-        crops = self._mesh_due(tracker, frame.image)
+        crops = self._mesh_due(tracker, frame.image, passes=2)
         with self.times.measured("action_units"):
             in_view = tracker.settle()
             self._measure(in_view, crops, frame)
@@ -169,12 +169,21 @@ class Vision:
         self._detector.close()
         self._mesher.close()
 
-    def _mesh_due(self, tracker: Tracker, image: Image) -> dict[TrackedFace, Image]:
-        """Mesh the faces whose turn it is; return the crop each was seen in."""
+    def _mesh_due(
+        self, tracker: Tracker, image: Image, passes: int = 1
+    ) -> dict[TrackedFace, Image]:
+        """Mesh the faces whose turn it is; return the crop each was seen in.
+
+        Further passes start from the mesh of the last one. They cost as much again and are for
+        stills, where no next frame will refine a mesh or refute what was no face.
+        """
         crops = {}
         with self.times.measured("mesh"):
             for face in tracker.due():
-                mesh, crops[face] = self._mesher.estimate(image, face.region)
+                region = face.region
+                for _ in range(passes):
+                    mesh, crops[face] = self._mesher.estimate(image, region)
+                    region = region_from_mesh(mesh.points)
                 tracker.observe(face, mesh)
         return crops
 

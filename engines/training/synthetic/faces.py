@@ -75,6 +75,12 @@ class FaceModel:
         marks = self.neutral[self.landmarks]
         brows = np.minimum(self._distance(marks[17:22]), self._distance(marks[22:27]))
         self.brow = np.where(self._on_head(), np.clip(1.2 - brows / 0.45, 0, 1), 0.0)
+        upper = np.minimum(self._distance(marks[36:40]), self._distance(marks[42:46]))
+        lower = np.minimum(self._distance(marks[39:42]), self._distance(marks[45:48]))
+        lashes = np.maximum(
+            np.clip(1.4 - upper / 0.14, 0, 1), 0.4 * np.clip(1.3 - lower / 0.1, 0, 1)
+        )
+        self.lash = np.where(self._on_head(), lashes, 0.0)
         self.lip = self._lip_mask(marks)
         self.iris, self.pupil = self._eye_masks()
         self.scalp = self._scalp_mask()
@@ -205,6 +211,8 @@ def _paint(model: FaceModel, look: Look, rng: np.random.Generator) -> Array:
     hair = np.array(look.hair, np.float32)
     strand = 1 + 0.35 * np.sin(points[:, :1] * 9 + 3 * np.sin(points[:, 1:2] * 2))
     colour += (hair - colour) * (0.85 * model.brow[:, None])
+    # Without a dark rim the closed eye of a smooth face shows nothing that says "closed".
+    colour += (0.25 * hair - colour) * (0.9 * model.lash[:, None])
     colour += (hair * strand - colour) * model.scalp[:, None]
     colour[MOUTH_SOCKET] = 0.16, 0.05, 0.05
     colour[GUMS] = 0.50, 0.22, 0.22

@@ -183,7 +183,7 @@ def _draw_shirt(picture: NDArray[np.float32], person: Person, place: Placement) 
 def _shoulders() -> list[tuple[float, float]]:
     """Outline of a crew neck and shoulders, in centimetres from the middle of the collar."""
     collar = [(6.2 * np.sin(a), 2.2 * np.cos(a) - 1.6) for a in np.linspace(-1.5, 1.5, 17)]
-    right = [(7.5, -2.2), (10.5, -1.6), (13.5, -0.3), (16.0, 2.2), (17.6, 6.0), (18.2, 30.0)]
+    right = [(7.5, -2.4), (10.5, -2.8), (13.5, -1.8), (16.0, 0.8), (17.6, 5.0), (18.2, 30.0)]
     return [*collar, *right, *[(-x, y) for x, y in reversed(right)]]
 
 
