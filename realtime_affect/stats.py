@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from realtime_affect.capture import SourceState
     from realtime_affect.slots import SlotCounters
 
@@ -27,7 +29,7 @@ class Percentiles:
     max: float
 
     @classmethod
-    def of(cls, samples_ms: np.ndarray) -> Percentiles:
+    def of(cls, samples_ms: NDArray[np.floating]) -> Percentiles:
         """Summarise samples (n,) in milliseconds."""
         if not len(samples_ms):
             return cls(0, *[float("nan")] * 4)
@@ -76,18 +78,36 @@ _KEPT: Final = 36_000  # twenty minutes at 30 fps
 _FPS_WINDOW_NS: Final = 2_000_000_000
 
 
+class _Samples:
+    """The last durations of one stage, in milliseconds, in a ring that is cheap to copy."""
+
+    def __init__(self) -> None:
+        self._ring = np.empty(_KEPT, np.float32)
+        self._n = 0
+
+    def add(self, ms: float) -> None:
+        self._ring[self._n % _KEPT] = ms
+        self._n += 1
+
+    def copy(self) -> NDArray[np.float32]:
+        return self._ring[: min(self._n, _KEPT)].copy()
+
+
 class StageClock:
     """Collect durations by stage; any thread may add and read."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._samples: dict[str, deque[float]] = {}
+        self._samples: dict[str, _Samples] = {}
         self._done_ns: deque[int] = deque()
 
     def add(self, stage: str, ns: int) -> None:
         """Add one duration in nanoseconds."""
         with self._lock:
-            self._samples.setdefault(stage, deque(maxlen=_KEPT)).append(ns / 1e6)
+            samples = self._samples.get(stage)
+            if samples is None:
+                samples = self._samples[stage] = _Samples()
+            samples.add(ns / 1e6)
 
     def tick(self, now_ns: int) -> None:
         """Note that a frame was finished at monotonic time `now_ns`."""
@@ -99,7 +119,7 @@ class StageClock:
     def percentiles(self) -> dict[str, Percentiles]:
         """Summarise every stage."""
         with self._lock:
-            copies = {stage: np.array(samples) for stage, samples in self._samples.items()}
+            copies = {stage: samples.copy() for stage, samples in self._samples.items()}
         return {stage: Percentiles.of(samples) for stage, samples in copies.items()}
 
     def fps(self) -> float:
