@@ -50,7 +50,7 @@ class PipelineStats:
     stage_ms : mapping
         Wall time a frame by stage: "detect", "mesh", "track", "action_units", "vision" (their sum
         and what lies between), "affect"; and "age": from the capture of a frame to the publication
-        of its reading. Over the last 36,000 frames.
+        of its reading. Over the last 9,000 frames.
     fps : float
         Frames analysed a second over the last two seconds.
     frames_analysed : int
@@ -74,7 +74,7 @@ class PipelineStats:
         return self.slots["frames"].drops
 
 
-_KEPT: Final = 36_000  # twenty minutes at 30 fps
+_KEPT: Final = 9_000  # five minutes at 30 fps
 _FPS_WINDOW_NS: Final = 2_000_000_000
 
 
