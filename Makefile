@@ -60,7 +60,7 @@ clean:  ## remove environments and caches; results under out/ stay
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or later is needed, this is $$($(PYTHON) --version). Name another: make PYTHON=python3.12 ..."; exit 1; }
-	@$(PYTHON) -m venv .venv 2>/dev/null || { rm -rf .venv; $(call apt,python3-venv); $(PYTHON) -m venv .venv; }
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || { rm -rf .venv; $(call apt,python3-venv); $(PYTHON) -m venv .venv; }
 	@$(INSTALL) pip || { rm -rf .venv; exit 1; }
 
 .venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
