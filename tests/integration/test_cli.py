@@ -18,7 +18,13 @@ from realtime_affect.record import VideoRecorder
 
 pytestmark = pytest.mark.usefixtures("models")
 
-COMMAND = [sys.executable, "-c", "from realtime_affect.cli import main; main()"]
+COMMAND = [
+    sys.executable,
+    "-c",
+    # Where the tests run in a shell's background, children inherit an ignored Ctrl-C.
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from realtime_affect.cli import main; main()",
+]
 
 
 @pytest.fixture(scope="session")
@@ -143,19 +149,19 @@ def test_a_signal_stops_cleanly_and_keeps_what_was_written(
     number, command, environment, long_clip, tmp_path
 ):
     out = tmp_path / "out"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, command, str(long_clip), "--out", str(out)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        wait_for_rows(out / "long.csv", process)
-        process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=30)
-    finally:
-        process.kill()
+    ) as process:
+        try:
+            wait_for_rows(out / "long.csv", process)
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert "Traceback" not in stderr
     assert process.returncode == (130 if command == "analyze" else 0), stderr
     assert "interrupted" in stdout
