@@ -34,6 +34,7 @@ movement, and becomes the person's own over the first seconds or at the user's w
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -155,57 +156,58 @@ def eye_openness(measures: Float64) -> Float32:
     Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on the
     pose-normalised mesh and with three pairs of lid points instead of two.
     """
-    gaps, widths = measures[:, -4:-2], measures[:, -2:]
-    openness: Float64 = np.maximum(gaps, 0.0) / np.maximum(widths, 1.0)
-    return openness.astype(np.float32)
+    rows = [
+        (max(right, 0.0) / max(right_width, 1.0), max(left, 0.0) / max(left_width, 1.0))
+        for right, left, right_width, left_width in measures[:, -4:].tolist()
+    ]
+    return np.array(rows, np.float32)
 
 
-def movements(measures: Float64, neutral: Float64) -> Float64:
-    """Turn measures into the movement of each unit away from `neutral`.
+def movements(measures: Float64, neutral: Float64) -> list[float]:
+    """Turn one face's measures into the movement of each unit away from `neutral`.
+
+    Plain floats: for a handful of faces, forty array operations cost more than the sums.
 
     Parameters
     ----------
-    measures, neutral : (n, m) float64
+    measures, neutral : (m,) float64
         From :func:`measure`.
 
     Returns
     -------
-    (n, u) float64
+    list of u floats
         Millimetres in the order of :data:`UNITS`, positive when the unit acts; for AU45 the closed
         fraction of the lid gap.
     """
-    moved = dict(zip(MEASURES, (measures - neutral).T, strict=True))
+    moved = dict(zip(MEASURES, (measures - neutral).tolist(), strict=True))
     # An opening jaw carries the lip corners down by a third of the lips' distance.
-    corner_up = moved["corner_up"] + 0.33 * np.maximum(moved["lip_gap"], 0.0)
+    corner_up = moved["corner_up"] + 0.33 * max(moved["lip_gap"], 0.0)
     # A dropped jaw draws them down further than the lips' distance tells.
-    corner_fall = -np.maximum(corner_up, moved["corner_up"] - 0.6 * np.minimum(moved["jaw"], 0.0))
+    corner_fall = -max(corner_up, moved["corner_up"] - 0.6 * min(moved["jaw"], 0.0))
     corner_out = moved["corner_out"]
-    smile_lift = 0.35 * np.maximum(corner_up, 0.0)
-    cheek_up = np.maximum(moved["cheek"], 0.0)
+    smile_lift = 0.35 * max(corner_up, 0.0)
+    cheek_up = max(moved["cheek"], 0.0)
     lower_lid_up = moved["lower_lid"]
     brow_fall = -moved["inner_brow"]
-    neutral_gap = np.maximum(neutral[:, -4] + neutral[:, -3], 1.0)
-    return np.stack(
-        [
-            moved["inner_brow"],
-            moved["outer_brow"],
-            np.where(brow_fall > 0.0, brow_fall - 0.5 * moved["brow_gap"], 0.0),
-            moved["upper_lid"],
-            np.minimum(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
-            lower_lid_up - 0.25 * cheek_up,
-            moved["nose_wing"] - smile_lift,
-            moved["upper_lip"] - smile_lift,
-            (corner_up + corner_out) / np.sqrt(2.0),
-            corner_fall,
-            moved["chin"] - 0.25 * np.maximum(corner_out, 0.0),
-            corner_out - np.maximum(corner_up, 0.0),
-            moved["lip_gap"],
-            -moved["jaw"],
-            -(moved["upper_red"] + moved["lower_red"]),
-            -(moved["right_eye_gap"] + moved["left_eye_gap"]) / neutral_gap,
-        ],
-        axis=1,
-    )
+    neutral_gap = max(float(neutral[-4] + neutral[-3]), 1.0)
+    return [
+        moved["inner_brow"],
+        moved["outer_brow"],
+        brow_fall - 0.5 * moved["brow_gap"] if brow_fall > 0.0 else 0.0,
+        moved["upper_lid"],
+        min(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
+        lower_lid_up - 0.25 * cheek_up,
+        moved["nose_wing"] - smile_lift,
+        moved["upper_lip"] - smile_lift,
+        (corner_up + corner_out) / math.sqrt(2.0),
+        corner_fall,
+        moved["chin"] - 0.25 * max(corner_out, 0.0),
+        corner_out - max(corner_up, 0.0),
+        moved["lip_gap"],
+        -moved["jaw"],
+        -(moved["upper_red"] + moved["lower_red"]),
+        -(moved["right_eye_gap"] + moved["left_eye_gap"]) / neutral_gap,
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +303,11 @@ def read_action_units(measures: Float64, neutrals: Sequence[NeutralBaseline]) ->
     neutrals : sequence of NeutralBaseline
         The neutral face of each.
     """
-    calibration = np.array([neutral.calibration for neutral in neutrals])
-    spread = (1.0 - calibration)[:, None] * _SPREAD_DISCOUNT * load_neutral_face().unit_spread
-    moved = movements(measures, np.array([neutral.measures for neutral in neutrals]))
+    foreign = np.array([[1.0 - neutral.calibration] for neutral in neutrals])
+    spread = foreign * (_SPREAD_DISCOUNT * load_neutral_face().unit_spread)
+    moved = np.array(
+        [movements(row, own.measures) for row, own in zip(measures, neutrals, strict=True)]
+    )
     scores = np.minimum(np.maximum((moved - _NOISE - spread) * _PER_MOVEMENT, 0.0), 5.0)
     intensity = np.full((len(measures), len(AU_INTENSITIES)), np.nan, np.float32)
     intensity[:, _INTENSITY_AT] = scores[:, _INTENSITY_FROM]

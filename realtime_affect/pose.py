@@ -121,10 +121,11 @@ def head_poses(heads: Similarity, width: int, height: int) -> list[HeadPose]:
         Size of the frame in pixels.
     """
     focal = (width * _OPENFACE_FOCAL_PER_WIDTH + height * _OPENFACE_FOCAL_PER_HEIGHT) / 2
-    from_centre = heads.translation - [width / 2, height / 2, 0.0]
-    from_centre[:, 2] = focal
-    places = (from_centre / heads.scale[:, None]).astype(np.float32)
-    return [
-        HeadPose(np.array(euler_angles(rotation), np.float32), place)
-        for rotation, place in zip(heads.rotation, places, strict=True)
-    ]
+    poses = []
+    for rotation, scale, (x, y, _) in zip(
+        heads.rotation, heads.scale.tolist(), heads.translation.tolist(), strict=True
+    ):
+        place = (x - width / 2) / scale, (y - height / 2) / scale, focal / scale
+        angles = np.array(euler_angles(rotation), np.float32)
+        poses.append(HeadPose(angles, np.array(place, np.float32)))
+    return poses

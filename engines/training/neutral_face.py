@@ -88,7 +88,7 @@ def main() -> None:
         points=shape,
         measure_mean=mean,
         measure_sd=measures.std(axis=0, ddof=1),
-        unit_spread=movements(measures, np.tile(mean, (len(measures), 1))).std(axis=0, ddof=1),
+        unit_spread=np.std([movements(row, mean) for row in measures], axis=0, ddof=1),
     )
     print(f"{len(meshes)} persons -> {options.out}")
 

@@ -142,7 +142,7 @@ def test_a_smile_at_the_start_cannot_become_the_neutral():
     baseline = NeutralBaseline(ActionUnitConfig(adapt_s=1.0))
     smile = resting(corner_up=9.0, corner_out=6.0)
     feed(baseline, smile, 1.2)
-    moved = dict(zip(UNITS, movements(smile[None], baseline.measures[None])[0], strict=True))
+    moved = dict(zip(UNITS, movements(smile, baseline.measures), strict=True))
     assert moved["AU12"] > 4
 
 
