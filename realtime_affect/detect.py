@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
 
 from affect_engines import load_card, open_engine
+from affect_engines.base import Closing
 from realtime_affect.errors import UsageError
 from realtime_affect.types import Detections
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from affect_engines import Engine, ModelCard
     from realtime_affect.types import Float32, Image
 
@@ -73,7 +72,7 @@ class DetectConfig:
             )
 
 
-class FaceDetector:
+class FaceDetector(Closing):
     """BlazeFace on one thread.
 
     Raises
@@ -118,17 +117,6 @@ class FaceDetector:
         """Free the networks. Idempotent."""
         for net in self._nets:
             net.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _BlazeFace:

@@ -10,17 +10,16 @@ knows right ones only.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from affect_engines import load_card, open_engine
+from affect_engines.base import Closing
 from realtime_affect.pose import load_neutral_face, rotation_matrix
 from realtime_affect.region import Region, cut_patch
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from affect_engines import Engine
     from realtime_affect.types import Face, Float32, Image
 
@@ -45,7 +44,7 @@ _MIN_WIDTH_RATIO = 0.7  # an eye seen narrower than this beside the other is tur
 _MAX_OFFSET = 0.87  # of the radius: 60 degrees, more than eyes turn
 
 
-class GazeEstimator:
+class GazeEstimator(Closing):
     """The iris network and the eye model, on one thread.
 
     Parameters
@@ -153,14 +152,3 @@ class GazeEstimator:
     def close(self) -> None:
         """Free the network. Idempotent."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

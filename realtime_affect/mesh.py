@@ -7,17 +7,16 @@ from a detection's box and eyes, followed faces from the previous mesh.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from affect_engines import load_card, open_engine
+from affect_engines.base import Closing
 from realtime_affect.region import Region, cut_patch
 from realtime_affect.types import N_MESH_POINTS, FaceMesh
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from affect_engines import Engine
     from realtime_affect.types import Float32, Float64, Image
 
@@ -80,7 +79,7 @@ def region_from_mesh(points: Float32, xyxy: Float64 | None = None) -> Region:
     )
 
 
-class MeshEstimator:
+class MeshEstimator(Closing):
     """Face Mesh on one thread; keeps its buffers, returns new arrays.
 
     Parameters
@@ -143,14 +142,3 @@ class MeshEstimator:
     def close(self) -> None:
         """Free the network. Idempotent."""
         self._engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -15,8 +15,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from affect_engines.base import Closing
 from realtime_affect.affect import AffectReader
 from realtime_affect.capture import Source, open_source
 from realtime_affect.clips import EyeHistory
@@ -30,7 +31,6 @@ from realtime_affect.vision import Vision
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-    from types import TracebackType
 
     from realtime_affect.capture import SourceInfo, SourceState
 
@@ -78,7 +78,7 @@ class WorkerError(RuntimeError):
     """A worker of the pipeline raised; the cause is its exception with the worker's traceback."""
 
 
-class Pipeline:
+class Pipeline(Closing):
     """Capture, analyse and publish until the source ends or :meth:`stop` is called.
 
     Parameters
@@ -211,17 +211,6 @@ class Pipeline:
         self._source.close()
         self._vision.close()
         self._affect.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[Reading]:
         """Start, and yield readings until the source ends; live, only the newest.

@@ -116,6 +116,24 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+class Closing:
+    """Mixin of what holds a resource: leaving the ``with`` block calls ``close``."""
+
+    def close(self) -> None:
+        """Free the resource. Idempotent."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
 def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, Feed]) -> None:
     """Compare `feeds` with the inputs a network asks for; what backends call before running.
 

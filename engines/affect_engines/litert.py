@@ -6,23 +6,22 @@ fight over shared ones.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affect_engines.base import Feed, TensorSpec, check_feeds
+from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
 from affect_engines.errors import ModelError
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
 
-class LiteRtEngine:
+class LiteRtEngine(Closing):
     """A LiteRT network; see :class:`affect_engines.base.Engine` for the contract.
 
     Parameters
@@ -104,17 +103,6 @@ class LiteRtEngine:
         """Free the network. Idempotent."""
         self._into = ()
         self._interpreter = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _spec(detail: Mapping[str, Any]) -> TensorSpec:

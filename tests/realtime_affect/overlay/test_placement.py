@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_affect.placement import place_panels
+from realtime_affect.overlay.placement import place_panels
 
 BOUNDS = (0, 30, 1280, 690)
 WIDE, NARROW = (240, 260), (90, 240)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtime_affect.captions import (
+from realtime_affect.overlay.captions import (
     OverlayStatus,
     notice_height,
     paint_notice,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from realtime_affect.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
+from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
 from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES
 
 if TYPE_CHECKING:
-    from realtime_affect.ink import Color
+    from realtime_affect.overlay.ink import Color
     from realtime_affect.types import ActionUnits, Face, Image
 
 MOVEMENTS: Final = {

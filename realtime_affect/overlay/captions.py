@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
-from realtime_affect.ink import BOLD, disc, lay, plate, text_size, text_width, write
+from realtime_affect.overlay.ink import BOLD, disc, lay, plate, text_size, text_width, write
 
 if TYPE_CHECKING:
     from realtime_affect.types import Image

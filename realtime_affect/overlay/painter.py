@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from realtime_affect.captions import (
+from realtime_affect.overlay.captions import (
     OverlayStatus,
     notice_height,
     paint_notice,
@@ -21,7 +21,7 @@ from realtime_affect.captions import (
     paint_strip,
     strip_height,
 )
-from realtime_affect.ink import (
+from realtime_affect.overlay.ink import (
     BOLD,
     disc,
     dots,
@@ -34,13 +34,13 @@ from realtime_affect.ink import (
     text_width,
     write,
 )
-from realtime_affect.panel import paint_panel, panel_size, strongest_units
-from realtime_affect.placement import place_panels
+from realtime_affect.overlay.panel import paint_panel, panel_size, strongest_units
+from realtime_affect.overlay.placement import place_panels
 from realtime_affect.pose import rotation_matrix
 
 if TYPE_CHECKING:
-    from realtime_affect.ink import Color
-    from realtime_affect.placement import Rect
+    from realtime_affect.overlay.ink import Color
+    from realtime_affect.overlay.placement import Rect
     from realtime_affect.types import AffectResult, Face, FaceQuality, Image, Reading, Track
 
 ID_COLORS: Final[tuple[Color, ...]] = (

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from realtime_affect.errors import OutputError
-from realtime_affect.panel import MOVEMENTS
-from realtime_affect.strips import pool_rows
+from realtime_affect.overlay.panel import MOVEMENTS
+from realtime_affect.timeline.strips import pool_rows
 from realtime_affect.types import AU_INTENSITIES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from realtime_affect.strips import Face, Strips
+    from realtime_affect.timeline.strips import Face, Strips
 
 MAX_FACES: Final = 6
 """Faces drawn: those longest in view."""

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from realtime_affect.panel import MOVEMENTS, paint_panel, panel_size, strongest_units
+from realtime_affect.overlay.panel import MOVEMENTS, paint_panel, panel_size, strongest_units
 from realtime_affect.types import AU_INTENSITIES
-from tests.realtime_affect.test_overlay import face_of
+from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
 
 PERSON = Person("a", 100, 100)

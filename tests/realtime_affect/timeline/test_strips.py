@@ -7,7 +7,7 @@ import pytest
 
 from realtime_affect.errors import InputError, InputMissingError
 from realtime_affect.record import COLUMNS
-from realtime_affect.strips import pool_rows
+from realtime_affect.timeline.strips import pool_rows
 
 
 def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0)):

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_affect import timeline
 from realtime_affect.errors import InputError, OutputError
+from realtime_affect.timeline import plot as timeline
 from realtime_affect.timeline import plot_timeline
-from tests.realtime_affect.test_strips import row, write
+from tests.realtime_affect.timeline.test_strips import row, write
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from realtime_affect.ink import (
+from realtime_affect.overlay.ink import (
     BOLD,
     bar,
     disc,

@@ -1,0 +1,11 @@
+"""What is painted over a picture: one painter for the window and for ``annotated.mp4``."""
+
+from realtime_affect.overlay.painter import (
+    ID_COLORS,
+    OverlayConfig,
+    OverlayStatus,
+    id_color,
+    paint,
+)
+
+__all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]

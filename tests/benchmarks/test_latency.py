@@ -1,0 +1,43 @@
+import tomllib
+
+import pytest
+
+from realtime_affect.config import Config
+
+STAGES = {"capture", "detect", "mesh", "track", "action_units", "vision", "affect", "painted"}
+
+
+@pytest.mark.usefixtures("models")
+def test_a_second_of_the_demo_yields_percentiles_of_every_stage(script):
+    figures = script("latency").run("demo", 1.0, Config(), painted=True)
+    assert set(figures["stage_ms"]) >= STAGES
+    assert figures["frames_analysed"] > 0
+    assert figures["frames_dropped"] >= 0
+    assert figures["first_reading_ms"] > 0
+    painted = figures["stage_ms"]["painted"]
+    assert 0 < painted["n"] <= figures["frames_analysed"]
+    assert 0 < painted["p50"] <= painted["p90"] <= painted["p99"] <= painted["max"]
+    assert set(figures["slots"]) >= {"frames", "jobs"}
+
+
+@pytest.mark.usefixtures("models")
+def test_unpainted_nothing_is_painted_and_the_record_says_the_scenario(
+    script, run_main, recorded_in, capsys
+):
+    scenario = script("latency").SCENARIOS / "demo_headless.toml"
+    run_main("latency", "--scenario", scenario, "--seconds", 1, "--record")
+    (record,) = script("records").read(recorded_in / "latency.jsonl")
+    assert record["config"]["scenario"] == "demo_headless"
+    assert record["config"]["seconds"] == 1
+    assert record["config"]["config"] == Config().as_dict()
+    assert record["figures"]["stage_ms"]["painted"]["n"] == 0
+    assert "frames analysed" in capsys.readouterr().out
+
+
+def test_every_scenario_is_complete_and_its_settings_exist(script):
+    paths = sorted(script("latency").SCENARIOS.glob("*.toml"))
+    assert paths
+    for path in paths:
+        scenario = tomllib.loads(path.read_text(encoding="utf-8"))
+        assert set(scenario) - {"set"} == {"source", "seconds", "painted"}, path.name
+        Config().with_values(scenario.get("set", {}))

@@ -1,0 +1,88 @@
+import pytest
+
+EMPTY = (
+    "before\n<!-- peer -->\nold\n<!-- /peer -->\nbetween\n<!-- soak -->\n\n<!-- /soak -->\nend\n"
+)
+PEER = {"faces": 2, "ours_cpu_ms": 3.14159, "mediapipe_cpu_ms": 6.28318, "ratio": 0.5}
+STAGE = {"n": 9, "p50": 1.04, "p90": 2.0, "p99": 3.0, "max": 4.0}
+
+
+@pytest.fixture
+def add(script, recorded_in):
+    """Add a record to the test's own results."""
+    records = script("records")
+    return lambda *record: records.append(records.new_record(*record))
+
+
+def test_the_readme_s_tables_are_what_the_records_say(script):
+    tables = script("tables")
+    text = tables.README.read_text(encoding="utf-8")
+    assert tables.filled(text) == text
+
+
+def test_only_what_is_between_markers_is_replaced(script, add):
+    add("peer_mediapipe", {"clip": "demo"}, PEER)
+    made = script("tables").filled(EMPTY)
+    assert "old" not in made
+    assert "| demo | 2 | 3.14 ms | 6.28 ms | 0.50 |" in made
+    head, _, rest = made.partition("<!-- peer -->")
+    _, _, rest = rest.partition("<!-- /peer -->")
+    middle, _, rest = rest.partition("<!-- soak -->")
+    _, _, tail = rest.partition("<!-- /soak -->")
+    assert (head, middle, tail) == ("before\n", "\nbetween\n", "\nend\n")
+
+
+def test_filling_twice_changes_nothing_more(script, add):
+    add("peer_mediapipe", {"clip": "demo"}, PEER)
+    tables = script("tables")
+    once = tables.filled(EMPTY)
+    assert tables.filled(once) == once
+    assert tables.filled("no markers here\n") == "no markers here\n"
+
+
+def test_without_records_the_tables_say_so(script, recorded_in):
+    tables = script("tables")
+    assert all("No record yet." in table() for table in tables.TABLES.values())
+
+
+def test_the_newest_record_of_each_clip_makes_its_row(script, add):
+    add("peer_mediapipe", {"clip": "demo"}, PEER | {"ratio": 0.9})
+    add("peer_mediapipe", {"clip": "other"}, PEER | {"ratio": 0.7})
+    add("peer_mediapipe", {"clip": "demo"}, PEER | {"ratio": 0.4})
+    rows = script("tables").peer_table().splitlines()[2:4]
+    assert [row.split(" | ")[-1] for row in rows] == ["0.40 |", "0.70 |"]
+
+
+def test_latency_leaves_out_stages_that_never_ran(script, add):
+    stages = {"vision": STAGE, "painted": STAGE | {"n": 0}}
+    figures = {"frames_analysed": 90, "frames_dropped": 1, "stage_ms": stages}
+    add("latency", {"scenario": "demo_headless"}, figures)
+    table = script("tables").latency_table()
+    assert "| vision | 1.0 | 2.0 | 3.0 | 4.0 |" in table
+    assert "painted" not in table
+    assert "90 frames analysed, 1 dropped" in table
+
+
+def test_soak_states_both_slopes_with_their_signs(script, add):
+    figures = {
+        "frames": 18000,
+        "resident_slope_mib_per_min": 0.034,
+        "median_slope_ms_per_min": -0.0012,
+    }
+    add("soak", {"source": "demo", "minutes": 10.0}, figures)
+    table = script("tables").soak_table()
+    assert "10 minutes, 18000 frames" in table
+    assert "+0.03 MiB a minute" in table
+    assert "-0.001 ms a minute" in table
+
+
+def test_write_fills_the_readme_in_place(script, add, run_main, monkeypatch, tmp_path, capsys):
+    tables = script("tables")
+    readme = tmp_path / "README.md"
+    readme.write_text(EMPTY, encoding="utf-8")
+    monkeypatch.setattr(tables, "README", readme)
+    run_main("tables")
+    assert "No record yet." in capsys.readouterr().out
+    assert readme.read_text(encoding="utf-8") == EMPTY
+    run_main("tables", "--write")
+    assert readme.read_text(encoding="utf-8") == tables.filled(EMPTY) != EMPTY
