@@ -14,10 +14,19 @@ def add(script, recorded_in):
     return lambda *record: records.append(records.new_record(*record))
 
 
-def test_the_readme_s_tables_are_what_the_records_say(script):
+@pytest.mark.parametrize(
+    ("name", "results"), [("peer", "peer_mediapipe"), ("latency", "latency"), ("soak", "soak")]
+)
+def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
     tables = script("tables")
     text = tables.README.read_text(encoding="utf-8")
-    assert tables.filled(text) == text
+    block = text.partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
+    if (script("records").RESULTS / f"{results}.jsonl").exists():
+        assert block == tables.TABLES[name]()
+        assert block in tables.filled(text)
+    else:
+        assert block.splitlines()[-1] == "No record yet."
+        assert not any(letter.isdigit() for letter in block.replace("0.10.21", ""))
 
 
 def test_only_what_is_between_markers_is_replaced(script, add):
