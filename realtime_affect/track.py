@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -76,25 +76,41 @@ class TrackConfig:
                 )
 
 
+class Place(NamedTuple):
+    """Centre and size of a face in pixels; or how fast they change, in pixels a second."""
+
+    x: float
+    y: float
+    size: float
+
+    def plus(self, factor: float, other: Place) -> Place:
+        """Return self + factor * other."""
+        return Place(
+            self.x + factor * other.x, self.y + factor * other.y, self.size + factor * other.size
+        )
+
+
 class Motion:
     """Constant-velocity Kalman filter of a face's centre and size.
 
     The three coordinates share one covariance of place and velocity, in units of the face's size:
     one tuning serves a face near the camera and one at the back of the room.
 
+    Plain floats: the arithmetic of three numbers costs more in arrays.
+
     Parameters
     ----------
-    state : (3,) float
-        Centre x, y and size of the face in pixels.
+    place : Place
+        Where the face is first seen.
     """
 
     _ACCELERATION: Final = 10.0  # face sizes per second squared: a quick turn of the head
     _MEASUREMENT: Final = 0.02  # face sizes: jitter of the mesh's box
     _COAST_S: Final = 0.4  # an unseen face is expected to slow down within this time
 
-    def __init__(self, state: NDArray[np.floating]) -> None:
-        self.state = np.array(state, np.float64)
-        self.velocity = np.zeros(3)
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.velocity = Place(0.0, 0.0, 0.0)
         self._var_place = self._MEASUREMENT**2
         self._covariance = 0.0
         self._var_velocity = 1.0
@@ -106,23 +122,23 @@ class Motion:
         self._var_place += noise * dt_s**2 / 4
         self._covariance += dt_s * self._var_velocity + noise * dt_s / 2
         self._var_velocity += noise
-        self.state = self.state + dt_s * self.velocity
-        self.state[2] = max(self.state[2], 1.0)
+        moved = self.place.plus(dt_s, self.velocity)
+        self.place = Place(moved.x, moved.y, max(moved.size, 1.0))
 
-    def correct(self, measured: NDArray[np.floating]) -> None:
-        """Take in a measured centre and size (3,) in pixels."""
+    def correct(self, measured: Place) -> None:
+        """Take in where the face was measured."""
         total = self._var_place + self._MEASUREMENT**2
         gain_place, gain_velocity = self._var_place / total, self._covariance / total
-        residual = measured - self.state
-        self.state = self.state + gain_place * residual
-        self.velocity = self.velocity + gain_velocity * residual
+        residual = measured.plus(-1.0, self.place)
+        self.place = self.place.plus(gain_place, residual)
+        self.velocity = self.velocity.plus(gain_velocity, residual)
         self._var_velocity -= gain_velocity * self._covariance
         self._covariance -= gain_velocity * self._var_place
         self._var_place -= gain_place * self._var_place
 
     def coast(self, dt_s: float) -> None:
         """Let the velocity fade: called for every frame in which the face was not seen."""
-        self.velocity *= np.exp(-dt_s / self._COAST_S)
+        self.velocity = Place(0.0, 0.0, 0.0).plus(math.exp(-dt_s / self._COAST_S), self.velocity)
 
 
 @dataclass(slots=True, eq=False)
@@ -161,10 +177,10 @@ def box_of(points: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.concatenate([xy.min(axis=1), xy.max(axis=1)]).astype(np.float64)
 
 
-def _place(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Centre x, y and size (3,) of a box."""
+def place_of(xyxy: NDArray[np.float64]) -> Place:
+    """Centre and longer side of a box xyxy (4,)."""
     left, top, right, bottom = xyxy.tolist()
-    return np.array([(left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top, 1.0)])
+    return Place((left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top, 1.0))
 
 
 def iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -207,14 +223,14 @@ class Tracker:
         for face in self._faces:
             face.fresh = False
             face.misses += face.misses > 0
-            before = face.motion.state.copy()
+            before = face.motion.place
             face.motion.predict(self._dt_s)
-            moved = face.motion.state - before
-            face.xyxy = face.xyxy + moved[[0, 1, 0, 1]]
+            moved = face.motion.place.plus(-1.0, before)
+            face.xyxy = face.xyxy + np.array([moved.x, moved.y] * 2)
             # Below a twentieth of the face, the shift is the filter's noise rather than motion.
-            if np.hypot(moved[0], moved[1]) > 0.05 * face.motion.state[2]:
+            if math.hypot(moved.x, moved.y) > 0.05 * face.motion.place.size:
                 x, y = face.region.center
-                centre = (x + float(moved[0]), y + float(moved[1]))
+                centre = (x + moved.x, y + moved.y)
                 face.region = replace(face.region, center=centre)
 
     def wants_detection(self) -> bool:
@@ -243,7 +259,7 @@ class Tracker:
                 box = detections.xyxy[i].astype(np.float64)
                 region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
                 score = float(detections.score[i])
-                face = TrackedFace(Motion(_place(box)), region, score=score, xyxy=box)
+                face = TrackedFace(Motion(place_of(box)), region, score=score, xyxy=box)
                 self._faces.append(face)
             else:
                 face.region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
@@ -274,7 +290,7 @@ class Tracker:
                 face.motion.coast(self._dt_s)
             elif face.fresh and face.mesh is not None:
                 face.xyxy = box_of(face.mesh.points)
-                face.motion.correct(_place(face.xyxy))
+                face.motion.correct(place_of(face.xyxy))
                 face.region = region_from_mesh(face.mesh.points, face.xyxy)
                 face.hits += 1
                 face.seen_ns = self._t_ns
@@ -303,10 +319,9 @@ class Tracker:
         for face in known:
             assert face.mesh is not None
             points = face.mesh.points[_KEYPOINT_MESH, :2].mean(axis=1)
-            old = _place(box_of(face.mesh.points))
-            now = _place(face.xyxy)
-            marks.append(points + (now - old)[:2])  # where a face out of view should be by now
-        sizes = np.array([face.motion.state[2] for face in known])
+            moved = place_of(face.xyxy).plus(-1.0, place_of(box_of(face.mesh.points)))
+            marks.append(points + moved[:2])  # where a face out of view should be by now
+        sizes = np.array([face.motion.place.size for face in known])
         gaps = np.linalg.norm(
             detections.keypoints[:, None, _KEYPOINTS] - np.array(marks)[None], axis=3
         )
@@ -328,7 +343,7 @@ class Tracker:
         for one, other in itertools.combinations(self._faces, 2):
             if one.misses or other.misses or one.mesh is None or other.mesh is None:
                 continue
-            same = _SAME_FACE * min(one.motion.state[2], other.motion.state[2])
+            same = _SAME_FACE * min(one.motion.place.size, other.motion.place.size)
             # Their nose tips first: nearly all pairs are told apart by one subtraction.
             if math.dist(one.mesh.points[1, :2], other.mesh.points[1, :2]) > 2 * same:
                 continue
@@ -339,9 +354,9 @@ class Tracker:
     def _surprise(self, face: TrackedFace) -> tuple[bool, float]:
         """How unexpected a face's mesh is where it is: new ones first, then by distance."""
         assert face.mesh is not None
-        expected = face.motion.state
-        found = _place(box_of(face.mesh.points))
-        return face.track_id == 0, float(np.abs(found - expected).max() / expected[2])
+        expected = face.motion.place
+        off = place_of(box_of(face.mesh.points)).plus(-1.0, expected)
+        return face.track_id == 0, max(map(abs, off)) / expected.size
 
 
 def _square(xyxy: NDArray[np.floating]) -> NDArray[np.float64]:

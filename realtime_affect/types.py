@@ -61,10 +61,10 @@ def frozen_array(
         The shape differs.
     """
     array = np.ascontiguousarray(values, dtype=dtype)
-    if array.shape == shape:  # the usual case, met thousands of times a second
-        pass
-    elif array.ndim != len(shape) or any(
-        want not in (None, have) for have, want in zip(array.shape, shape, strict=True)
+    # Equality first: the usual case, met thousands of times a second.
+    if array.shape != shape and (
+        array.ndim != len(shape)
+        or any(want not in (None, have) for have, want in zip(array.shape, shape, strict=True))
     ):
         raise UsageError(
             thing,

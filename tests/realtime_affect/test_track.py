@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from realtime_affect.track import Motion, TrackConfig, iou
+from realtime_affect.track import Motion, Place, TrackConfig, iou
 from realtime_affect.vision import Vision
 from tests.realtime_affect.world import FPS, Person, World, frame_at
 
@@ -160,12 +160,12 @@ def test_two_tracks_on_one_face_become_one():
 
 
 def test_the_filter_predicts_constant_velocity():
-    motion = Motion(np.array([0.0, 0.0, 50.0]))
+    motion = Motion(Place(0.0, 0.0, 50.0))
     for step in range(1, 40):
         motion.predict(1 / FPS)
-        motion.correct(np.array([4.0 * step, -2.0 * step, 50.0]))
+        motion.correct(Place(4.0 * step, -2.0 * step, 50.0))
     motion.predict(3 / FPS)
-    np.testing.assert_allclose(motion.state, [4 * 42, -2 * 42, 50], atol=0.5)
+    np.testing.assert_allclose(motion.place, [4 * 42, -2 * 42, 50], atol=0.5)
 
 
 boxes = arrays(np.float64, (3, 2), elements=st.floats(0, 100)).map(
