@@ -4,7 +4,10 @@
 
 Twelve seconds, 1280 x 720, 30 frames a second, two people who do not exist: a second at rest, the
 six basic emotions by their EMFACS prototypes, one-sided smirks, and two micro-expressions.
-``demo.truth.csv`` says for every frame and person what was driven. Same seed, same pictures.
+``demo.truth.csv`` says for every frame and person what was driven. Same seed, same pictures. Head
+and gaze angles are those seen along the line from the camera to the head, which is 0 when the
+person faces, or looks into, the camera from where they sit; a one-sided unit counts by its stronger
+side.
 """
 
 from __future__ import annotations
@@ -23,8 +26,8 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from training.synthetic.faces import FaceModel, Look, Person, make_person
-from training.synthetic.render import Placement, draw_person
+from training.synthetic.faces import FaceModel, Look, Person, eye_rotation, make_person
+from training.synthetic.render import Placement, draw_person, rotation
 
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 30, 12
 
@@ -67,7 +70,7 @@ class Role(NamedTuple):
     px_per_cm: float
     events: tuple[Event, ...]
     blinks: tuple[float, ...]
-    looks: tuple[tuple[float, float, float], ...]  # from second: eyes to the left, up
+    looks: tuple[tuple[float, float, float], ...]  # from second: eyes to their left, up
     phase: float
 
 
@@ -139,6 +142,12 @@ def state(
     return units, emotion, look, Placement(role.x + sway, role.y, role.px_per_cm, angles)
 
 
+def gaze(look: np.ndarray, place: Placement) -> tuple[float, float]:
+    """Where eyes look from the camera's point of view, as in AffectResult.gaze_rad."""
+    x, y, z = rotation(place.angles_rad) @ eye_rotation(look) @ np.array([0.0, 0.0, 1.0])
+    return float(np.arctan2(x, z)), float(np.arctan2(-y, z))
+
+
 def backdrop() -> np.ndarray:
     """Make a soft, out-of-focus room: (H, W, 3) linear RGB."""
     rng = np.random.default_rng(5)
@@ -177,12 +186,15 @@ def render_frame(index: int) -> tuple[np.ndarray, list[dict[str, object]]]:
     for number, (role, person) in enumerate(zip(ROLES, _people, strict=True), start=1):
         units, emotion, look, place = state(role, t)
         weights = person.model.weights(dict(units), look)
-        marks = draw_person(picture, person, person.model.expressed(person.base, weights), place)
+        vertices = person.model.expressed(person.base, weights, look)
+        marks = draw_person(picture, person, vertices, place)
         low, high = marks.min(axis=0), marks.max(axis=0)
         row: dict[str, object] = {"frame": index + 1, "timestamp": f"{t:.3f}", "person": number}
         row |= {k: f"{v:.1f}" for k, v in zip("xywh", (*low, *(high - low)), strict=True)}
         names = ("pose_Rx", "pose_Ry", "pose_Rz")
         row |= {k: f"{v:.4f}" for k, v in zip(names, place.angles_rad, strict=True)}
+        names = ("gaze_angle_x", "gaze_angle_y")
+        row |= {k: f"{v:.4f}" for k, v in zip(names, gaze(look, place), strict=True)}
         row["emotion"] = emotion
         row["event"] = next(
             (i for i, e in enumerate(role.events, 1) if e.onset <= t <= e.offset), 0

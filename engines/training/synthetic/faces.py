@@ -49,7 +49,9 @@ MOUTH_SOCKET = slice(11248, 13294)
 GUMS = slice(14062, 17039)
 TEETH = slice(17039, 21451)
 SCLERAS = (slice(21451, 22221), slice(23021, 23791))
+EYES = (slice(21451, 23021), slice(23021, 24591))  # each shell with the iris inside it
 LASHES = slice(25351, 26719)
+EYE_TURN_RAD = 0.55  # how far a look of 1 turns the eyes
 HIDDEN = ("M_EyeBlend", "M_EyeOcclusion", "M_LacrimalFluid", "M_EyeLashes")
 
 
@@ -109,10 +111,19 @@ class FaceModel:
             weights[self._shape_index[name]] += max(0.0, float(amount))
         return weights
 
-    def expressed(self, base: Array, weights: Array) -> Array:
-        """Vertices (n, 3) of a person's `base` shape with expression `weights`."""
+    def expressed(self, base: Array, weights: Array, look: Array) -> Array:
+        """Vertices (n, 3) of a person's `base` shape with expression `weights`, eyes at `look`.
+
+        The shapes named eyeLook move only the lids; the eyes themselves are turned here, each
+        about the centre of the sphere that fits its shell.
+        """
         used = np.flatnonzero(weights)
-        return base + np.tensordot(weights[used], self.shapes[used], 1).astype(np.float32)
+        vertices = base + np.tensordot(weights[used], self.shapes[used], 1).astype(np.float32)
+        turn = eye_rotation(look)
+        for eye, shell in zip(EYES, SCLERAS, strict=True):
+            centre = _sphere_centre(vertices[shell])
+            vertices[eye] = (vertices[eye] - centre) @ turn.T + centre
+        return vertices
 
     def _on_head(self) -> NDArray[np.bool_]:
         mask = np.zeros(len(self.neutral), bool)
@@ -147,8 +158,8 @@ class FaceModel:
             radius = np.linalg.norm(points[:, :2] - centre[:2], axis=1)
             front = points[:, 2] > centre[2]
             widest = np.linalg.norm(points - centre, axis=1).max()
-            iris[shell] = front & (radius < 0.5 * widest)
-            pupil[shell] = front & (radius < 0.2 * widest)
+            iris[shell] = front & (radius < 0.44 * widest)
+            pupil[shell] = front & (radius < 0.18 * widest)
         return iris, pupil
 
     def _scalp_mask(self) -> Array:
@@ -160,6 +171,21 @@ class FaceModel:
         ears = (np.abs(x) > 6.5) & (y < 6.0) & (z > -4.5)
         mask = np.where(self._on_head() & ~ears, np.maximum(above, behind), 0.0)
         return mask.astype(np.float32)
+
+
+def eye_rotation(look: Array) -> Array:
+    """Rotation (3, 3) of both eyes in the head, in the model's frame, for a `look`."""
+    left, up = np.asarray(look, np.float64) * EYE_TURN_RAD
+    cx, sx, cy, sy = np.cos(up), np.sin(up), np.cos(left), np.sin(left)
+    aside = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    raised = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    return (aside @ raised).astype(np.float32)
+
+
+def _sphere_centre(points: Array) -> Array:
+    """Centre (3,) of the sphere that fits points (n, 3) best, by linear least squares."""
+    system = np.column_stack([2 * points, np.ones(len(points))])
+    return np.linalg.lstsq(system, (points**2).sum(axis=1), rcond=None)[0][:3].astype(np.float32)
 
 
 @dataclass(frozen=True)

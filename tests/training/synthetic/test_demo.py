@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("numba", reason="numba (group train) is not installed")
 
 from training.synthetic import demo
+from training.synthetic.faces import EYE_TURN_RAD
 
 SHIPPED = Path(__file__).parents[3] / "realtime_affect" / "demo"
 N_FRAMES = demo.FPS * demo.SECONDS
@@ -61,6 +62,23 @@ def test_all_six_basic_emotions_a_one_sided_one_and_two_micro_expressions_are_sh
         assert event.strength <= 0.4
 
 
+def test_gaze_is_the_head_turned_and_the_eyes_turned_in_it():
+    still = demo.Placement(0.0, 0.0, 1.0, (0.0, 0.0, 0.0))
+    assert demo.gaze(np.zeros(2), still) == (0, 0)
+    left_up = demo.gaze(np.array([0.5, 0.2]), still)  # their left is the picture's right
+    assert left_up[0] == pytest.approx(0.5 * EYE_TURN_RAD, abs=0.01)
+    assert left_up[1] == pytest.approx(-0.2 * EYE_TURN_RAD, abs=0.01)
+    turned = demo.Placement(0.0, 0.0, 1.0, (0.1, 0.2, 0.0))  # down, and to the picture's left
+    assert demo.gaze(np.zeros(2), turned) == pytest.approx((-0.2, 0.1), abs=0.01)
+
+
+def test_each_person_looks_aside_and_back():
+    for role in demo.ROLES:
+        aside = [abs(x) for _, x, _ in role.looks]
+        assert max(aside) >= 0.4
+        assert aside[0] == aside[-1] == 0
+
+
 def test_the_truth_has_a_row_for_each_frame_and_person_in_order(truth):
     order = [(int(row["frame"]), int(row["person"])) for row in truth]
     assert order == [(f, p) for f in range(1, N_FRAMES + 1) for p in (1, 2)]
@@ -70,9 +88,12 @@ def test_the_truth_is_what_the_script_says(truth):
     for row in truth:
         role = demo.ROLES[int(row["person"]) - 1]
         t = (int(row["frame"]) - 1) / demo.FPS
-        units, emotion, _, place = demo.state(role, t)
+        units, emotion, look, place = demo.state(role, t)
         assert row["emotion"] == emotion
         assert float(row["pose_Ry"]) == pytest.approx(place.angles_rad[1], abs=1e-4)
+        x, y = demo.gaze(look, place)
+        assert float(row["gaze_angle_x"]) == pytest.approx(x, abs=1e-4)
+        assert float(row["gaze_angle_y"]) == pytest.approx(y, abs=1e-4)
         for unit, (right, left) in units.items():
             assert float(row[unit]) == pytest.approx(5 * min(1.0, max(right, left)), abs=0.006)
 
@@ -93,8 +114,3 @@ def test_the_shipped_clip_and_truth_are_what_this_code_renders(head_file, truth,
         expected = truth[2 * index : 2 * index + 2]
         for row, want in zip(rows, expected, strict=True):
             assert {key: str(value) for key, value in row.items()} == want
-
-
-def test_the_same_frame_is_rendered_the_same_twice(head_file):
-    demo._prepare(head_file)
-    assert np.array_equal(demo.render_frame(75)[0], demo.render_frame(75)[0])

@@ -1,13 +1,14 @@
 import numpy as np
+import pytest
 
 from training.synthetic.faces import SCLERAS, make_person
 
-LOOK_AHEAD = np.zeros(2, np.float32)
+AHEAD = np.zeros(2, np.float32)
 
 
 def marks(head, units):
     """The 68 landmarks of the average head, x to its own left, y up, z to the viewer, in cm."""
-    return head.expressed(head.neutral, head.weights(units, LOOK_AHEAD))[head.landmarks]
+    return head.expressed(head.neutral, head.weights(units, AHEAD), AHEAD)[head.landmarks]
 
 
 def test_no_unit_leaves_the_face_at_rest(head):
@@ -38,14 +39,26 @@ def test_closing_lids_meet(head):
     assert gap[1] < 0.3 * gap[0]
 
 
-def test_both_eyes_turn_to_the_same_side(head):
-    ahead, left = (
-        head.expressed(head.neutral, head.weights({}, np.array([x, 0.0], np.float32)))
-        for x in (0.0, 0.8)
-    )
+@pytest.mark.parametrize("axis", [0, 1])
+def test_both_eyes_turn_to_the_persons_left_and_up_and_stay_in_their_sockets(head, axis):
+    look = np.zeros(2, np.float32)
+    look[axis] = 0.8
+    shape, nothing = head.weights({}, AHEAD), np.zeros(2, np.float32)
+    ahead = head.expressed(head.neutral, shape, nothing)
+    turned = head.expressed(head.neutral, shape, look)
     for shell in SCLERAS:
         iris = np.flatnonzero(head.iris[shell]) + shell.start
-        assert (left[iris] - ahead[iris])[:, 0].mean() > 0.1
+        shift = (turned[iris] - ahead[iris]).mean(axis=0)
+        assert shift[axis] > 0.4
+        assert abs(shift[1 - axis]) < 0.05
+        middle = [(v[shell].min(axis=0) + v[shell].max(axis=0)) / 2 for v in (ahead, turned)]
+        assert middle[1] == pytest.approx(middle[0], abs=0.15)
+
+
+def test_the_lids_follow_the_eyes(head):
+    lids = head.landmarks[[37, 38, 43, 44]]
+    down = head.expressed(head.neutral, head.weights({}, np.array([0.0, -0.8])), AHEAD)
+    assert (down[lids, 1] < head.neutral[lids, 1] - 0.1).all()
 
 
 def test_hair_grows_on_the_scalp_and_not_on_the_face(head):
