@@ -102,8 +102,12 @@ def _subtitle(strips: Strips, n_shown: int) -> str:
     ]
     if n_faces > n_shown:
         parts.append(f"the {n_shown} longest in view are drawn, {n_faces - n_shown} are left out")
+    if strips.silent.any():
+        silent_s = float(strips.silent.mean()) * (strips.end_s - strips.start_s)
+        parts.append(f"no pictures for {_span(silent_s)}")
     if n_faces:
         parts.append("movements as displayed, each against the neutral face")
+        parts.append("hatched: not measured")
     return "   ·   ".join(parts)
 
 
@@ -137,6 +141,9 @@ def _draw_face(
     bar_at = (left + width + 0.012, top - 0.53 * height, 0.008, 0.47 * height)
     edges, unit_name, divisor = _time_axis(strips, len(face.units))
     _draw_strip(figure, panels[0], face, edges, bar_at)
+    seen = np.isfinite(face.pose).any(axis=1)
+    _name_gaps(panels[0], edges, strips.silent, "no pictures")
+    _name_gaps(panels[0], edges, ~seen & ~strips.silent, "not in view")
     middles = (edges[:-1] + edges[1:]) / 2
     _draw_lines(panels[1], face, middles)
     _draw_pose(panels[2], face, middles)
@@ -199,15 +206,21 @@ def _draw_strip(
     panel.set_ylim(n_units - 0.5, -0.5)
     names = [f"{MOVEMENTS[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
     panel.set_yticks(range(n_units), names)
-    for first, end in _runs(np.logical_not(seen)):
-        if end - first > 0.1 * len(seen):
-            at = (edges[first] + edges[end]) / 2
-            panel.text(at, n_units / 2, "not in view", size=9, color=_QUIET, ha="center")
     bar_axes = figure.add_axes(bar_at)
     bar = figure.colorbar(picture, cax=bar_axes, ticks=range(6))
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
     bar.ax.set_title("0-5", size=8, color=_QUIET, pad=7)
+
+
+def _name_gaps(
+    panel: Axes, edges: NDArray[np.float64], gaps: NDArray[np.bool_], words: str
+) -> None:
+    """Write `words` into the stretches that `gaps` marks, where they are wide enough."""
+    for first, end in _runs(gaps):
+        if end - first > 0.1 * len(gaps):
+            at = (edges[first] + edges[end]) / 2
+            panel.text(at, len(AU_INTENSITIES) / 2, words, size=9, color=_QUIET, ha="center")
 
 
 def _colors() -> Colormap:

@@ -27,6 +27,8 @@ _POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
 _UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
 _BLINK: Final = AU_INTENSITIES.index("AU45")
 _BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
+_SILENCE_S: Final = 1.0  # frames further apart are an outage, not unevenness, ...
+_SILENCE_FRAMES: Final = 4  # ... unless the recording is as slow as that throughout
 
 
 @dataclass(slots=True)
@@ -84,12 +86,25 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Strips:
-    """A recording, pooled: `faces` by id; `start_s` and `end_s` as in the CSV's timestamps."""
+    """A recording, pooled.
+
+    Attributes
+    ----------
+    faces : dict
+        By id.
+    n_frames : int
+    start_s, end_s : float
+        As in the CSV's timestamps.
+    silent : (n,) bool
+        Stretches in which the source gave no frame, as while a camera was unplugged: nothing is
+        known of them, of any face.
+    """
 
     faces: dict[int, Face]
     n_frames: int
     start_s: float
     end_s: float
+    silent: NDArray[np.bool_]
 
 
 def pool_rows(path: Path) -> Strips:
@@ -128,10 +143,12 @@ def _pool(path: Path) -> Strips:
         last_frame = row[0]
     faces: dict[int, Face] = {}
     if not n_frames or not math.isfinite(start_s):
-        return Strips(faces, n_frames, 0.0, 0.0)
+        return Strips(faces, n_frames, 0.0, 0.0, np.zeros(0, np.bool_))
     n_bins = max(1, min(_N_BINS, n_frames))
     per_s = n_bins / max(end_s - start_s, 1e-9)
-    filled = np.zeros(n_bins, np.bool_)
+    filled, silent = np.zeros(n_bins, np.bool_), np.zeros(n_bins, np.bool_)
+    most_s = max(_SILENCE_S, _SILENCE_FRAMES * (end_s - start_s) / max(1, n_frames - 1))
+    before, before_s = 0, start_s
     wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
     for row in _rows(path, wanted):
         face_id, seconds = _number(row[0]), _number(row[1])
@@ -139,16 +156,22 @@ def _pool(path: Path) -> Strips:
             continue
         place = min(n_bins - 1, int((seconds - start_s) * per_s))
         filled[place] = True
+        if seconds - before_s > most_s:
+            silent[before + 1 : place] = True
+        before, before_s = place, seconds
         if not (_number(row[2]) == 1 and face_id >= 1):
             continue
         face = faces.setdefault(int(face_id), Face())
         face.add(place, seconds, [_number(text) for text in row[3:]])
-    # A stretch without any frame (uneven times) shows what the one before it showed.
+    # A stretch between two frames (uneven times) shows what the one before it showed; of an outage
+    # that would claim an expression nobody saw.
+    silent &= ~filled
     source = np.maximum.accumulate(np.where(filled, np.arange(n_bins), 0))
     for face in faces.values():
         face.flush()
         face.units, face.pose = face.units[source], face.pose[source]
-    return Strips(faces, n_frames, start_s, end_s)
+        face.units[silent] = face.pose[silent] = np.nan
+    return Strips(faces, n_frames, start_s, end_s, silent)
 
 
 def _number(text: str) -> float:

@@ -9,7 +9,7 @@ import pytest
 from realtime_affect.errors import InputError, OutputError
 from realtime_affect.timeline import plot as timeline
 from realtime_affect.timeline import plot_timeline
-from tests.realtime_affect.timeline.test_strips import row, write
+from tests.realtime_affect.timeline.test_strips import outage, row, write
 
 
 @pytest.fixture
@@ -108,3 +108,11 @@ def test_a_picture_that_cannot_be_written_is_said(tmp_path):
 def test_a_csv_that_cannot_be_read_is_said(tmp_path):
     with pytest.raises(InputError, match="none"):
         plot_timeline(tmp_path / "none.csv", tmp_path / "t.png")
+
+
+def test_an_outage_is_named_and_so_is_hatching(drawn):
+    _, words, _ = drawn(outage())
+    assert "no pictures for 30.0 s" in words
+    assert "no pictures" in words.split("\n")
+    assert "not in view" not in words
+    assert "hatched: not measured" in words

@@ -80,3 +80,36 @@ def test_a_number_that_is_none_is_said_with_its_file(tmp_path):
     path = write(tmp_path / "bad.csv", [row(1, 1, 0.0, {"AU12": "much"})])
     with pytest.raises(InputError, match=r"bad\.csv"):
         pool_rows(path)
+
+
+def outage(first_s=10.0, silence_s=30.0, rest_s=10.0, fps=30.0):
+    before = np.arange(0, first_s, 1 / fps)
+    times = np.concatenate([before, first_s + silence_s + np.arange(0, rest_s, 1 / fps)])
+    return [row(n + 1, 1, t, {"AU12": 4.5}) for n, t in enumerate(times)]
+
+
+def test_an_outage_is_not_filled_with_the_last_expression_seen(pooled):
+    strips = pooled(outage())
+    middles = np.linspace(strips.start_s, strips.end_s, len(strips.silent))
+    during, else_ = (middles > 10.5) & (middles < 39.5), (middles < 9.5) | (middles > 40.5)
+    face = strips.faces[1]
+    assert strips.silent[during].all()
+    assert np.isnan(face.units[during]).all()
+    assert np.isnan(face.pose[during]).all()
+    assert not strips.silent[else_].any()
+    assert (face.units[else_, 8] == 4.5).all()
+
+
+def test_a_recording_that_is_slow_throughout_has_no_outage(pooled):
+    random = np.random.default_rng(0)
+    times = np.arange(60) * 5.0 + random.uniform(-1, 1, 60)
+    strips = pooled([row(n + 1, 1, t) for n, t in enumerate(times)])
+    assert not strips.silent.any()
+    assert np.isfinite(strips.faces[1].units[:, 8]).all()
+
+
+def test_a_face_out_of_sight_is_no_outage(pooled):
+    rows = [row(n + 1, int(not 100 <= n < 200), n / 30) for n in range(300)]
+    strips = pooled(rows)
+    assert not strips.silent.any()
+    assert np.isnan(strips.faces[1].units[100:200]).all()
