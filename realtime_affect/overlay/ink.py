@@ -216,15 +216,19 @@ def disc(image: Image, x: float, y: float, radius: float, color: Color) -> None:
 
 
 def dots(image: Image, points: NDArray[np.floating], size: int, color: Color) -> None:
-    """Mix a square of `size` pixels half and half with `color` at each of `points` (n, 2)."""
+    """Draw a square of `size` pixels in `color` at each of `points` (n, 2).
+
+    A shadow to the lower right sets the dots off from what is as bright as they are.
+    """
     height, width = image.shape[:2]
     corners = np.rint(_near(points) - (size - 1) / 2).astype(np.int32)
     offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
-    x, y = (corners[:, None] + offsets).reshape(-1, 2).T
-    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-    x, y = x[inside], y[inside]
-    mixed = image[y, x].astype(np.uint16) + 2 * np.array(color, np.uint16)
-    image[y, x] = (mixed // 3).astype(np.uint8)
+    squares = (corners[:, None] + offsets).reshape(-1, 2)
+    for shift in (1, 0):
+        x, y = (squares + shift).T
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        x, y = x[inside], y[inside]
+        image[y, x] = image[y, x] >> 2 if shift else color
 
 
 def mix(color: Color, other: Color, share: float) -> Color:

@@ -66,6 +66,15 @@ def test_coordinates_that_are_no_numbers_or_huge_are_survived():
     assert image[6, 5].any()
 
 
+@pytest.mark.parametrize("ground", [0, 128, 255])
+def test_dots_stand_out_from_whatever_they_lie_on(ground):
+    image = np.full((30, 40, 3), ground, np.uint8)
+    dots(image, np.array([[20.0, 10.0]]), 1, WHITE)
+    assert (image[10, 20] == WHITE).all()
+    around = image[9:13, 19:23].astype(int)
+    assert around.max() - around.min() > 150
+
+
 def test_a_plate_has_round_corners_and_lets_the_picture_through():
     image = np.full((40, 40, 3), 200, np.uint8)
     lay(image, plate(40, 40, 12, (0, 0, 0), 0.5), 0, 0)
