@@ -50,7 +50,7 @@ class TrackConfig:
     """
 
     max_faces: int = 8
-    detect_every_ms: float = 1000.0
+    detect_every_ms: float = 2000.0
     detect_missing_ms: float = 100.0
     reentry_ms: float = 2000.0
     birth_frames: int = 3

@@ -192,7 +192,8 @@ class FaceQuality:
     view_deg : float
         Angle between the nose's direction and the camera, degrees.
     sharpness : float
-        Variance of the Laplacian inside the mesh region at 96 px, in grey levels squared; low is
+        Mean squared difference of neighbouring pixels inside the mesh region at 96 px, in grey
+        levels, along the direction that has less of it (motion blurs one direction); low is
         blurred.
     """
 

@@ -235,8 +235,10 @@ def _quality(scale: float, pose: HeadPose, crop: Image) -> FaceQuality:
     view_deg = math.degrees(math.acos(max(-1.0, min(1.0, math.cos(rx) * math.cos(ry)))))
     # The face without hair and background; every second pixel tells as much for a quarter.
     inner = np.ascontiguousarray(crop[32:-32:2, 32:-32:2, 1])
-    edges = cv2.Laplacian(inner, cv2.CV_16S)  # its mean is next to zero: variance = mean square
-    sharpness = cv2.norm(edges, cv2.NORM_L2SQR) / edges.size
+    row = inner.reshape(-1)
+    across = cv2.norm(row[1:], row[:-1], cv2.NORM_L2SQR)
+    down = cv2.norm(inner[1:], inner[:-1], cv2.NORM_L2SQR)
+    sharpness = min(across, down) / inner.size  # motion blurs one direction
     factors = (
         min(1.0, size_px / _GOOD_SIZE_PX),
         max(0.0, min(1.0, (_MAX_VIEW_DEG - view_deg) / (_MAX_VIEW_DEG - 20.0))),

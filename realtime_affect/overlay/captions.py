@@ -21,8 +21,9 @@ _GOOD: Final = (150, 200, 40)
 _PLATE: Final = 0.7
 
 NOTICE_LIVE: Final = (
-    "Expressions displayed by faces are measured on this device. Nothing is sent or stored."
+    "Expressions displayed by faces are measured on this device. Nothing leaves it."
 )
+"""True of a screenshot and of a video made offline, too: it promises nothing about files here."""
 NOTICE_RECORDING: Final = (
     "Expressions displayed by faces are measured on this device and recorded to a file here. "
     "Nothing is sent."
