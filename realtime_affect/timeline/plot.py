@@ -171,7 +171,7 @@ def _time_axis(strips: Strips, n_bins: int) -> tuple[NDArray[np.float64], str, f
     elif span >= 180:
         name, divisor = "minutes", 60.0
     # The last row lasts as long as the others.
-    end = strips.end_s + (span / (strips.n_frames - 1) if strips.n_frames > 1 else 1.0)
+    end = strips.end_s + (span / max(1, strips.n_frames - 1) or 1.0)
     return np.linspace(strips.start_s, end, n_bins + 1) / divisor, name, divisor
 
 

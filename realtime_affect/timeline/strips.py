@@ -76,6 +76,7 @@ class Face:
         if not self.pending:
             return
         rows = np.array(self.pending, np.float32)
+        rows[np.isinf(rows)] = np.nan
         self.pending.clear()
         here = self.place
         self.units[here] = np.fmax(self.units[here], np.fmax.reduce(rows[:, :-3]))

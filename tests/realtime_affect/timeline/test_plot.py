@@ -116,3 +116,14 @@ def test_an_outage_is_named_and_so_is_hatching(drawn):
     assert "no pictures" in words.split("\n")
     assert "not in view" not in words
     assert "hatched: not measured" in words
+
+
+@pytest.mark.parametrize(
+    ("times", "value"),
+    [([5.0] * 5, 1.0), ([0.0], 1.0), ([0.3, 0.2, 0.1], 1.0), ([0.0, 0.1, 0.2], "inf")],
+    ids=["one moment", "one frame", "backwards", "infinite"],
+)
+def test_odd_times_and_numbers_still_give_a_picture(drawn, times, value):
+    picture, words, _ = drawn([row(n, 1, t, {"AU12": value}) for n, t in enumerate(times)])
+    assert picture.size
+    assert "#1" in words
