@@ -64,9 +64,7 @@ def run(
             faces.append(len(reading.scene.tracks))
             if painted:
                 so_far = pipeline.stats()
-                paint(
-                    reading, config.overlay, OverlayStatus(so_far.fps, 0.0, so_far.drops, "", "")
-                )
+                paint(reading, config.overlay, OverlayStatus(so_far.fps, 0.0, so_far.drops, "", ""))
                 ages.append((time.monotonic_ns() - captured_ns) / 1e6)
         pipeline.raise_failure()
         stats = pipeline.stats()

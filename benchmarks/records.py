@@ -68,6 +68,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
+def subject(record: dict[str, Any]) -> str:
+    """Return what was measured: the clip, scenario or source of a record."""
+    config = record["config"]
+    return next((config[key] for key in ("clip", "scenario", "source") if key in config), "")
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

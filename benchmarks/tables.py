@@ -1,13 +1,14 @@
 """Write README's tables from the records: the newest record of each kind, nothing typed by hand.
 
-python benchmarks/tables.py            prints them
-python benchmarks/tables.py --write    puts them between README's markers
+python benchmarks/tables.py                     prints them
+python benchmarks/tables.py --write [README]    puts them between the markers of README.md
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+from pathlib import Path
 from typing import Any
 
 import records
@@ -15,16 +16,17 @@ import records
 README = records.REPOSITORY / "README.md"
 
 
-def newest(name: str, key: str) -> dict[str, dict[str, Any]]:
-    """Return the newest record for each value of ``config[key]``."""
+def newest(name: str) -> dict[str, dict[str, Any]]:
+    """Return the newest record of each clip, scenario or source, by its name."""
     path = records.RESULTS / f"{name}.jsonl"
-    return {record["config"][key]: record for record in records.read(path)} if path.exists() else {}
+    found = records.read(path) if path.exists() else []
+    return dict(sorted({records.subject(record): record for record in found}.items()))
 
 
 def peer_table() -> str:
     """CPU time beside MediaPipe."""
     rows = ["| clip | faces | ours | MediaPipe 0.10.21 | ratio |", "|---|---|---|---|---|"]
-    for clip, record in sorted(newest("peer_mediapipe", "clip").items()):
+    for clip, record in newest("peer_mediapipe").items():
         figures = record["figures"]
         rows.append(
             f"| {clip} | {figures['faces']} | {figures['ours_cpu_ms']:.2f} ms "
@@ -36,11 +38,12 @@ def peer_table() -> str:
 def latency_table() -> str:
     """Percentiles of every stage, by scenario."""
     parts = []
-    for scenario, record in sorted(newest("latency", "scenario").items()):
+    for scenario, record in newest("latency").items():
         figures = record["figures"]
         parts += [
             f"`{scenario}`: {figures['frames_analysed']} frames analysed, "
-            f"{figures['frames_dropped']} dropped.",
+            f"{figures['frames_dropped']} dropped, "
+            f"first reading after {figures['first_reading_ms'] / 1e3:.1f} s.",
             "",
             "| milliseconds | p50 | p90 | p99 | max |",
             "|---|---|---|---|---|",
@@ -56,10 +59,11 @@ def latency_table() -> str:
 def soak_table() -> str:
     """Slopes of memory and time."""
     lines = []
-    for source, record in newest("soak", "source").items():
+    for source, record in newest("soak").items():
         figures = record["figures"]
         lines.append(
-            f"`{source}`, {record['config']['minutes']:g} minutes, {figures['frames']} frames: "
+            f"`{source}`, {record['config']['minutes']:g} minutes, {figures['frames']} frames, "
+            f"{figures['frames_dropped']} dropped: "
             f"memory {figures['resident_slope_mib_per_min']:+.2f} MiB a minute, time a frame "
             f"{figures['median_slope_ms_per_min']:+.3f} ms a minute."
         )
@@ -78,22 +82,24 @@ def filled(text: str) -> str:
 
 
 def _provenance(name: str) -> str:
-    path = records.RESULTS / f"{name}.jsonl"
-    if not path.exists():
+    """Say where and from which code the figures of a table come, once for each that differs."""
+    origins = {
+        f"{record['machine']['cpu']}, {record['machine']['cores']} cores; {record['date']}, "
+        f"commit {record['commit']}{' and uncommitted changes' if record['dirty'] else ''}": None
+        for record in newest(name).values()
+    }
+    if not origins:
         return "No record yet."
-    record = records.read(path)[-1]
-    return (
-        f"<sub>{record['machine']['cpu']}, {record['machine']['cores']} cores; {record['date']}, "
-        f"commit {record['commit']}; benchmarks/results/{name}.jsonl</sub>"
-    )
+    return f"<sub>{' · '.join(origins)}; benchmarks/results/{name}.jsonl</sub>"
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true")
-    if parser.parse_args().write:
-        README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    parser.add_argument("--write", type=Path, nargs="?", const=README, metavar="README")
+    readme = parser.parse_args().write
+    if readme:
+        readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         print("\n\n".join(table() for table in TABLES.values()))
 

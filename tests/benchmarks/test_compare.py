@@ -6,8 +6,8 @@ def record(script, tmp_path):
     """Write a record file; return its path."""
     records = script("records")
 
-    def write(name, figures, **changed):
-        new = records.new_record("speed", {}, figures) | changed
+    def write(name, figures, config=None, **changed):
+        new = records.new_record("speed", config or {}, figures) | changed
         return records.append(new, tmp_path / name)
 
     return write
@@ -52,3 +52,28 @@ def test_the_newest_record_of_a_file_counts(record, run_main, capsys):
 def test_lists_count_by_their_minimum_and_text_is_left_out(script):
     figures = {"cpu": {"rounds": [3, 1, 2]}, "name": "demo", "none": []}
     assert script("compare").numbers(figures) == {"cpu.rounds (min)": 1}
+
+
+def test_raw_samples_are_not_compared(script):
+    assert script("compare").numbers({"raw_ms": {"counts": [1, 2]}, "n": 3}) == {"n": 3}
+
+
+def test_each_clip_is_compared_with_itself_whatever_came_last(record, run_main, capsys):
+    record("old", {"ms": 2.0}, {"clip": "a"})
+    old = record("old", {"ms": 10.0}, {"clip": "b"})
+    record("new", {"ms": 5.0}, {"clip": "b", "rounds": 3})
+    new = record("new", {"ms": 1.0}, {"clip": "a"})
+    run_main("compare", old, new)
+    out = capsys.readouterr().out
+    first, second = out.split("speed b")
+    assert first.startswith("speed a")
+    assert "settings differ" not in first
+    assert "x 0.500" in first
+    assert "settings differ: rounds" in second
+    assert "x 0.500" in second
+
+
+def test_files_that_share_no_clip_are_refused(record, run_main):
+    old, new = record("old", {}, {"clip": "a"}), record("new", {}, {"clip": "b"})
+    with pytest.raises(SystemExit, match="nothing common"):
+        run_main("compare", old, new)

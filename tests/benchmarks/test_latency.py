@@ -18,6 +18,8 @@ def test_two_seconds_of_the_demo_yield_percentiles_of_every_stage(script):
     assert 0 < painted["n"] <= figures["frames_analysed"]
     assert 0 < painted["p50"] <= painted["p90"] <= painted["p99"] <= painted["max"]
     assert set(figures["slots"]) >= {"frames", "jobs"}
+    assert figures["stage_ms"]["received"]["n"] == sum(figures["raw_received_ms"]["counts"])
+    assert sum(figures["faces_by_frame"].values()) == painted["n"]
 
 
 @pytest.mark.usefixtures("models")
@@ -39,5 +41,17 @@ def test_every_scenario_is_complete_and_its_settings_exist(script):
     assert paths
     for path in paths:
         scenario = tomllib.loads(path.read_text(encoding="utf-8"))
-        assert set(scenario) - {"set"} == {"source", "seconds", "painted"}, path.name
+        assert set(scenario) - {"set", "tiles"} == {"source", "faces", "seconds", "painted"}
         Config().with_values(scenario.get("set", {}))
+
+
+@pytest.mark.usefixtures("models")
+def test_a_crowd_is_the_same_people_more_often(script):
+    figures = script("latency").run("demo", 2.5, Config(), painted=False, tiles=2)
+    assert "8" in figures["faces_by_frame"]
+
+
+def test_the_histogram_counts_by_whole_milliseconds(script):
+    histogram = script("latency").histogram([0.2, 2.0, 2.9])
+    assert histogram == {"bin_ms": 1, "counts": [1, 0, 2]}
+    assert script("latency").histogram([])["counts"] == []

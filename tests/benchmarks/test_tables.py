@@ -65,22 +65,24 @@ def test_the_newest_record_of_each_clip_makes_its_row(script, add):
 def test_latency_leaves_out_stages_that_never_ran(script, add):
     stages = {"vision": STAGE, "painted": STAGE | {"n": 0}}
     figures = {"frames_analysed": 90, "frames_dropped": 1, "stage_ms": stages}
+    figures["first_reading_ms"] = 249.0
     add("latency", {"scenario": "demo_headless"}, figures)
     table = script("tables").latency_table()
     assert "| vision | 1.0 | 2.0 | 3.0 | 4.0 |" in table
     assert "painted" not in table
-    assert "90 frames analysed, 1 dropped" in table
+    assert "90 frames analysed, 1 dropped, first reading after 0.2 s" in table
 
 
 def test_soak_states_both_slopes_with_their_signs(script, add):
     figures = {
         "frames": 18000,
+        "frames_dropped": 3,
         "resident_slope_mib_per_min": 0.034,
         "median_slope_ms_per_min": -0.0012,
     }
     add("soak", {"source": "demo", "minutes": 10.0}, figures)
     table = script("tables").soak_table()
-    assert "10 minutes, 18000 frames" in table
+    assert "10 minutes, 18000 frames, 3 dropped" in table
     assert "+0.03 MiB a minute" in table
     assert "-0.001 ms a minute" in table
 
@@ -95,3 +97,24 @@ def test_write_fills_the_readme_in_place(script, add, run_main, monkeypatch, tmp
     assert readme.read_text(encoding="utf-8") == EMPTY
     run_main("tables", "--write")
     assert readme.read_text(encoding="utf-8") == tables.filled(EMPTY) != EMPTY
+
+
+def test_a_table_names_each_commit_and_machine_its_rows_come_from(script, recorded_in):
+    records = script("records")
+    for clip, commit, dirty in (
+        ("a", "1234567", False),
+        ("b", "1234567", False),
+        ("c", "89", True),
+    ):
+        new = records.new_record("peer_mediapipe", {"clip": clip}, PEER)
+        records.append(new | {"commit": commit, "dirty": dirty})
+    last = script("tables").peer_table().splitlines()[-1]
+    assert last.count("commit 1234567") == 1
+    assert "commit 89 and uncommitted changes" in last
+
+
+def test_write_may_name_another_readme(script, add, run_main, tmp_path):
+    add("peer_mediapipe", {"clip": "demo"}, PEER)
+    (tmp_path / "other.md").write_text(EMPTY, encoding="utf-8")
+    run_main("tables", "--write", tmp_path / "other.md")
+    assert "| demo |" in (tmp_path / "other.md").read_text(encoding="utf-8")
