@@ -37,15 +37,27 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from realtime_affect.pose import load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, ActionUnits, Float32, Float64
+from realtime_affect.types import (
+    AU_INTENSITIES,
+    AU_OCCURRENCES,
+    N_MESH_POINTS,
+    ActionUnits,
+    Float32,
+    Float64,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from affect_kernels.similarity import Similarity
 
 X, Y = 0, 1
 _Terms = list[tuple[list[int], int, float]]
@@ -86,15 +98,17 @@ MEASURES: Final = tuple(_MEASURES)
 """Names of the measures, in the order :func:`measure` returns them."""
 
 
-def _measure_matrix() -> Float32:
-    matrix = np.zeros((len(_MEASURES), 468, 3), np.float32)
-    for row, terms in zip(matrix, _MEASURES.values(), strict=True):
-        for points, axis, sign in terms:
-            row[points, axis] += sign / len(points)
-    return matrix.reshape(len(_MEASURES), -1)
+def _weights() -> Float32:
+    """Return (m, 468): how much each point counts in each measure."""
+    weights = np.zeros((len(_MEASURES), N_MESH_POINTS), np.float32)
+    for row, terms in zip(weights, _MEASURES.values(), strict=True):
+        for points, _, sign in terms:
+            row[points] += sign / len(points)
+    return weights
 
 
-_MATRIX: Final = _measure_matrix()
+_WEIGHTS: Final = _weights()
+_AXES: Final = np.array([terms[0][1] for terms in _MEASURES.values()])
 
 # unit: (movement of intensity E in mm, movement that is still noise in mm)
 _SCALES: Final = {
@@ -118,12 +132,15 @@ _SCALES: Final = {
 UNITS: Final = tuple(_SCALES)
 """The units that geometry gives evidence for, in the order :func:`movements` returns them."""
 
-_FULL: Final = np.array([full for full, _ in _SCALES.values()])
-_NOISE: Final = np.array([noise for _, noise in _SCALES.values()])
-_PER_MOVEMENT: Final = 5.0 / (_FULL - _NOISE)
-_INTENSITY_AT: Final = np.array([AU_INTENSITIES.index(u) for u in UNITS if u != "AU28"])
-_INTENSITY_FROM: Final = np.array([i for i, u in enumerate(UNITS) if u != "AU28"])
-_OCCURRENCE_AT: Final = np.array([AU_OCCURRENCES.index(u) for u in UNITS])
+_NOISE: Final = tuple(noise for _, noise in _SCALES.values())
+_PER_MOVEMENT: Final = tuple(5.0 / (full - noise) for full, noise in _SCALES.values())
+# Where each output's score is found among the units, None where nothing is measured.
+_INTENSITY_FROM: Final = tuple(
+    UNITS.index(name) if name in UNITS else None for name in AU_INTENSITIES
+)
+_OCCURRENCE_FROM: Final = tuple(
+    UNITS.index(name) if name in UNITS else None for name in AU_OCCURRENCES
+)
 
 _PRESENT_AT: Final = 1.0
 """Intensity from which a unit counts as present: FACS A, a trace."""
@@ -132,21 +149,27 @@ _SPREAD_DISCOUNT: Final = 1.6
 """Standard deviations over people that are taken off while the neutral is not the person's own."""
 
 
-def measure(head_points: Float64) -> Float64:
-    """Take all measures of meshes turned to the front.
+def measure(points: NDArray[np.floating], heads: Similarity) -> Float64:
+    """Take all measures of meshes as if they were turned to the front.
+
+    Every measure is a difference of points along one axis of the head, so the differences are
+    taken in the frame and only they are turned and scaled.
 
     Parameters
     ----------
-    head_points : (n, 468, 3) float64
-        Millimetres in the head frame.
+    points : (n, 468, 3) float
+        As in :class:`~realtime_affect.types.FaceMesh`.
+    heads : Similarity
+        Fitted to them by ``pose.fit_heads``.
 
     Returns
     -------
     (n, m) float64
         Millimetres, in the order of :data:`MEASURES`; heights grow upwards.
     """
-    rows = head_points.reshape(len(head_points), -1).astype(np.float32)
-    measures: Float64 = (rows @ _MATRIX.T).astype(np.float64)
+    differences = _WEIGHTS @ points  # (n, m, 3), pixels
+    axes = heads.rotation.swapaxes(1, 2)[:, _AXES]  # (n, m, 3): each measure's axis in the frame
+    measures: Float64 = (differences * axes).sum(axis=2) / heads.scale[:, None]
     return measures
 
 
@@ -303,17 +326,24 @@ def read_action_units(measures: Float64, neutrals: Sequence[NeutralBaseline]) ->
     neutrals : sequence of NeutralBaseline
         The neutral face of each.
     """
-    foreign = np.array([[1.0 - neutral.calibration] for neutral in neutrals])
-    spread = foreign * (_SPREAD_DISCOUNT * load_neutral_face().unit_spread)
-    moved = np.array(
-        [movements(row, own.measures) for row, own in zip(measures, neutrals, strict=True)]
-    )
-    scores = np.minimum(np.maximum((moved - _NOISE - spread) * _PER_MOVEMENT, 0.0), 5.0)
-    intensity = np.full((len(measures), len(AU_INTENSITIES)), np.nan, np.float32)
-    intensity[:, _INTENSITY_AT] = scores[:, _INTENSITY_FROM]
-    occurrence = np.full((len(measures), len(AU_OCCURRENCES)), np.nan, np.float32)
-    occurrence[:, _OCCURRENCE_AT] = scores >= _PRESENT_AT
-    return [
-        ActionUnits(intensity[i], occurrence[i], neutral.calibration)
-        for i, neutral in enumerate(neutrals)
-    ]
+    spread = load_neutral_face().unit_spread.tolist()
+    units = []
+    for row, neutral in zip(measures, neutrals, strict=True):
+        foreign = (1.0 - neutral.calibration) * _SPREAD_DISCOUNT
+        moved = movements(row, neutral.measures)
+        scores = [
+            min(max((mm - noise - foreign * apart) * per_mm, 0.0), 5.0)
+            for mm, noise, apart, per_mm in zip(moved, _NOISE, spread, _PER_MOVEMENT, strict=True)
+        ]
+        intensity = [nan if i is None else scores[i] for i in _INTENSITY_FROM]
+        occurrence = [
+            nan if i is None else float(scores[i] >= _PRESENT_AT) for i in _OCCURRENCE_FROM
+        ]
+        units.append(
+            ActionUnits(
+                np.array(intensity, np.float32),
+                np.array(occurrence, np.float32),
+                neutral.calibration,
+            )
+        )
+    return units

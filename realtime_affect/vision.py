@@ -202,7 +202,7 @@ class Vision:
         heads = fit_heads(points)
         height, width = frame.image.shape[:2]
         poses = head_poses(heads, width, height)
-        measures = measure(heads.invert(points))
+        measures = measure(points, heads)
         openness = eye_openness(measures)
         people = [self._person(face) for face in faces]
         qualities = []

@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     meshes = read_meshes(options.images)
     shape = average_shape(meshes)
-    measures = measure(fit_similarity(shape[RIGID_POINTS], meshes[:, RIGID_POINTS]).invert(meshes))
+    measures = measure(meshes, fit_similarity(shape[RIGID_POINTS], meshes[:, RIGID_POINTS]))
     mean = measures.mean(axis=0)
     np.savez(
         options.out,

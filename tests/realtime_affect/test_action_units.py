@@ -29,12 +29,17 @@ def shift(points, dx=0.0, dy=0.0):
     return dict.fromkeys(points, (dx, dy, 0.0))
 
 
+def neutral_measures():
+    points = load_neutral_face().points[None]
+    return measure(points, fit_heads(points))[0]
+
+
 def score(moved, angles=(0.0, 0.0, 0.0), calibration=1.0):
     points = mesh_points(Person("a", 320, 180, 120, angles), moved)[None]
     neutral = NeutralBaseline(ActionUnitConfig())
-    neutral.measures = measure(load_neutral_face().points[None])[0]
+    neutral.measures = neutral_measures()
     neutral.calibration = calibration
-    return read_action_units(measure(fit_heads(points).invert(points)), [neutral])[0]
+    return read_action_units(measure(points, fit_heads(points)), [neutral])[0]
 
 
 MOVES = {
@@ -173,10 +178,26 @@ def test_setting_a_neutral_before_any_face_was_seen_does_nothing():
 
 def test_faces_are_scored_each_against_its_own_neutral():
     points = mesh_points(Person("a", 320, 180, 120), MOVES["AU12"])[None]
-    measures = np.repeat(measure(fit_heads(points).invert(points)), 2, axis=0)
+    measures = np.repeat(measure(points, fit_heads(points)), 2, axis=0)
     own, other = (NeutralBaseline(ActionUnitConfig()) for _ in range(2))
     own.measures, own.calibration = measures[0], 1.0
-    other.measures, other.calibration = measure(load_neutral_face().points[None])[0], 1.0
+    other.measures, other.calibration = neutral_measures(), 1.0
     first, second = read_action_units(measures, [own, other])
     assert first["AU12"] == 0
     assert second["AU12"] > 2
+
+
+def test_measures_are_those_of_the_mesh_turned_to_the_front():
+    tilted = np.stack(
+        [
+            mesh_points(Person("a", 320, 180, 90, angles), MOVES["AU12"])
+            for angles in ((0.0, 0.0, 0.0), (0.3, -0.4, 0.2))
+        ]
+    )
+    heads = fit_heads(tilted)
+    front = heads.invert(tilted)
+    gap = front[:, [14, 87, 317], 1].mean(axis=1) - front[:, [13, 82, 312], 1].mean(axis=1)
+    width = (front[:, 291, 0] - front[:, 61, 0]) / 2
+    measures = measure(tilted, heads)
+    np.testing.assert_allclose(measures[:, MEASURES.index("lip_gap")], gap, atol=1e-3)
+    np.testing.assert_allclose(measures[:, MEASURES.index("corner_out")], width, atol=1e-3)
