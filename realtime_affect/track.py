@@ -220,6 +220,8 @@ class Tracker:
         """Move every face on to source time `t_ns`, which must not run backwards."""
         self._dt_s = 0.0 if self._t_ns is None else max(0.0, (t_ns - self._t_ns) / 1e9)
         self._t_ns = t_ns
+        if self._dt_s * 1e3 > self._config.reentry_ms:
+            self._faces = []  # nobody was watched for so long: who is there now may be another
         for face in self._faces:
             face.fresh = False
             face.misses += face.misses > 0

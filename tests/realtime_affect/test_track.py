@@ -67,6 +67,15 @@ def test_a_face_that_returns_too_late_is_a_new_one():
     assert set(ids_of["a"]) == {1, 2}
 
 
+def test_after_an_outage_whoever_is_in_the_same_place_is_a_new_face():
+    before, after = range(30), range(216, 246)  # the source was gone for six seconds
+    ids_of, *_ = follow(
+        lambda i: [Person("a" if i < 30 else "b", 200, 150)], 0, frames=[*before, *after]
+    )
+    assert set(ids_of["a"]) == {1}
+    assert set(ids_of["b"]) == {2}
+
+
 def test_a_face_that_appears_elsewhere_is_a_new_one():
     def people(i):
         return [Person("a", 120, 150)] if i < 30 else [Person("b", 480, 150)]
