@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
@@ -217,6 +217,7 @@ class Recording:
 
         assert self._files.video is not None
         config, info = self._config, self._pipeline.source_info
+        overlay = replace(config.overlay, recording=True)  # what is painted here is kept
         video = VideoRecorder(self._files.video, info.fps, config.record.crf)
         # Offline there is no "now": speed and age would say nothing about the picture.
         status, status_ns = OverlayStatus(source_state="analysis"), 0
@@ -235,7 +236,7 @@ class Recording:
                         drops=stats.drops,
                         source_state=stats.source_state.value,
                     )
-                video.write(paint(reading, config.overlay, status), frame.t_ns)
+                video.write(paint(reading, overlay, status), frame.t_ns)
         finally:
             video.close()
 
