@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 import platform
 import subprocess
@@ -58,8 +59,9 @@ def append(record: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Add a record to ``<folder>/<benchmark>.jsonl``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record['benchmark']}.jsonl"
+    line = json.dumps(_without_nan(record), allow_nan=False)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+        file.write(line + "\n")
     return path
 
 
@@ -72,6 +74,15 @@ def subject(record: dict[str, Any]) -> str:
     """Return what was measured: the clip, scenario or source of a record."""
     config = record["config"]
     return next((config[key] for key in ("clip", "scenario", "source") if key in config), "")
+
+
+def _without_nan(value: Any) -> Any:
+    """Put null where there is no number: NaN is not JSON."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cpu_model() -> str:

@@ -82,15 +82,21 @@ def filled(text: str) -> str:
 
 
 def _provenance(name: str) -> str:
-    """Say where and from which code the figures of a table come, once for each that differs."""
-    origins = {
-        f"{record['machine']['cpu']}, {record['machine']['cores']} cores; {record['date']}, "
-        f"commit {record['commit']}{' and uncommitted changes' if record['dirty'] else ''}": None
-        for record in newest(name).values()
-    }
-    if not origins:
+    """Say where and from which code the figures of a table come, once for each that differs.
+
+    The load tells whether the machine was quiet: it counts the benchmark itself, about 1.
+    """
+    loads: dict[str, float] = {}
+    for record in newest(name).values():
+        origin = (
+            f"{record['machine']['cpu']}, {record['machine']['cores']} cores; {record['date']}, "
+            f"commit {record['commit']}{' and uncommitted changes' if record['dirty'] else ''}"
+        )
+        loads[origin] = max(loads.get(origin, 0.0), record["load_1min"])
+    if not loads:
         return "No record yet."
-    return f"<sub>{' · '.join(origins)}; benchmarks/results/{name}.jsonl</sub>"
+    told = " · ".join(f"{origin}, load {load:.1f}" for origin, load in loads.items())
+    return f"<sub>{told}; benchmarks/results/{name}.jsonl</sub>"
 
 
 def main() -> None:

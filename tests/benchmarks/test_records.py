@@ -46,3 +46,19 @@ def test_outside_a_repository_the_commit_is_unknown(script, tmp_path, monkeypatc
     records = script("records")
     monkeypatch.setattr(records, "REPOSITORY", tmp_path / "gone")
     assert records.new_record("speed", {}, {})["commit"] == "unknown"
+
+
+def test_what_is_no_number_is_null_in_the_file(script, tmp_path):
+    records = script("records")
+    figures = {"p50": float("nan"), "rounds": [1.0, float("inf")], "n": 0}
+    path = records.append(records.new_record("speed", {}, figures), tmp_path)
+    assert "NaN" not in path.read_text(encoding="utf-8")
+    assert records.read(path)[0]["figures"] == {"p50": None, "rounds": [1.0, None], "n": 0}
+
+
+def test_the_subject_is_the_clip_the_scenario_or_the_source(script):
+    subject = script("records").subject
+    assert subject({"config": {"clip": "a"}}) == "a"
+    assert subject({"config": {"scenario": "b", "source": "demo"}}) == "b"
+    assert subject({"config": {"source": "c"}}) == "c"
+    assert subject({"config": {}}) == ""

@@ -107,9 +107,9 @@ def test_a_table_names_each_commit_and_machine_its_rows_come_from(script, record
         ("c", "89", True),
     ):
         new = records.new_record("peer_mediapipe", {"clip": clip}, PEER)
-        records.append(new | {"commit": commit, "dirty": dirty})
+        records.append(new | {"commit": commit, "dirty": dirty, "load_1min": len(clip) + 1.5})
     last = script("tables").peer_table().splitlines()[-1]
-    assert last.count("commit 1234567") == 1
+    assert last.count("commit 1234567, load 2.5") == 1
     assert "commit 89 and uncommitted changes" in last
 
 
