@@ -8,7 +8,7 @@ from tests.realtime_affect.world import Person, World, frame_at
 
 def history_over(frames, people):
     world = World(people)
-    vision = Vision(track=TrackConfig(birth_frames=1), detector=world, mesher=world)
+    vision = Vision(track=TrackConfig(detect_every_ms=500), detector=world, mesher=world)
     history = EyeHistory()
     return [history.append(vision.analyse(frame)) for frame in frames]
 
