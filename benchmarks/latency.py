@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="instead of the scenario's")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
+    code = records.code_state()
     scenario = tomllib.loads(options.scenario.read_text(encoding="utf-8"))
     seconds = options.seconds or scenario["seconds"]
     tiles = scenario.get("tiles", 1)
@@ -120,7 +121,7 @@ def main() -> None:
             "seconds": seconds,
             "config": config.as_dict(),
         }
-        print("recorded in", records.append(records.new_record("latency", chosen, figures)))
+        print("recorded in", records.append(records.new_record("latency", chosen, figures, code)))
 
 
 if __name__ == "__main__":

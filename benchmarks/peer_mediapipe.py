@@ -169,6 +169,7 @@ def main() -> None:
     import cv2
     import records
 
+    code = records.code_state()
     cv2.setNumThreads(1)
     core = max(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {core})
@@ -183,7 +184,8 @@ def main() -> None:
         if options.record:
             config = {"clip": Path(clip).name, "rounds": options.rounds, "threads": 1}
             print(
-                "recorded in", records.append(records.new_record("peer_mediapipe", config, figures))
+                "recorded in",
+                records.append(records.new_record("peer_mediapipe", config, figures, code)),
             )
 
 

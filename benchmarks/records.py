@@ -29,7 +29,20 @@ def machine() -> dict[str, Any]:
     return {"id": " / ".join(str(value) for value in facts.values()), **facts}
 
 
-def new_record(benchmark: str, config: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
+def code_state() -> dict[str, Any]:
+    """Commit of this code, and whether it was changed since; ask before measuring, not after."""
+    return {
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+    }
+
+
+def new_record(
+    benchmark: str,
+    config: dict[str, Any],
+    figures: dict[str, Any],
+    code: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Assemble a record.
 
     Parameters
@@ -40,12 +53,13 @@ def new_record(benchmark: str, config: dict[str, Any], figures: dict[str, Any]) 
         Everything that was chosen: source, rounds, threads, settings.
     figures : dict
         Everything that was measured, raw values included; units in the names.
+    code : dict, optional
+        :func:`code_state` from before the run, whose modules were loaded then; default: now.
     """
     return {
         "benchmark": benchmark,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        **(code or code_state()),
         "machine": machine(),
         "load_1min": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version()}

@@ -64,7 +64,7 @@ def run(name: str, minutes: float, sample_s: float) -> dict[str, Any]:
     samples: list[tuple[float, float, float]] = []
     newest_id = seen = 0
     next_sample = sample_s
-    source = open_endless(name, CaptureConfig())
+    source = open_endless(name, CaptureConfig(), collect=True)
     with (
         Pipeline(source, vision=vision) as pipeline,
         Progress(console=Console(stderr=True), transient=True, refresh_per_second=1) as progress,
@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--source", default="demo")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
+    code = records.code_state()
     figures = run(options.source, options.minutes, options.sample_s)
     vision = figures["vision_ms"]
     print(
@@ -123,7 +124,7 @@ def main() -> None:
     )
     if options.record:
         config = {"source": Path(options.source).name, "minutes": options.minutes}
-        print("recorded in", records.append(records.new_record("soak", config, figures)))
+        print("recorded in", records.append(records.new_record("soak", config, figures, code)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,10 +28,16 @@ class EndlessClip:
         A file, or ``"demo"``.
     tiles : int
         Show the picture `tiles` x `tiles` times in one of the same size: more and smaller faces.
+    collect : bool
+        Collect garbage, some 40 ms, where the clip starts anew. The first picture of every file
+        stays in a reference cycle; who looks for growth must not take that for the loop's: a camera
+        is not opened every few seconds.
     """
 
-    def __init__(self, spec: str, config: CaptureConfig, tiles: int = 1) -> None:
-        self._spec, self._config, self._tiles = spec, config, tiles
+    def __init__(
+        self, spec: str, config: CaptureConfig, tiles: int = 1, *, collect: bool = False
+    ) -> None:
+        self._spec, self._config, self._tiles, self._collect = spec, config, tiles, collect
         self._clip = open_source(spec, config, live=False)
         self._period_ns = round(1e9 / (self._clip.info.fps or 30.0))
         self._count = 0
@@ -63,6 +70,8 @@ class EndlessClip:
                 return None  # closed meanwhile, or a file without frames: no endless reopening
             self._clip.close()
             self._clip = open_source(self._spec, self._config, live=False)
+            if self._collect:
+                gc.collect()
             self._shift_ns = None
             return self.read(timeout_s)
         if self._shift_ns is None:
@@ -88,11 +97,13 @@ def tiled(image: np.ndarray, tiles: int) -> np.ndarray:
     return picture
 
 
-def open_endless(spec: str, config: CaptureConfig, tiles: int = 1) -> Source:
+def open_endless(
+    spec: str, config: CaptureConfig, tiles: int = 1, *, collect: bool = False
+) -> Source:
     """Open `spec` to be played at its own speed without end; cameras and streams as they are."""
     source = open_source(spec, config, live=True)
     if source.info.kind not in ("video", "demo"):
         return source
     source.close()
     # Reading and tiling happen while the frame before is due: they are no part of its age.
-    return PacedSource(EndlessClip(spec, config, tiles))
+    return PacedSource(EndlessClip(spec, config, tiles, collect=collect))

@@ -62,3 +62,12 @@ def test_the_subject_is_the_clip_the_scenario_or_the_source(script):
     assert subject({"config": {"scenario": "b", "source": "demo"}}) == "b"
     assert subject({"config": {"source": "c"}}) == "c"
     assert subject({"config": {}}) == ""
+
+
+def test_a_record_names_the_code_that_ran_not_the_code_at_its_end(script, monkeypatch):
+    records = script("records")
+    code = {"commit": "1234567", "dirty": True}
+    record = records.new_record("speed", {}, {}, code)
+    assert (record["commit"], record["dirty"]) == ("1234567", True)
+    monkeypatch.setattr(records, "_git", lambda *arguments: "")
+    assert records.code_state() == {"commit": "", "dirty": False}

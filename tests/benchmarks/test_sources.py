@@ -71,3 +71,15 @@ def test_stills_are_played_as_they_are_and_end(script, tmp_path):
     assert source.read(1.0) is not None
     assert source.read(1.0) is None
     source.close()
+
+
+def test_where_a_clip_starts_anew_garbage_is_collected_if_asked(script, clip, monkeypatch):
+    sources = script("sources")
+    collected = []
+    monkeypatch.setattr(sources.gc, "collect", lambda: collected.append(True))
+    for collect, times in ((False, 0), (True, 2)):
+        endless = sources.EndlessClip(str(clip), CaptureConfig(), collect=collect)
+        for _ in range(12):
+            endless.read(1.0)
+        endless.close()
+        assert len(collected) == times
