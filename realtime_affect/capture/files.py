@@ -15,7 +15,7 @@ from realtime_affect.errors import InputError
 from realtime_affect.types import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
     from fractions import Fraction
     from pathlib import Path
 
@@ -162,6 +162,9 @@ class VideoFile:
         if self._lock.acquire(timeout=_CLOSE_WAIT_S):
             try:
                 self._next = None
+                # The generator holds this object and this object the generator: left to the
+                # garbage collector, the decoder's buffers would outlive many files.
+                self._decoded.close()
                 self._container.close()
             finally:
                 self._lock.release()
@@ -178,7 +181,7 @@ class VideoFile:
         self._index += 1
         return frame
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
         """Yield pictures, skipping what is damaged."""
         failures = 0
         while failures < _DEMUX_ATTEMPTS:
