@@ -1,10 +1,10 @@
-"""Make ``realtime_affect/neutral_face.npz``: the average neutral face and how people differ.
+"""Make ``realtime_affect/neutral_face.npz``: the average neutral face.
 
     python -m training.neutral_face --images LONDON/images --out realtime_affect/neutral_face.npz
 
 Input: the neutral photographs of persons 001 to 045 of the Face Research Lab London Set (DeBruine &
 Jones, 2017, figshare 5047666, CC BY 4.0); persons above 045 are kept for evaluation and refused.
-Output: means and standard deviations over these persons, nothing of any one of them.
+Output: the mean over these persons, nothing of any one of them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from affect_kernels.similarity import fit_similarity
-from realtime_affect.action_units import measure, movements
 from realtime_affect.detect import FaceDetector
 from realtime_affect.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
-from realtime_affect.pose import RIGID_POINTS
 
 OUTER_EYE_CORNERS = (33, 263)
 BETWEEN_EYE_CORNERS_MM = 88.9
@@ -81,15 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     meshes = read_meshes(options.images)
     shape = average_shape(meshes)
-    measures = measure(meshes, fit_similarity(shape[RIGID_POINTS], meshes[:, RIGID_POINTS]))
-    mean = measures.mean(axis=0)
-    np.savez(
-        options.out,
-        points=shape,
-        measure_mean=mean,
-        measure_sd=measures.std(axis=0, ddof=1),
-        unit_spread=np.std([movements(row, mean) for row in measures], axis=0, ddof=1),
-    )
+    np.savez(options.out, points=shape)
     print(f"{len(meshes)} persons -> {options.out}")
 
 

@@ -26,20 +26,26 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from training.synthetic.faces import FaceModel, Look, Person, eye_rotation, make_person
-from training.synthetic.render import Placement, draw_person, rotation
+from training.synthetic.camera import Camera
+from training.synthetic.faces import FaceModel, eye_rotation
+from training.synthetic.motion import EXTRAS, UNITS
+from training.synthetic.people import Person, Traits, make_person
+from training.synthetic.props import draw_hair_before, draw_hair_behind, draw_shirt
+from training.synthetic.render import Light, Placement, draw_person, rotation
+from training.synthetic.skin import SkinTraits
+from training.synthetic.studio import lips_part, rest_landmarks
 
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 30, 12
 
 # EMFACS-style prototypes; 1 is the strongest the model shows.
 PROTOTYPES: dict[str, dict[str, float | tuple[float, float]]] = {
-    "happiness": {"AU06": 0.6, "AU12": 0.8},
-    "sadness": {"AU01": 0.9, "AU04": 0.5, "AU15": 0.9, "AU17": 0.3},
-    "surprise": {"AU01": 0.9, "AU02": 0.9, "AU05": 0.8, "AU26": 0.45},
-    "fear": {"AU01": 0.9, "AU02": 0.5, "AU04": 0.5, "AU05": 0.9, "AU20": 0.7, "AU26": 0.22},
-    "anger": {"AU04": 1.0, "AU05": 0.3, "AU07": 0.7, "AU24": 0.8},
-    "disgust": {"AU09": 0.8, "AU10": 0.45, "AU17": 0.3, "AU04": 0.3},
-    "contempt": {"AU12": (0.0, 0.45), "AU14": (0.0, 0.8)},
+    "happiness": {"AU06": 0.5, "AU12": 0.85},
+    "sadness": {"AU01": 0.8, "AU04": 0.4, "AU15": 0.8, "AU17": 0.25},
+    "surprise": {"AU01": 0.7, "AU02": 0.8, "AU05": 0.6, "AU26": 0.6},
+    "fear": {"AU01": 0.8, "AU02": 0.35, "AU04": 0.4, "AU05": 0.7, "AU20": 0.7, "AU26": 0.3},
+    "anger": {"AU04": 0.9, "AU05": 0.2, "AU07": 0.6, "AU24": 0.8},
+    "disgust": {"AU09": 0.8, "AU10": 0.45, "AU17": 0.25, "AU04": 0.25},
+    "contempt": {"AU12": (0.0, 0.45), "AU14": (0.0, 0.7)},
 }
 
 
@@ -64,7 +70,8 @@ class Event(NamedTuple):
 class Role(NamedTuple):
     """A person's part in the clip."""
 
-    look: Look
+    traits: Traits
+    seed: int
     x: float
     y: float
     px_per_cm: float
@@ -76,11 +83,15 @@ class Role(NamedTuple):
 
 ROLES = (
     Role(
-        Look(
-            (0.72, 0.47, 0.36), (0.085, 0.045, 0.025), (0.16, 0.22, 0.3), (0.1, 0.22, 0.3),
-            1.1, 11,
+        Traits(
+            SkinTraits(
+                (0.70, 0.46, 0.36), (0.075, 0.04, 0.022), brow=0.28, beard=0.0, moustache=0.0,
+                lips=(0.58, 0.24, 0.22), eye_shadow=0.4, freckles=0.0, mottle=0.6, age=0.25,
+            ),
+            iris=(0.12, 0.2, 0.3), shirt=(0.1, 0.22, 0.3), hair_cm=1.3, hairline_cm=0.1,
+            sides_cm=0.0, covering=None, glasses=None, lash=0.85,
         ),
-        350, 275, 18.0,
+        11, 350, 275, 18.0,
         (
             Event("happiness", 1.3, 1.8, 2.8, 3.4, 1.0),
             Event("anger", 3.9, 4.4, 5.2, 5.7, 1.0),
@@ -93,11 +104,15 @@ ROLES = (
         0.0,
     ),
     Role(
-        Look(
-            (0.26, 0.135, 0.085), (0.012, 0.01, 0.01), (0.07, 0.035, 0.02), (0.42, 0.2, 0.1),
-            0.55, 29,
+        Traits(
+            SkinTraits(
+                (0.24, 0.125, 0.08), (0.012, 0.01, 0.01), brow=0.45, beard=0.35, moustache=0.5,
+                lips=(0.2, 0.085, 0.075), eye_shadow=0.3, freckles=0.0, mottle=0.5, age=0.35,
+            ),
+            iris=(0.06, 0.03, 0.016), shirt=(0.42, 0.2, 0.1), hair_cm=0.55, hairline_cm=0.3,
+            sides_cm=0.0, covering=None, glasses=None, lash=0.7,
         ),
-        935, 285, 17.4,
+        29, 935, 285, 17.4,
         (
             Event("disgust", 1.5, 2.1, 3.0, 3.6, 1.0),
             Event("contempt", 4.4, 4.8, 5.6, 6.0, 1.0),
@@ -164,6 +179,17 @@ def backdrop() -> np.ndarray:
     return picture
 
 
+LIGHT = Light(
+    key=np.array([0.39, 0.48, 0.78], np.float32),
+    fill=np.array([-0.8, 0.1, 0.6], np.float32),
+    key_colour=np.array([0.74, 0.72, 0.69], np.float32),
+    fill_colour=np.array([0.17, 0.18, 0.2], np.float32),
+    sky=np.array([0.42, 0.42, 0.43], np.float32),
+    ground=np.array([0.2, 0.19, 0.18], np.float32),
+    gloss=0.07,
+)
+CAMERA = Camera(1.0, np.ones(3, np.float32), 2.2, 0.0, 0.004, 0, grey=False)
+
 _people: list[Person] = []
 _backdrop: np.ndarray | None = None
 
@@ -173,7 +199,7 @@ def _prepare(path: Path) -> None:
     global _backdrop
     cv2.setNumThreads(1)
     model = FaceModel(path)
-    _people[:] = [make_person(model, role.look) for role in ROLES]
+    _people[:] = [make_person(model, role.seed, role.traits) for role in ROLES]
     _backdrop = backdrop()
 
 
@@ -185,9 +211,7 @@ def render_frame(index: int) -> tuple[np.ndarray, list[dict[str, object]]]:
     t = index / FPS
     for number, (role, person) in enumerate(zip(ROLES, _people, strict=True), start=1):
         units, emotion, look, place = state(role, t)
-        weights = person.model.weights(dict(units), look)
-        vertices = person.model.expressed(person.base, weights, look)
-        marks = draw_person(picture, person, vertices, place)
+        marks, lips = _draw(picture, person, units, look, place)
         low, high = marks.min(axis=0), marks.max(axis=0)
         row: dict[str, object] = {"frame": index + 1, "timestamp": f"{t:.3f}", "person": number}
         row |= {k: f"{v:.1f}" for k, v in zip("xywh", (*low, *(high - low)), strict=True)}
@@ -202,10 +226,28 @@ def render_frame(index: int) -> tuple[np.ndarray, list[dict[str, object]]]:
         row |= {
             unit: f"{5 * min(1.0, max(units.get(unit, (0.0, 0.0)))):.2f}" for unit in _TRUTH_UNITS
         }
+        row["AU25"] = f"{5 * lips:.2f}"
         rows.append(row)
-    noise = np.random.default_rng(index).normal(size=picture.shape).astype(np.float32)
-    encoded = np.clip(picture, 0, 1) ** (1 / 2.2) + 0.004 * noise
-    return (np.clip(encoded, 0, 1)[:, :, ::-1] * 255).astype(np.uint8), rows
+    return CAMERA.take(picture, np.random.default_rng(index)), rows
+
+
+def _draw(
+    picture: np.ndarray, person: Person, units: dict[str, tuple[float, float]], look: np.ndarray,
+    place: Placement,
+) -> tuple[np.ndarray, float]:  # fmt: skip
+    """Draw a person in the picture; return the 68 landmarks (68, 2) and how far the lips part."""
+    model = person.model
+    driven = np.zeros((len(UNITS), 2), np.float32)
+    for unit, sides in units.items():
+        driven[UNITS.index(unit)] = np.minimum(sides, 1.0)
+    weights = model.weights(driven, np.zeros(len(EXTRAS), np.float32), look)
+    vertices = model.expressed(person.base, weights, look)
+    draw_hair_behind(picture, person, rest_landmarks(person, place), place, LIGHT)
+    points = draw_person(picture, person, vertices, driven, place, LIGHT)
+    marks = points[model.landmarks, :2]
+    draw_shirt(picture, person, place, LIGHT)
+    draw_hair_before(picture, person, marks, place, LIGHT, seed=4)
+    return marks, lips_part(person, vertices)
 
 
 _TRUTH_UNITS = sorted({unit for units in PROTOTYPES.values() for unit in units} | {"AU45"})

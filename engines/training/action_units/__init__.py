@@ -1,0 +1,1 @@
+"""The action unit network: data from the studio, training, evaluation, export."""

@@ -1,0 +1,272 @@
+"""Studio -> what the action unit network sees: meshes, aligned pictures and true intensities.
+
+    python -m training.action_units.dataset --faces ict_facekit_light.npz \
+        [--skins LONDON/images] --out FOLDER --split train --people 0:600
+
+Every picture goes through the product's own Face Mesh and alignment, so that the network learns
+from the errors it will meet. One file a person (``train_00017.npz``), written whole or not at all:
+a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from realtime_affect.align import align_crop, turn_to_front
+from realtime_affect.mesh import MeshEstimator, region_from_mesh
+from realtime_affect.pose import fit_heads, head_poses
+from realtime_affect.region import Region
+from training.synthetic.faces import FaceModel
+from training.synthetic.motion import make_motion, posed
+from training.synthetic.photographs import read_skins
+from training.synthetic.studio import (
+    SPLITS,
+    Scene,
+    Truth,
+    draw_frame,
+    draw_scene,
+    make_subject,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from realtime_affect.types import Image
+    from training.synthetic.faces import Array
+    from training.synthetic.motion import Motion
+    from training.synthetic.people import Person
+
+SCENES: Final = 5
+FRAMES: Final = 22  # a scene; the first REFERENCES of them at rest
+REFERENCES: Final = 3
+CLIP_SECONDS, CLIP_FPS = 4.0, 5.0  # in the splits that are filmed as sequences
+PRESENT: Final = 0.5  # Face Mesh's presence below which the product shows no face
+_SIDES_PX: Final = (176, 208, 240)
+_SKIN_PERSONS: Final = {"train": range(1, 36), "validation": range(36, 46), "test": range(0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What was seen of n pictures, as parallel arrays.
+
+    Attributes
+    ----------
+    points : (n, 468, 3) float32
+        Mesh turned to the front, millimetres (``align.turn_to_front``).
+    crops : (n, 96, 96) uint8
+        Aligned pictures (``align.align_crop``).
+    angles_rad : (n, 3) float32
+        Measured head rotation.
+    presence : (n,) float32
+        Face Mesh's.
+    """
+
+    points: Array
+    crops: NDArray[np.uint8]
+    angles_rad: Array
+    presence: Array
+
+
+class Observer:
+    """The product's eyes: mesh, pose and alignment of a picture with one face."""
+
+    def __init__(self) -> None:
+        self._mesher = MeshEstimator()
+
+    def observe(self, image: Image, region: Region) -> tuple[Array, Image, Array, float]:
+        """Return points (468, 3) in mm, crop (96, 96), angles (3,) and presence."""
+        mesh, _ = self._mesher.estimate(image, region)
+        region = region_from_mesh(mesh.points)
+        mesh, crop = self._mesher.estimate(image, region)
+        heads = fit_heads(mesh.points[None])
+        height, width = image.shape[:2]
+        angles = head_poses(heads, width, height)[0].rotation_rad
+        aligned = align_crop(crop, region, heads, 0)
+        return turn_to_front(mesh.points[None], heads)[0], aligned, angles, mesh.presence
+
+    def observe_all(self, pictures: Iterable[tuple[Image, Region]]) -> Samples:
+        """Observe one picture after the other."""
+        seen = [self.observe(image, region) for image, region in pictures]
+        points, crops, angles, presence = zip(*seen, strict=True)
+        return Samples(
+            np.array(points, np.float32), np.array(crops, np.uint8), np.array(angles, np.float32),
+            np.array(presence, np.float32),
+        )  # fmt: skip
+
+
+def region_from_landmarks(marks: Array, rng: np.random.Generator) -> Region:
+    """Guess where a detector would have sent the mesh: about the landmarks, never exactly."""
+    low, high = marks.min(axis=0), marks.max(axis=0)
+    size = 1.6 * float(max(high - low))
+    x, y = (low + high) / 2 + rng.normal(0, 0.03, 2) * size
+    right, left = marks[36], marks[45]
+    roll = float(np.arctan2(left[1] - right[1], left[0] - right[0]))
+    return Region((x, y - 0.06 * size), size * rng.uniform(0.9, 1.15), roll + rng.normal(0, 0.04))
+
+
+def film_person(person: Person, split: str, number: int, observer: Observer) -> dict[str, Array]:
+    """Film one person and return the arrays of a file; see :func:`main`."""
+    pictures: list[tuple[Image, Region]] = []
+    truths: list[Truth] = []
+    labels: list[tuple[int, int, int]] = []
+    for k in range(SCENES):
+        seed = [SPLITS.index(split), number, k]
+        rng = np.random.default_rng([*seed, 3])
+        scene = draw_scene(seed, int(rng.choice(_SIDES_PX)), split)
+        motion = _motion(split, number * SCENES + k, k)
+        at_rest = _rest(motion, rng)
+        frames = [(at_rest, i, True) for i in range(REFERENCES)]
+        frames += [(motion, i, False) for i in range(len(motion.t_s))]
+        for moving, index, reference in frames:
+            image, truth = _take(person, moving, index, scene, rng)
+            pictures.append((image, region_from_landmarks(truth.landmarks, rng)))
+            truths.append(truth)
+            labels.append((k, reference, truth.emotion))
+    seen = observer.observe_all(pictures)
+    scene_of, reference_of, emotion = np.array(labels).T
+    return {
+        "points": np.round(np.clip(seen.points, -320, 320) * 100).astype(np.int16),
+        "crops": seen.crops,
+        "angles_rad": seen.angles_rad,
+        "presence": seen.presence,
+        "units": np.array([truth.units for truth in truths], np.float16),
+        "true_angles_rad": np.array([truth.angles_rad for truth in truths], np.float16),
+        "scene": scene_of.astype(np.int8),
+        "reference": reference_of.astype(bool),
+        "emotion": emotion.astype(np.int8),
+    }
+
+
+def _motion(split: str, seed: int, k: int) -> Motion:
+    """Independent poses to learn from; whole sequences, with curves of their own, to be tested."""
+    if split == "train":
+        return posed(seed, FRAMES - REFERENCES, split)
+    content = ("units", "macro", "units", "mixed", "units")[k % SCENES]
+    return make_motion(seed, seconds=CLIP_SECONDS, fps=CLIP_FPS, split=split, content=content)
+
+
+def _rest(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Return a few frames of the same head at rest, from slightly other views."""
+    n = REFERENCES
+    zeros = {name: np.zeros((n, *getattr(motion, name).shape[1:]), np.float32) for name in
+             ("units", "extras", "shift_cm", "look")}  # fmt: skip
+    angles = rng.normal(0, [0.08, 0.12, 0.05], (n, 3)).astype(np.float32)
+    return type(motion)(
+        fps=motion.fps, t_s=motion.t_s[:n], angles_rad=angles,
+        emotion=np.zeros(n, motion.emotion.dtype), events=(), **zeros,
+    )  # fmt: skip
+
+
+def _take(
+    person: Person, motion: Motion, index: int, scene: Scene, rng: np.random.Generator
+) -> tuple[Image, Truth]:
+    picture = scene.room.copy()
+    supersample = 2 if scene.room.shape[0] < 192 else 1
+    truth = draw_frame(picture, person, motion, index, scene, supersample)
+    return scene.camera.take(picture, rng), truth
+
+
+def write_person(number: int, split: str, folder: Path) -> tuple[int, int]:
+    """Film a person into its file unless it is there; return pictures taken and faces found."""
+    path = folder / f"{split}_{number:05d}.npz"
+    if not path.exists():
+        assert _worker.model is not None
+        assert _worker.observer is not None
+        person = make_subject(_worker.model, split, number, _worker.skins)
+        arrays = film_person(person, split, number, _worker.observer)
+        worn = any(person.texture is skin for skin in _worker.skins)
+        arrays["photograph"] = np.full(len(arrays["presence"]), worn)
+        partial_path = path.with_suffix(f".{os.getpid()}.part")
+        with partial_path.open("wb") as file:
+            np.savez(file, **arrays)
+        partial_path.replace(path)
+    with np.load(path, allow_pickle=False) as stored:
+        presence = stored["presence"]
+    return len(presence), int((presence >= PRESENT).sum())
+
+
+class _Worker:
+    """What a process opens once."""
+
+    observer: Observer | None = None
+    model: FaceModel | None = None
+    skins: Sequence[Array] = ()
+
+
+_worker = _Worker()
+
+
+def _open_worker(faces: Path, skins: Path | None) -> None:
+    cv2.setNumThreads(1)
+    _worker.observer, _worker.model = Observer(), FaceModel(faces)
+    if skins is not None:
+        with np.load(skins, allow_pickle=False) as stored:
+            _worker.skins = list(stored["skins"].astype(np.float32))
+
+
+def _prepare_skins(split: str, faces: Path, photographs: Path | None, folder: Path) -> Path | None:
+    """Warp the photographs a split may wear, once; return the file of them."""
+    persons = _SKIN_PERSONS[split]
+    if photographs is None or not len(persons):
+        return None
+    path = folder / f"skins_{split}.npz"
+    if not path.exists():
+        skins = read_skins(FaceModel(faces), photographs, persons)
+        np.savez(path, skins=np.array(skins, np.float16))
+    return path
+
+
+def load_samples(paths: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
+    """Join files of :func:`main`; adds ``person`` (n,), counted through `paths`."""
+    parts: dict[str, list[NDArray[np.generic]]] = {}
+    for k, path in enumerate(paths):
+        with np.load(path, allow_pickle=False) as stored:
+            for name in stored.files:
+                parts.setdefault(name, []).append(stored[name])
+        n = len(parts["presence"][-1])
+        parts.setdefault("person", []).append(np.full(n, k, np.int32))
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def main() -> None:
+    """Run from the command line."""
+    from rich.progress import track
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--faces", type=Path, required=True, help="ict_facekit_light.npz")
+    parser.add_argument("--skins", type=Path, help="London Set: NNN_neutral.jpg, worn by a half")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--split", choices=SPLITS, default="train")
+    parser.add_argument("--people", default="0:600", help="FIRST:LAST, the last not included")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    first, last = (int(text) for text in options.people.split(":"))
+    skins = _prepare_skins(options.split, options.faces, options.skins, options.out)
+    work = partial(write_person, split=options.split, folder=options.out)
+    # Spawned: a fork copies the locks of the networks' threads, and hangs.
+    pool = ProcessPoolExecutor(
+        options.workers, get_context("spawn"), _open_worker, (options.faces, skins)
+    )
+    taken = found = 0
+    with pool:
+        counts = pool.map(work, range(first, last))
+        for n, k in track(counts, f"filming {options.split}", total=last - first):
+            taken, found = taken + n, found + k
+    print(f"{taken} pictures; Face Mesh finds the face in {found / taken:.2%} -> {options.out}")
+
+
+if __name__ == "__main__":
+    main()
