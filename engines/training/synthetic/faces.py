@@ -54,7 +54,8 @@ TEETH: Final = slice(17039, 21451)
 SCLERAS: Final = (slice(21451, 22221), slice(23021, 23791))
 EYES: Final = (slice(21451, 23021), slice(23021, 24591))  # each shell with the iris inside it
 # Weight of the shapes at intensity 1, which is FACS E, the strongest there is: many shapes at
-# weight 1 are what a face does with ease, a blink of 1 leaves some lids ajar, a jaw beyond 0.7 is AU27.
+# weight 1 are what a face does with ease, a blink of 1 leaves some lids ajar, and a jaw beyond 0.7
+# is AU27.
 _GAIN: Final = {
     "AU01": 1.6, "AU02": 1.4, "AU04": 1.6, "AU05": 1.5, "AU06": 1.3, "AU07": 2.3, "AU09": 1.3,
     "AU10": 1.2, "AU14": 1.5, "AU15": 1.4, "AU17": 1.4, "AU20": 1.4, "AU24": 2.0, "AU26": 0.7,

@@ -1,15 +1,18 @@
 """The studio: a person, a motion, a light and a camera -> frames with exact ground truth.
 
     python -m training.synthetic.studio --faces ict_facekit_light.npz --sheet sheet.png
+    python -m training.synthetic.studio --faces ict_facekit_light.npz --clip clip.mp4
 
-writes a contact sheet of one split to be judged by eye. Everything follows from seeds: same seed
-and split, same pixels. Splits share no person, no light and no combination of units.
+write a contact sheet of one split to be judged by eye, and a sequence with its truth. Everything
+follows from seeds: same seed and split, same pixels. Splits share no person, no light and no
+combination of units.
 """
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +21,7 @@ import numpy as np
 
 from training.synthetic.camera import Camera, draw_camera, draw_light
 from training.synthetic.faces import FaceModel
-from training.synthetic.motion import UNITS, Motion, posed
+from training.synthetic.motion import UNITS, Motion, make_motion, posed
 from training.synthetic.people import Person, make_person
 from training.synthetic.props import (
     draw_glasses,
@@ -198,21 +201,63 @@ def contact_sheet(
     return np.vstack(lines)
 
 
+def record_clip(
+    model: FaceModel,
+    out: Path,
+    split: str,
+    number: int,
+    content: str,
+    seconds: float,
+    fps: float,
+    side_px: int,
+) -> None:
+    """Film person `number` of a split: ``out`` (H.264), its truth and its events beside it."""
+    import av
+
+    from training.synthetic.truth import write_events, write_frames
+
+    motion = make_motion(number, seconds=seconds, fps=fps, split=split, content=content)
+    scene = draw_scene(number, side_px, split)
+    truths = []
+    with av.open(str(out), "w") as file:
+        stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.width = stream.height = side_px
+        stream.pix_fmt, stream.options = "yuv420p", {"crf": "18"}
+        for picture, truth in film(make_subject(model, split, number), motion, scene):
+            truths.append(truth)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        file.mux(stream.encode())
+    write_frames(out.with_suffix(".truth.csv"), motion, truths)
+    write_events(out.with_suffix(".events.csv"), motion.events)
+
+
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=Path, required=True, help="ict_facekit_light.npz")
-    parser.add_argument("--sheet", type=Path, required=True, help="PNG to write")
     parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--rows", type=int, default=6)
-    parser.add_argument("--columns", type=int, default=8)
-    parser.add_argument("--side", type=int, default=192, help="pixels of one picture")
+    parser.add_argument("--side", type=int, default=192, help="pixels of one picture, even")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--sheet", type=Path, help="contact sheet (PNG) to write")
+    what.add_argument("--clip", type=Path, help="sequence (MP4) to write, truth beside it")
+    parser.add_argument("--rows", type=int, default=6, help="people on the sheet")
+    parser.add_argument("--columns", type=int, default=8, help="pictures of each")
+    parser.add_argument("--person", type=int, default=0, help="whom the clip shows")
+    parser.add_argument("--content", default="mixed", help="of the clip: see make_motion")
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--fps", type=float, default=30.0)
     options = parser.parse_args()
-    sheet = contact_sheet(
-        FaceModel(options.faces), options.split, options.rows, options.columns, options.side
-    )
-    cv2.imwrite(str(options.sheet), sheet)
-    print(f"{options.rows} people, {options.columns} pictures each -> {options.sheet}")
+    model = FaceModel(options.faces)
+    if options.sheet is not None:
+        sheet = contact_sheet(model, options.split, options.rows, options.columns, options.side)
+        cv2.imwrite(str(options.sheet), sheet)
+        print(f"{options.rows} people, {options.columns} pictures each -> {options.sheet}")
+    else:
+        record_clip(
+            model, options.clip, options.split, options.person, options.content, options.seconds,
+            options.fps, options.side,
+        )  # fmt: skip
+        print(f"{options.seconds:g} s at {options.fps:g} a second -> {options.clip}")
 
 
 if __name__ == "__main__":
