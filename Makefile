@@ -20,9 +20,9 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test check setup peers bench soak golden clean
+.PHONY: help run test check training train-action-units setup peers bench soak golden clean
 help:  ## list the chores
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
 run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= for options)
 	@$(MODELS)
@@ -37,6 +37,10 @@ check: .venv/.test  ## lint, format, types, import rules
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/lint-imports
+
+training: .venv/.torch  ## set up what training networks needs on top: torch
+train-action-units: .venv/.torch  ## render, train, evaluate and ship the action unit network
+	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.action_units $(ARGS)
 
 setup: .venv/.test  ## prepare .venv for work on the project
 	@.venv/bin/pre-commit install
@@ -72,6 +76,10 @@ clean:  ## remove environments and caches; results under out/ stay
 	@$(INSTALL) --group dev --group train
 	@QT_QPA_PLATFORM=offscreen .venv/bin/python -c 'from PyQt6.QtWidgets import QApplication; QApplication([])' \
 		2>/dev/null || { $(call apt,$(QT_PACKAGES)); }
+	@touch $@
+
+.venv/.torch: .venv/.test
+	@$(INSTALL) --group torch
 	@touch $@
 
 .venv-peers/.ready:

@@ -20,6 +20,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_golden() -> Path:
+    """Folder of numbers that pin networks to their originals."""
+    folder = SHARED / "golden"
+    if not folder.is_dir():
+        pytest.skip("golden data (../shared/golden) is not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def models() -> None:
     """Have the face models in the cache, or skip."""
     from affect_engines.errors import ModelError

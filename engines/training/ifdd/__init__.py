@@ -1,0 +1,1 @@
+"""IFDD as published: the module, its training, its export."""

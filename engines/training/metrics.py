@@ -1,0 +1,119 @@
+"""Figures of agreement between what is true and what was read; NaN where they mean nothing."""
+
+from __future__ import annotations
+
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def icc_3_1(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """Intraclass correlation ICC(3,1) of two raters: consistency, two-way mixed, single.
+
+    Shrout & Fleiss, "Intraclass correlations: uses in assessing rater reliability", 1979:
+    (BMS - EMS) / (BMS + (k - 1) EMS) with k = 2.
+
+    Parameters
+    ----------
+    truth, read : (n,) float
+        Pairs with a NaN are left out.
+    """
+    return icc_of_raters(np.column_stack([truth, read]))
+
+
+def icc_of_raters(ratings: NDArray[Any]) -> float:
+    """ICC(3,1) of k raters, `ratings` (n, k); rows with a NaN are left out."""
+    rows = np.asarray(ratings, np.float64)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    n, k = rows.shape
+    if n < 2:
+        return nan
+    mean = rows.mean()
+    between = k * ((rows.mean(axis=1) - mean) ** 2).sum() / (n - 1)
+    residual = rows - rows.mean(axis=1, keepdims=True) - rows.mean(axis=0) + mean
+    error = (residual**2).sum() / ((n - 1) * (k - 1))
+    total = between + (k - 1) * error
+    return float((between - error) / total) if total > 0 else nan
+
+
+def mae(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """Mean absolute error; pairs with a NaN are left out."""
+    truth, read = _known(truth, read)
+    return float(np.abs(truth - read).mean()) if len(truth) else nan
+
+
+def pearson(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """Pearson correlation; NaN where either side does not vary."""
+    truth, read = _known(truth, read)
+    if len(truth) < 2 or truth.std() == 0 or read.std() == 0:
+        return nan
+    return float(np.corrcoef(truth, read)[0, 1])
+
+
+def f1(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """F1 of a detector, 2 TP / (2 TP + FP + FN); NaN where nothing is there and nothing was read.
+
+    Parameters
+    ----------
+    truth, read : (n,) bool, or float 0, 1 and NaN for unknown
+    """
+    return f1_micro(np.asarray(truth)[:, None], np.asarray(read)[:, None])
+
+
+def f1_micro(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """F1 with the counts of all units, (n, u), put together (Hinduja et al., 2024)."""
+    known, seen = _known(np.ravel(truth), np.ravel(read))
+    hits = float(((known > 0) & (seen > 0)).sum())
+    errors = float(((known > 0) != (seen > 0)).sum())
+    return 2 * hits / (2 * hits + errors) if hits + errors else nan
+
+
+def auc(truth: NDArray[Any], score: NDArray[Any]) -> float:
+    """Probability that a score where `truth` holds is higher than one where it does not.
+
+    By ranks, a tie counts a half; NaN where one of the kinds is missing.
+    """
+    from scipy.stats import rankdata
+
+    known, scores = _known(truth, score)
+    positive = known > 0
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return nan
+    return float((rankdata(scores)[positive].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def confusion(truth: NDArray[Any], read: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """Count how often class i (row) was read as class j (column), (classes, classes)."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (np.asarray(truth, np.int64), np.asarray(read, np.int64)), 1)
+    return counts
+
+
+def recalls(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of each class read right, from its confusion matrix; NaN without any."""
+    totals = counts.sum(axis=1)
+    return np.where(totals > 0, np.diagonal(counts) / np.maximum(totals, 1), nan)
+
+
+def war(counts: NDArray[np.int64]) -> float:
+    """Weighted average recall: the share of all that was read right."""
+    return float(np.trace(counts) / counts.sum()) if counts.sum() else nan
+
+
+def uar(counts: NDArray[np.int64]) -> float:
+    """Unweighted average recall: the mean over the classes that occur."""
+    known = recalls(counts)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if len(known) else nan
+
+
+def _known(truth: NDArray[Any], read: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both as float64 without the pairs of which one is NaN."""
+    a, b = np.asarray(truth, np.float64), np.asarray(read, np.float64)
+    known = np.isfinite(a) & np.isfinite(b)
+    return a[known], b[known]
