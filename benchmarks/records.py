@@ -15,7 +15,9 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
 
-_LIBRARIES = ("numpy", "opencv-contrib-python-headless", "ai-edge-litert", "av", "scipy")
+_LIBRARIES = (
+    "numpy", "opencv-contrib-python-headless", "ai-edge-litert", "onnxruntime", "av", "scipy",
+)  # fmt: skip
 
 
 def machine() -> dict[str, Any]:

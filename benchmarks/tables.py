@@ -7,11 +7,15 @@ python benchmarks/tables.py --write [README]    puts them between the markers of
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import records
+
+from affect_engines import load_card
+from realtime_affect.types import AU_OCCURRENCES, FACS_NAMES
 
 README = records.REPOSITORY / "README.md"
 
@@ -70,7 +74,77 @@ def soak_table() -> str:
     return "\n".join([*lines, "", _provenance("soak")])
 
 
-TABLES = {"peer": peer_table, "latency": latency_table, "soak": soak_table}
+def units_table() -> str:
+    """Return what is known of each action unit: the evaluation report, the card made of it."""
+    report = _evaluation()
+    if report is None:
+        return "No record yet."
+    units = load_card("action_units").units
+    rows = [
+        "| unit | FACS name | trust | ICC | MAE | F1 | ICC before the neutral is known | real |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    own, population = (report["studio_test"][kind] for kind in ("calibrated", "uncalibrated"))
+    for name in AU_OCCURRENCES:
+        label = f"| {name} | {FACS_NAMES[name]} | "
+        if units[name].trust == "none":
+            rows.append(label + "none, always empty | | | | | |")
+            continue
+        cells = [f"{own[name][key]:.2f}" for key in ("icc", "mae", "f1")]
+        cells.append(f"{population[name]['icc']:.2f}")
+        real = report["ferplus_valid"]["auc"].get(name)
+        cells.append(f"{real['auc']:.2f} {real['expression']} ({real['faces']})" if real else "")
+        rows.append(label + " | ".join([units[name].trust, *cells]) + " |")
+    return "\n".join([*rows, "", "<sub>benchmarks/results/action_units.json</sub>"])
+
+
+def faces_table() -> str:
+    """Return what picture and neutral face bring, and what was found on real photographs."""
+    report = _evaluation()
+    if report is None:
+        return "No record yet."
+    rows = ["| what the network is given | mean ICC |", "|---|---|"]
+    rows += [f"| {name} | {value:.3f} |" for name, value in report["ablation_mean_icc"].items()]
+    if "skins" in report:
+        rows += [
+            "",
+            "| skins worn in training, without real faces | mean ICC | smile AUC, 001 to 045 "
+            "| false units a neutral face |",
+            "|---|---|---|---|",
+        ]
+        rows += [
+            f"| {kind} | {found['mean_icc']:.3f} | {found['smile_auc']:.3f} "
+            f"| {found['false_units_a_neutral_face']:.2f} |"
+            for kind, found in report["skins"].items()
+        ]
+    rows += [
+        "",
+        "| photographs | persons | neutral | smile AUC | smile accuracy "
+        "| neutral faces that show the same false unit, at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, text in (("london_001_045", "001 to 045"), ("london_061_090", "061 to 090")):
+        for kind, neutral in (("uncalibrated", "population's"), ("calibrated", "own")):
+            found = report[key][kind]
+            rows.append(
+                f"| {text} | {report[key]['persons']} | {neutral} | {found['smile_auc']:.3f} "
+                f"| {found['smile_accuracy']:.3f} | {found['worst_false_units']} |"
+            )
+    return "\n".join([*rows, "", "<sub>benchmarks/results/action_units.json</sub>"])
+
+
+def _evaluation() -> dict[str, Any] | None:
+    path = records.RESULTS / "action_units.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+TABLES = {
+    "peer": peer_table,
+    "latency": latency_table,
+    "soak": soak_table,
+    "units": units_table,
+    "faces": faces_table,
+}
 
 
 def filled(text: str) -> str:

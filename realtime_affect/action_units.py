@@ -1,35 +1,34 @@
-"""FaceMesh -> action units, from geometry, against the person's own neutral face.
+"""Face turned to the front -> action units, against the same face at rest.
 
-Every measure is a length in millimetres on the mesh turned to the front (``pose.fit_heads``), its
-change from the neutral face is a movement of the skin that the FACS manual (Ekman, Friesen &
-Hager, 2002) describes for a unit, and that movement divided by the movement of a maximal one
-(intensity E) is the intensity on OpenFace's scale of 0 to 5:
+The network (card ``action_units``) compares mesh and picture with the person's own rest as far as
+that is known, and with the population's average mesh until then. Which units it can be trusted on
+is measured and stated in the card; a unit without evidence is NaN.
 
-======  =====================  ==============================================================
-unit    FACS name              movement measured
-======  =====================  ==============================================================
-AU01    inner brow raiser      inner half of the brow rises from the eye line
-AU02    outer brow raiser      outer half of the brow rises from the outer eye corner
-AU04    brow lowerer           brows fall towards the eyes and approach each other
-AU05    upper lid raiser       upper lid rises from the line between the eye corners
-AU06    cheek raiser           cheek and lower lid rise together
-AU07    lid tightener          lower lid rises without the cheek
-AU09    nose wrinkler          nose wings rise towards the eyes, beyond what a smile lifts
-AU10    upper lip raiser       upper lip rises towards the nose, beyond what a smile lifts
-AU12    lip corner puller      lip corners move outwards and up
-AU14    dimpler                none: it shows as a wrinkle beside the corner; NaN
+======  =====================  =================================
+unit    FACS name              what shows it (Ekman et al., 2002)
+======  =====================  =================================
+AU01    inner brow raiser      inner half of the brow rises
+AU02    outer brow raiser      outer half of the brow rises
+AU04    brow lowerer           brows fall and approach each other
+AU05    upper lid raiser       upper lid rises, more white shows
+AU06    cheek raiser           cheeks rise, crow's feet
+AU07    lid tightener          lower lid rises and straightens
+AU09    nose wrinkler          nose wings rise, the root wrinkles
+AU10    upper lip raiser       upper lip rises, folds deepen
+AU12    lip corner puller      lip corners move up and out
+AU14    dimpler                corners tighten, a dimple beside
 AU15    lip corner depressor   lip corners fall
 AU17    chin raiser            chin boss and lower lip are pushed up
-AU20    lip stretcher          lip corners move outwards without rising
-AU23    lip tightener          none: it shows as narrowed red of the lips; NaN
+AU20    lip stretcher          lip corners move straight out
+AU23    lip tightener          none that the studio can show: NaN
 AU25    lips part              inner lips separate
-AU26    jaw drop               chin falls from the nose
-AU28    lip suck               both lips vanish inwards (occurrence only)
+AU26    jaw drop               chin falls, the teeth part
+AU28    lip suck               lips roll in (occurrence only)
 AU45    blink                  lids close
-======  =====================  ==============================================================
+======  =====================  =================================
 
-The neutral face starts as the population's mean, whose spread over people is taken off every
-movement, and becomes the person's own over the first seconds or at the user's word.
+The studio that teaches it is ``engines/training/synthetic``, the network and its training
+``engines/training/action_units``.
 """
 
 from __future__ import annotations
@@ -37,211 +36,52 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from math import nan
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from affect_engines import load_card, open_engine
+from affect_engines.base import Closing
+from realtime_affect.align import ALIGNED_PX
 from realtime_affect.pose import load_neutral_face
-from realtime_affect.types import (
-    AU_INTENSITIES,
-    AU_OCCURRENCES,
-    N_MESH_POINTS,
-    ActionUnits,
-    Float32,
-    Float64,
-)
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS, ActionUnits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from affect_engines import Engine
+    from realtime_affect.types import Float32, Image
 
-    from affect_kernels.similarity import Similarity
-
-X, Y = 0, 1
-_Terms = list[tuple[list[int], int, float]]
-
-
-def _above(low: list[int], high: list[int]) -> _Terms:
-    """Mean height of points `high` over points `low`; y grows downwards."""
-    return [(low, Y, 1.0), (high, Y, -1.0)]
+# Lid points (lower, upper) and eye corners (outer, inner) of the right and the left eye.
+_LIDS: Final = (((144, 145, 153), (158, 159, 160)), ((373, 374, 380), (385, 386, 387)))
+_CORNERS: Final = ((33, 133), (263, 362))
+_REST_AT_MOST: Final = 2.0  # FACS B: a face that shows more is not taken for one at rest
 
 
-_EYE_LINE = [33, 133, 263, 362]
-_SUBNASALE = [2]
-_LIP_CORNERS = [61, 291]
-
-_MEASURES: Final[dict[str, _Terms]] = {
-    "inner_brow": _above(_EYE_LINE, [107, 55, 66, 65, 336, 285, 296, 295]),
-    "outer_brow": _above([33, 263], [70, 46, 63, 53, 300, 276, 293, 283]),
-    "brow_gap": [([285], X, 1.0), ([55], X, -1.0)],
-    "upper_lid": _above(_EYE_LINE, [158, 159, 160, 385, 386, 387]),
-    "lower_lid": _above(_EYE_LINE, [144, 145, 153, 373, 374, 380]),
-    "cheek": _above([33, 263], [50, 101, 117, 118, 280, 330, 346, 347]),
-    "nose_wing": _above([133, 362], [48, 64, 98, 278, 294, 327]),
-    "upper_lip": _above(_SUBNASALE, [0]),
-    "corner_out": [([291], X, 0.5), ([61], X, -0.5)],
-    "corner_up": _above(_SUBNASALE, _LIP_CORNERS),
-    "lip_gap": _above([14, 87, 317], [13, 82, 312]),
-    "upper_red": _above([13], [0]),
-    "lower_red": _above([17], [14]),
-    "chin": _above(_SUBNASALE, [175, 199, 200]),
-    "jaw": _above(_SUBNASALE, [152]),
-    "right_eye_gap": _above([144, 145, 153], [158, 159, 160]),
-    "left_eye_gap": _above([373, 374, 380], [385, 386, 387]),
-    "right_eye_width": [([133], X, 1.0), ([33], X, -1.0)],
-    "left_eye_width": [([263], X, 1.0), ([362], X, -1.0)],
-}
-
-MEASURES: Final = tuple(_MEASURES)
-"""Names of the measures, in the order :func:`measure` returns them."""
-
-
-def _weights() -> Float32:
-    """Return (m, 468): how much each point counts in each measure."""
-    weights = np.zeros((len(_MEASURES), N_MESH_POINTS), np.float32)
-    for row, terms in zip(weights, _MEASURES.values(), strict=True):
-        for points, _, sign in terms:
-            row[points] += sign / len(points)
-    return weights
-
-
-_WEIGHTS: Final = _weights()
-_AXES: Final = np.array([terms[0][1] for terms in _MEASURES.values()])
-
-# unit: (movement of intensity E in mm, movement that is still noise in mm)
-_SCALES: Final = {
-    "AU01": (7.0, 0.6),
-    "AU02": (7.0, 0.6),
-    "AU04": (6.0, 0.6),
-    "AU05": (3.0, 0.5),
-    "AU06": (3.5, 0.4),
-    "AU07": (2.5, 0.4),
-    "AU09": (6.0, 0.8),
-    "AU10": (6.0, 0.7),
-    "AU12": (12.0, 0.8),
-    "AU15": (6.0, 0.7),
-    "AU17": (8.0, 0.9),
-    "AU20": (8.0, 0.8),
-    "AU25": (18.0, 0.9),
-    "AU26": (20.0, 1.2),
-    "AU28": (7.0, 1.0),
-    "AU45": (0.55, 0.15),  # not millimetres: fraction of the neutral lid gap that is closed
-}
-UNITS: Final = tuple(_SCALES)
-"""The units that geometry gives evidence for, in the order :func:`movements` returns them."""
-
-_NOISE: Final = tuple(noise for _, noise in _SCALES.values())
-_PER_MOVEMENT: Final = tuple(5.0 / (full - noise) for full, noise in _SCALES.values())
-# Where each output's score is found among the units, None where nothing is measured.
-_INTENSITY_FROM: Final = tuple(
-    UNITS.index(name) if name in UNITS else None for name in AU_INTENSITIES
-)
-_OCCURRENCE_FROM: Final = tuple(
-    UNITS.index(name) if name in UNITS else None for name in AU_OCCURRENCES
-)
-
-_PRESENT_AT: Final = 1.0
-"""Intensity from which a unit counts as present: FACS A, a trace."""
-
-_SPREAD_DISCOUNT: Final = 1.6
-"""Standard deviations over people that are taken off while the neutral is not the person's own."""
-
-
-def measure(points: NDArray[np.floating], heads: Similarity) -> Float64:
-    """Take all measures of meshes as if they were turned to the front.
-
-    Every measure is a difference of points along one axis of the head, so the differences are
-    taken in the frame and only they are turned and scaled.
-
-    Parameters
-    ----------
-    points : (n, 468, 3) float
-        As in :class:`~realtime_affect.types.FaceMesh`.
-    heads : Similarity
-        Fitted to them by ``pose.fit_heads``.
-
-    Returns
-    -------
-    (n, m) float64
-        Millimetres, in the order of :data:`MEASURES`; heights grow upwards.
-    """
-    differences = _WEIGHTS @ points  # (n, m, 3), pixels
-    axes = heads.rotation.swapaxes(1, 2)[:, _AXES]  # (n, m, 3): each measure's axis in the frame
-    measures: Float64 = (differences * axes).sum(axis=2) / heads.scale[:, None]
-    return measures
-
-
-def eye_openness(measures: Float64) -> Float32:
+def eye_openness(points: Float32) -> Float32:
     """Eye aspect ratio (n, 2) of the right and the left eye: lid gap over eye width.
 
-    Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on the
-    pose-normalised mesh and with three pairs of lid points instead of two.
+    Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on meshes
+    (n, 468, 3) turned to the front and with three pairs of lid points instead of two.
     """
-    rows = [
-        (max(right, 0.0) / max(right_width, 1.0), max(left, 0.0) / max(left_width, 1.0))
-        for right, left, right_width, left_width in measures[:, -4:].tolist()
-    ]
-    return np.array(rows, np.float32)
-
-
-def movements(measures: Float64, neutral: Float64) -> list[float]:
-    """Turn one face's measures into the movement of each unit away from `neutral`.
-
-    Plain floats: for a handful of faces, forty array operations cost more than the sums.
-
-    Parameters
-    ----------
-    measures, neutral : (m,) float64
-        From :func:`measure`.
-
-    Returns
-    -------
-    list of u floats
-        Millimetres in the order of :data:`UNITS`, positive when the unit acts; for AU45 the closed
-        fraction of the lid gap.
-    """
-    moved = dict(zip(MEASURES, (measures - neutral).tolist(), strict=True))
-    # An opening jaw carries the lip corners down by a third of the lips' distance.
-    corner_up = moved["corner_up"] + 0.33 * max(moved["lip_gap"], 0.0)
-    # A dropped jaw draws them down further than the lips' distance tells.
-    corner_fall = -max(corner_up, moved["corner_up"] - 0.6 * min(moved["jaw"], 0.0))
-    corner_out = moved["corner_out"]
-    smile_lift = 0.35 * max(corner_up, 0.0)
-    cheek_up = max(moved["cheek"], 0.0)
-    lower_lid_up = moved["lower_lid"]
-    brow_fall = -moved["inner_brow"]
-    neutral_gap = max(float(neutral[-4] + neutral[-3]), 1.0)
-    return [
-        moved["inner_brow"],
-        moved["outer_brow"],
-        brow_fall - 0.5 * moved["brow_gap"] if brow_fall > 0.0 else 0.0,
-        moved["upper_lid"],
-        min(0.5 * cheek_up + lower_lid_up, 2.0 * lower_lid_up),
-        lower_lid_up - 0.25 * cheek_up,
-        moved["nose_wing"] - smile_lift,
-        moved["upper_lip"] - smile_lift,
-        (corner_up + corner_out) / math.sqrt(2.0),
-        corner_fall,
-        moved["chin"] - 0.25 * max(corner_out, 0.0),
-        corner_out - max(corner_up, 0.0),
-        moved["lip_gap"],
-        -moved["jaw"],
-        -(moved["upper_red"] + moved["lower_red"]),
-        -(moved["right_eye_gap"] + moved["left_eye_gap"]) / neutral_gap,
-    ]
+    openness = []
+    for (lower, upper), (outer, inner) in zip(_LIDS, _CORNERS, strict=True):
+        gap = points[:, lower, 1].mean(axis=1) - points[:, upper, 1].mean(axis=1)
+        width = np.abs(points[:, outer, 0] - points[:, inner, 0])
+        openness.append(np.maximum(gap, 0.0) / np.maximum(width, 1.0))
+    return np.stack(openness, axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class ActionUnitConfig:
-    """How a person's neutral face is learned.
+    """How a person's face at rest is learned.
 
     Attributes
     ----------
     adapt_s : float
-        Seconds of well seen face over which the neutral becomes the person's own; 0 keeps the
-        population's. A face is assumed to be mostly at rest in them.
+        Seconds of well seen rest over which the neutral face becomes the person's own; 0 keeps
+        the population's. Frames in which a unit is marked do not count as rest.
     neutral_after_s : float
         Take the mean of each face's first seconds as its neutral, without reserve, as if the user
         had pressed the key; 0 = do not. For recordings that begin with a neutral face.
@@ -252,98 +92,188 @@ class ActionUnitConfig:
 
 
 class NeutralBaseline:
-    """The neutral face of one track: population at first, then the person's own.
+    """The face at rest of one track: the population's at first, then the person's own.
 
-    While adapting, samples are clipped to two standard deviations around the population's mean, so
-    that a smile at the beginning cannot pass for a neutral mouth. After ``adapt_s`` seconds the
-    baseline stands still: a drift would slowly swallow a lasting expression.
+    While adapting, only frames count in which the network, comparing with the population, sees no
+    marked unit: so a smile at the beginning cannot pass for a neutral mouth. After ``adapt_s``
+    seconds of rest the baseline stands still: a drift would slowly swallow a lasting expression.
 
     Used by the vision thread alone.
     """
 
     _RECENT_S: Final = 0.5
+    _GAP_NS: Final = 200_000_000  # time between two frames that still counts as seen
 
     def __init__(self, config: ActionUnitConfig) -> None:
-        face = load_neutral_face()
         self._config = config
-        self._population = face.measure_mean
-        self._low = face.measure_mean - 2 * face.measure_sd
-        self._high = face.measure_mean + 2 * face.measure_sd
-        self._clipped_sum = np.zeros_like(face.measure_mean)
-        self._sum = np.zeros_like(face.measure_mean)
-        self._n = 0
-        self._seen_s = 0.0
-        self._recent: deque[tuple[int, Float64]] = deque()
-        self._fixed = False
-        self.measures: Float64 = self._population
-        """Measures (m,) of the neutral face as known now."""
+        self._own = _Mean()
+        self._seen_s = self._rest_s = 0.0
+        self._recent: deque[tuple[int, Float32, Image]] = deque()
+        self.points: Float32 = load_neutral_face().points.astype(np.float32)
+        """Mesh (468, 3) at rest as known now, turned to the front, millimetres."""
+        self.crop: Image = np.zeros((ALIGNED_PX, ALIGNED_PX), np.uint8)
+        """Aligned picture (96, 96) at rest; means nothing while ``calibration`` is 0."""
         self.calibration = 0.0
         """0 = the population's face, 1 = the person's own."""
+        self.learning = config.adapt_s > 0 or config.neutral_after_s > 0
+        """Whether :meth:`observe` may still change it."""
 
-    def observe(self, measures: Float64, t_ns: int) -> None:
-        """Learn from a well seen face at source time `t_ns`."""
-        if self._recent:
-            self._seen_s += min(t_ns - self._recent[-1][0], 200_000_000) / 1e9
-        self._recent.append((t_ns, measures))
+    def observe(self, points: Float32, crop: Image, *, at_rest: bool, t_ns: int) -> None:
+        """Learn from a well seen face.
+
+        Parameters
+        ----------
+        points : (468, 3) float32
+            Turned to the front.
+        crop : (96, 96) uint8
+            Aligned.
+        at_rest : bool
+            Whether it may be taken for a resting face (see :func:`is_at_rest`).
+        t_ns : int
+            Source time.
+        """
+        since = min(t_ns - self._recent[-1][0], self._GAP_NS) / 1e9 if self._recent else 0.0
+        self._seen_s += since
+        self._recent.append((t_ns, points, crop))
         while t_ns - self._recent[0][0] > self._RECENT_S * 1e9:
             self._recent.popleft()
-        if self._fixed:
+        if not self.learning:
             return
-        self._n += 1
-        self._sum += measures
-        self._clipped_sum += np.clip(measures, self._low, self._high)
-        take_after_s = self._config.neutral_after_s
-        if take_after_s > 0:
-            if self._seen_s >= take_after_s:
-                self._fix(self._sum / self._n)
-        elif self._config.adapt_s > 0:
-            share = min(1.0, self._seen_s / self._config.adapt_s)
-            self.measures = (1 - share) * self._population + share * self._clipped_sum / self._n
+        if self._config.neutral_after_s > 0:
+            self._own.add(points, crop)
+            if self._seen_s >= self._config.neutral_after_s:
+                self._fix(self._own)
+        elif at_rest:
+            self._own.add(points, crop)
+            self._rest_s += since
+            share = min(1.0, self._rest_s / self._config.adapt_s)
+            own, self.crop = self._own.values()
+            self.points = share * own + (1 - share) * load_neutral_face().points.astype(np.float32)
             self.calibration = share
-            self._fixed = share >= 1.0
+            self.learning = share < 1.0
 
     def set_neutral(self) -> None:
         """Take the mean of the last half second as this person's neutral face."""
         if self._recent:
-            self._fix(np.mean([measures for _, measures in self._recent], axis=0))
+            recent = _Mean()
+            for _, points, crop in self._recent:
+                recent.add(points, crop)
+            self._fix(recent)
 
-    def _fix(self, measures: Float64) -> None:
-        self.measures = measures
+    def _fix(self, mean: _Mean) -> None:
+        self.points, self.crop = mean.values()
         self.calibration = 1.0
-        self._fixed = True
+        self.learning = False
 
 
-def read_action_units(measures: Float64, neutrals: Sequence[NeutralBaseline]) -> list[ActionUnits]:
-    """Score all units of n faces.
+class _Mean:
+    """Running mean of meshes and pictures."""
 
-    As far as a neutral face is not yet the person's own, what people differ by at rest is taken off
-    every movement, so that a face is not scored for its shape.
+    def __init__(self) -> None:
+        self._points = np.zeros(load_neutral_face().points.shape)
+        self._crop = np.zeros((ALIGNED_PX, ALIGNED_PX))
+        self._n = 0
+
+    def add(self, points: Float32, crop: Image) -> None:
+        self._points += points
+        self._crop += crop
+        self._n += 1
+
+    def values(self) -> tuple[Float32, Image]:
+        crop = np.rint(self._crop / self._n).astype(np.uint8)
+        return (self._points / self._n).astype(np.float32), crop
+
+
+class ActionUnitReader(Closing):
+    """The action unit network on one thread.
 
     Parameters
     ----------
-    measures : (n, m) float64
-        From :func:`measure`, of this frame.
-    neutrals : sequence of NeutralBaseline
-        The neutral face of each.
+    engine : Engine, optional
+        The network of the card ``action_units``; None opens it. Closed with the reader.
+
+    Raises
+    ------
+    ModelError
+        The network's file is missing or damaged.
     """
-    spread = load_neutral_face().unit_spread.tolist()
-    units = []
-    for row, neutral in zip(measures, neutrals, strict=True):
-        foreign = (1.0 - neutral.calibration) * _SPREAD_DISCOUNT
-        moved = movements(row, neutral.measures)
-        scores = [
-            min(max((mm - noise - foreign * apart) * per_mm, 0.0), 5.0)
-            for mm, noise, apart, per_mm in zip(moved, _NOISE, spread, _PER_MOVEMENT, strict=True)
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        card = load_card("action_units")
+        self._engine = open_engine(card) if engine is None else engine
+        outputs: list[str] = card.decode["outputs"]
+        trusted = [
+            name in card.units and card.units[name].trust != "none" for name in AU_OCCURRENCES
         ]
-        intensity = [nan if i is None else scores[i] for i in _INTENSITY_FROM]
-        occurrence = [
-            nan if i is None else float(scores[i] >= _PRESENT_AT) for i in _OCCURRENCE_FROM
+        present_at = [
+            card.units[name].present_at if known else math.nan
+            for name, known in zip(AU_OCCURRENCES, trusted, strict=True)
         ]
-        units.append(
-            ActionUnits(
-                np.array(intensity, np.float32),
-                np.array(occurrence, np.float32),
-                neutral.calibration,
-            )
-        )
-    return units
+        known = {name for name, is_known in zip(AU_OCCURRENCES, trusted, strict=True) if is_known}
+        # A unit nobody has evidence for reads the column of NaN behind the outputs.
+        column = {name: i for i, name in enumerate(outputs) if name.partition("_")[0] in known}
+        self._intensity = [column.get(name, len(outputs)) for name in AU_INTENSITIES]
+        self._occurrence = [column.get(name, len(outputs)) for name in AU_OCCURRENCES]
+        self._sides = [
+            column.get(f"{name}_{side}", len(outputs))
+            for name in SIDED_UNITS
+            for side in ("right", "left")
+        ]
+        self._present_at = np.array(present_at, np.float32)
+
+    def read(
+        self,
+        points: Float32,
+        crops: Sequence[Image],
+        angles_rad: Float32,
+        neutrals: Sequence[NeutralBaseline],
+    ) -> list[ActionUnits]:
+        """Score all units of n faces in one go.
+
+        Parameters
+        ----------
+        points : (n, 468, 3) float32
+            From ``align.turn_to_front``.
+        crops : sequence of n (96, 96) uint8
+            From ``align.align_crop``.
+        angles_rad : (n, 3) float32
+            Head rotations, as in HeadPose.
+        neutrals : sequence of NeutralBaseline
+            The neutral face of each.
+        """
+        outputs = self._engine.infer(
+            {
+                "points": points,
+                "crops": np.stack(crops),
+                "angles": angles_rad,
+                "rest": np.stack([neutral.points for neutral in neutrals]),
+                "rest_crops": np.stack([neutral.crop for neutral in neutrals]),
+                "calibration": np.array([[n.calibration] for n in neutrals], np.float32),
+            }
+        )["units"]
+        nothing = np.full((len(outputs), 1), np.nan, np.float32)
+        scores = np.concatenate([outputs, nothing], axis=1)
+        intensity = scores[:, self._intensity]
+        measured = scores[:, self._occurrence]
+        occurrence = np.where(np.isnan(measured), np.nan, measured >= self._present_at)
+        sides = scores[:, self._sides].reshape(-1, len(SIDED_UNITS), 2)
+        return [
+            ActionUnits(intensity[i], occurrence[i], sides[i], neutral.calibration)
+            for i, neutral in enumerate(neutrals)
+        ]
+
+    def close(self) -> None:
+        """Free the network. Idempotent."""
+        self._engine.close()
+
+
+@cache
+def low_trust_units() -> frozenset[str]:
+    """Return the units whose card says that their figures are low: shown, but marked."""
+    units = load_card("action_units").units
+    return frozenset(name for name, unit in units.items() if unit.trust == "low")
+
+
+def is_at_rest(units: ActionUnits) -> bool:
+    """Return whether no unit is marked, so that a face may be taken for a resting one."""
+    return not bool((units.intensity > _REST_AT_MOST).any())  # NaN is no evidence against it

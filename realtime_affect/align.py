@@ -64,15 +64,18 @@ def align_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
     Returns
     -------
     (96, 96) uint8
-        Grey, 1.6 mm a pixel; border pixels repeat beyond the crop.
+        Grey, 1.6 mm a pixel; border pixels repeat beyond the crop. Black where the region has no
+        size, as a network that went wrong may ask for.
     """
+    c, s, x0, y0 = region.to_frame(crop.shape[0])
+    if not c * c + s * s > 0.0:
+        return np.zeros((ALIGNED_PX, ALIGNED_PX), np.uint8)
     # Aligned pixel -> head millimetres -> frame pixels, an affine map of the plane ...
     plane = heads.scale[i] * heads.rotation[i, :2]
     half = (ALIGNED_PX - 1) / 2.0
     to_frame = plane[:, :2] * MM_PER_PX
     origin = plane @ _CENTRE_MM + heads.translation[i, :2] - to_frame @ (half, half)
     # ... and back into the crop, whose pixel (u, v) shows the frame at to_frame(side) of (u, v).
-    c, s, x0, y0 = region.to_frame(crop.shape[0])
     back = np.array(((c, s), (-s, c))) / (c * c + s * s)
     warp = np.column_stack((back @ to_frame, back @ (origin - (x0, y0))))
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)

@@ -200,14 +200,21 @@ def analyze(  # noqa: PLR0913  (a command's options)
 @app.command(epilog=_EPILOG)
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    models: Annotated[
+        bool,
+        typer.Option(
+            "--models", help="Tell what each model was trained on, scores and is not for."
+        ),
+    ] = False,
 ) -> None:
     """Say what works here, what does not, and what to do; exit code 1 if the main job cannot."""
     with _reporting():
         import json
 
         from realtime_affect.doctor import diagnose
+        from realtime_affect.model_report import describe_models
 
-        report = diagnose()
+        report = describe_models() if models else diagnose()
         if as_json:
             typer.echo(json.dumps(report.as_dict(), indent=2))
         else:

@@ -122,7 +122,9 @@ def _machine() -> Iterator[Finding]:
     yield Finding("memory", "ok" if pages >= 2 else "warn", f"{pages:.1f} GiB")
 
 
-_LIBRARIES: Final = ("numpy", "scipy", "opencv-contrib-python-headless", "av", "ai-edge-litert")
+_LIBRARIES: Final = (
+    "numpy", "scipy", "opencv-contrib-python-headless", "av", "ai-edge-litert", "onnxruntime",
+)  # fmt: skip
 
 
 def _libraries() -> Iterator[Finding]:

@@ -46,17 +46,10 @@ class NeutralFace:
         y down, z away from the camera; mirror-symmetric, 88.9 mm between the outer eye corners.
     rigid : (28, 3) float64
         Those of :data:`RIGID_POINTS`.
-    measure_mean, measure_sd : (m,) float64
-        Mean and standard deviation over people of the measures of ``action_units``, at rest.
-    unit_spread : (u,) float64
-        Standard deviation over people of each unit's movement from that mean, at rest.
     """
 
     points: NDArray[np.float64]
     rigid: NDArray[np.float64]
-    measure_mean: NDArray[np.float64]
-    measure_sd: NDArray[np.float64]
-    unit_spread: NDArray[np.float64]
 
 
 @cache
@@ -64,8 +57,8 @@ def load_neutral_face() -> NeutralFace:
     """Read the average neutral face that ships with the package (numbers, not a picture)."""
     with (resources.files("realtime_affect") / "neutral_face.npz").open("rb") as file:
         stored = np.load(file, allow_pickle=False)
-        numbers = {name: stored[name] for name in stored.files}
-    return NeutralFace(rigid=numbers["points"][RIGID_POINTS], **numbers)
+        points = stored["points"]
+    return NeutralFace(points, points[RIGID_POINTS])
 
 
 def fit_heads(points: NDArray[np.floating]) -> Similarity:

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from realtime_affect.errors import OutputError
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, N_MESH_POINTS
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, N_MESH_POINTS, SIDED_UNITS
 
 if TYPE_CHECKING:
     import av
@@ -34,6 +34,7 @@ COLUMNS: Final = (
     *("pose_Rx", "pose_Ry", "pose_Rz", "quality"),
     *(f"{unit}_r" for unit in AU_INTENSITIES),
     *(f"{unit}_c" for unit in AU_OCCURRENCES),
+    *(f"{unit}_{side}_r" for unit in SIDED_UNITS for side in ("right", "left")),
     *("pose_Tx", "pose_Ty", "pose_Tz"),
     *("gaze_angle_x", "gaze_angle_y", "gaze_age_ms", "blinks_per_min"),
 )
@@ -130,6 +131,7 @@ def _measured(
         face.quality.score,
         *units.intensity.tolist(),
         *units.occurrence.tolist(),
+        *units.sides.ravel().tolist(),
         *face.pose.translation_mm.tolist(),
         *((_NAN, _NAN) if affect is None else affect.gaze_rad.tolist()),
         _NAN if affect is None else (t_ns - affect.t_ns) / 1e6,

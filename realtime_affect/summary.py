@@ -166,7 +166,10 @@ def write_traceback(path: Path, failure: BaseException) -> Path | None:
 def versions() -> dict[str, str]:
     """Return the versions of this project and of what its numbers depend on."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
-    names = ("realtime-affect", "numpy", "opencv-contrib-python-headless", "av", "ai-edge-litert")
+    names = (
+        "realtime-affect", "numpy", "opencv-contrib-python-headless", "av", "ai-edge-litert",
+        "onnxruntime",
+    )  # fmt: skip
     for name in names:
         try:
             found[name] = metadata.version(name)

@@ -36,6 +36,31 @@ AU_INTENSITIES: Final = (
 AU_OCCURRENCES: Final = (*AU_INTENSITIES[:16], "AU28", "AU45")
 """The 18 occurrences, in OpenFace's order (columns ``AUxx_c``)."""
 
+FACS_NAMES: Final = {
+    "AU01": "inner brow raiser",
+    "AU02": "outer brow raiser",
+    "AU04": "brow lowerer",
+    "AU05": "upper lid raiser",
+    "AU06": "cheek raiser",
+    "AU07": "lid tightener",
+    "AU09": "nose wrinkler",
+    "AU10": "upper lip raiser",
+    "AU12": "lip corner puller",
+    "AU14": "dimpler",
+    "AU15": "lip corner depressor",
+    "AU17": "chin raiser",
+    "AU20": "lip stretcher",
+    "AU23": "lip tightener",
+    "AU25": "lips part",
+    "AU26": "jaw drop",
+    "AU28": "lip suck",
+    "AU45": "blink",
+}
+"""What each unit moves: names of movements, not of feelings."""
+
+SIDED_UNITS: Final = ("AU12", "AU14")
+"""Units that are also told for each side: on one side they make a smirk."""
+
 N_MESH_POINTS: Final = 468
 
 
@@ -213,17 +238,24 @@ class ActionUnits:
         0 to 5 in the order of :data:`AU_INTENSITIES`; NaN where there is no evidence.
     occurrence : (18,) float32
         0 or 1 in the order of :data:`AU_OCCURRENCES`; NaN where there is no evidence.
+    sides : (2, 2) float32
+        Intensities of :data:`SIDED_UNITS` (rows) on the person's right and left; NaN as above.
     calibration : float
         0 = measured against the population's neutral face, 1 = against this person's own.
     """
 
     intensity: Float32
     occurrence: Float32
+    sides: Float32
     calibration: float
 
     def __post_init__(self) -> None:
-        for name, n in (("intensity", len(AU_INTENSITIES)), ("occurrence", len(AU_OCCURRENCES))):
-            value = frozen_array(getattr(self, name), np.float32, (n,), f"ActionUnits.{name}")
+        for name, shape in (
+            ("intensity", (len(AU_INTENSITIES),)),
+            ("occurrence", (len(AU_OCCURRENCES),)),
+            ("sides", (len(SIDED_UNITS), 2)),
+        ):
+            value = frozen_array(getattr(self, name), np.float32, shape, f"ActionUnits.{name}")
             object.__setattr__(self, name, value)
 
     def __getitem__(self, name: str) -> float:

@@ -6,18 +6,19 @@ import math
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
 from realtime_affect.action_units import (
     ActionUnitConfig,
+    ActionUnitReader,
     NeutralBaseline,
     eye_openness,
-    measure,
-    read_action_units,
+    is_at_rest,
 )
+from realtime_affect.align import align_crop, turn_to_front
 from realtime_affect.detect import DetectConfig, FaceDetector
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.pose import fit_heads, head_poses
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from realtime_affect.region import Region
-    from realtime_affect.types import Detections, FaceMesh, Frame, HeadPose, Image
+    from realtime_affect.types import (
+        ActionUnits,
+        Detections,
+        FaceMesh,
+        Float32,
+        Frame,
+        HeadPose,
+        Image,
+    )
 
 _GOOD_SIZE_PX: Final = 60.0  # between the outer eye corners: a face some 110 px wide
 _GOOD_SHARPNESS: Final = 60.0
@@ -54,6 +63,29 @@ class Mesher(Protocol):
 
     def close(self) -> None:
         """Free the network."""
+
+
+class UnitReader(Protocol):
+    """What :class:`Vision` needs of an action unit reader; see ``ActionUnitReader``."""
+
+    def read(
+        self,
+        points: Float32,
+        crops: Sequence[Image],
+        angles_rad: Float32,
+        neutrals: Sequence[NeutralBaseline],
+    ) -> list[ActionUnits]:
+        """Score the units of n faces turned to the front, each against its neutral."""
+
+    def close(self) -> None:
+        """Free the network."""
+
+
+class _Seen(NamedTuple):
+    """A mesh's crop and the square of the frame that it shows."""
+
+    crop: Image
+    region: Region
 
 
 @dataclass(slots=True)
@@ -85,8 +117,8 @@ class Vision:
     Parameters
     ----------
     detect, track, action_units : configurations, optional
-    detector, mesher : optional
-        Networks to use instead of MediaPipe's, as tests do.
+    detector, mesher, units : optional
+        Networks to use instead of the cards', as tests do.
 
     Raises
     ------
@@ -94,7 +126,7 @@ class Vision:
         A model file is missing or is not what its card says.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (three sections, three networks)
         self,
         detect: DetectConfig | None = None,
         track: TrackConfig | None = None,
@@ -102,11 +134,13 @@ class Vision:
         *,
         detector: Detector | None = None,
         mesher: Mesher | None = None,
+        units: UnitReader | None = None,
     ) -> None:
         self._track_config = track or TrackConfig()
         self._unit_config = action_units or ActionUnitConfig()
         self._detector: Detector = detector or FaceDetector(detect or DetectConfig())
         self._mesher: Mesher = mesher or MeshEstimator()
+        self._units: UnitReader = units or ActionUnitReader()
         self._tracker = Tracker(self._track_config)
         self._people: dict[TrackedFace, _Person] = {}
         self.times = StageTimes()
@@ -170,10 +204,11 @@ class Vision:
         """Free the networks. Idempotent."""
         self._detector.close()
         self._mesher.close()
+        self._units.close()
 
     def _mesh_due(
         self, tracker: Tracker, image: Image, passes: int = 1
-    ) -> dict[TrackedFace, Image]:
+    ) -> dict[TrackedFace, _Seen]:
         """Mesh the faces whose turn it is; return the crop each was seen in.
 
         Further passes start from the mesh of the last one. They cost as much again and are for
@@ -181,15 +216,17 @@ class Vision:
         """
         crops = {}
         for face in tracker.due():
-            mesh, crop = self._mesher.estimate(image, face.region)
+            region = face.region
+            mesh, crop = self._mesher.estimate(image, region)
             for _ in range(passes - 1):
-                mesh, crop = self._mesher.estimate(image, region_from_mesh(mesh.points))
-            crops[face] = crop
+                region = region_from_mesh(mesh.points)
+                mesh, crop = self._mesher.estimate(image, region)
+            crops[face] = _Seen(crop, region)
             tracker.observe(face, mesh)
         return crops
 
     def _measure(
-        self, faces: Sequence[TrackedFace], crops: Mapping[TrackedFace, Image], frame: Frame
+        self, faces: Sequence[TrackedFace], crops: Mapping[TrackedFace, _Seen], frame: Frame
     ) -> None:
         """Measure pose, eyes, quality and action units of faces meshed in this frame.
 
@@ -202,19 +239,29 @@ class Vision:
         heads = fit_heads(points)
         height, width = frame.image.shape[:2]
         poses = head_poses(heads, width, height)
-        measures = measure(points, heads)
-        openness = eye_openness(measures)
+        front = turn_to_front(points, heads)
+        openness = eye_openness(front)
+        aligned = [align_crop(*crops[face], heads, i) for i, face in enumerate(faces)]
         people = [self._person(face) for face in faces]
-        qualities = []
-        for i, (face, person) in enumerate(zip(faces, people, strict=True)):
-            qualities.append(_quality(float(heads.scale[i]), poses[i], crops[face]))
-            if qualities[i].view_deg < _REST_VIEW_DEG:
-                person.baseline.observe(measures[i], frame.t_ns)
-        units = read_action_units(measures, [person.baseline for person in people])
+        angles = np.array([pose.rotation_rad for pose in poses], np.float32)
+        units = self._units.read(front, aligned, angles, [person.baseline for person in people])
         for i, (face, person) in enumerate(zip(faces, people, strict=True)):
             assert face.mesh is not None
-            person.measured = Face(face.mesh, poses[i], openness[i], qualities[i], units[i])
+            quality = _quality(float(heads.scale[i]), poses[i], crops[face].crop)
+            person.measured = Face(face.mesh, poses[i], openness[i], quality, units[i])
             person.frame_index = frame.index
+            if quality.view_deg < _REST_VIEW_DEG:
+                self._learn(person.baseline, front[i], aligned[i], angles[i], units[i], frame.t_ns)
+
+    def _learn(  # noqa: PLR0913  (one face's whole evidence)
+        self, baseline: NeutralBaseline, points: Float32, crop: Image, angles_rad: Float32,
+        units: ActionUnits, t_ns: int,
+    ) -> None:  # fmt: skip
+        """Show a face to its baseline, which takes it for rest if a stranger's eyes would."""
+        if baseline.learning and baseline.calibration > 0:
+            stranger = [NeutralBaseline(self._unit_config)]
+            units = self._units.read(points[None], [crop], angles_rad[None], stranger)[0]
+        baseline.observe(points, crop, at_rest=is_at_rest(units), t_ns=t_ns)
 
     def _person(self, face: TrackedFace) -> _Person:
         person = self._people.get(face)

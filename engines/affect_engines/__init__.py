@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card", "open_engine"]
 
-BACKENDS: Final = ("litert",)
+BACKENDS: Final = ("litert", "onnxruntime")
 """Backends that can be asked for by name."""
 
 
@@ -32,7 +32,8 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
     card : str or ModelCard
         A card, or its name.
     backend : str
-        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` chooses and logs it.
+        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` chooses by the kind of
+        file and logs it.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
     Raises
     ------
     UsageError
-        Unknown card or backend.
+        Unknown card or backend, or a backend that does not read the card's kind of file.
     ModelError
         The file is missing, differs from the card, or cannot be run.
     DependencyError
@@ -56,9 +57,20 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
             hint="auto chooses the fastest one of this machine.",
         )
     from affect_engines.litert import LiteRtEngine
+    from affect_engines.ort import OrtEngine
     from affect_engines.store import model_path
 
     card = load_card(card) if isinstance(card, str) else card
+    kind = card.file.rpartition(".")[2]
+    able = "onnxruntime" if kind == "onnx" else "litert"
     if backend == "auto":
-        logging.getLogger(__name__).debug("%s: litert, the only backend for .tflite", card.name)
-    return LiteRtEngine(model_path(card), card.name)
+        logging.getLogger(__name__).debug("%s: %s, which reads .%s", card.name, able, kind)
+    elif backend != able:
+        raise UsageError(
+            thing=f"engine backend for {card.name}",
+            got=repr(backend),
+            expected=able,
+            hint=f"{card.file} is read by {able} only; auto chooses it.",
+        )
+    engine = OrtEngine if able == "onnxruntime" else LiteRtEngine
+    return engine(model_path(card), card.name)

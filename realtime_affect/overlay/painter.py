@@ -34,7 +34,7 @@ from realtime_affect.overlay.ink import (
     text_width,
     write,
 )
-from realtime_affect.overlay.panel import paint_panel, panel_size, strongest_units
+from realtime_affect.overlay.panel import paint_panel, panel_size, short_name, strongest_units
 from realtime_affect.overlay.placement import place_panels
 from realtime_affect.pose import rotation_matrix
 
@@ -371,7 +371,7 @@ def _paint_strongest(image: Image, face: Face, box: Rect, unit: float) -> None:
     height, pad = round(1.6 * size), round(0.5 * size)
     x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
     for name in strongest_units(face.action_units):
-        text = f"{name} {face.action_units[name]:.1f}"
+        text = f"AU{short_name(name)} {face.action_units[name]:.1f}"
         width = text_width(text, size) + 2 * pad
         if x + width > min(box[2], image.shape[1]) - pad:
             break

@@ -12,52 +12,36 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from realtime_affect.action_units import low_trust_units
 from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, FACS_NAMES
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.ink import Color
     from realtime_affect.types import ActionUnits, Face, Image
-
-MOVEMENTS: Final = {
-    "AU01": "inner brow raiser",
-    "AU02": "outer brow raiser",
-    "AU04": "brow lowerer",
-    "AU05": "upper lid raiser",
-    "AU06": "cheek raiser",
-    "AU07": "lid tightener",
-    "AU09": "nose wrinkler",
-    "AU10": "upper lip raiser",
-    "AU12": "lip corner puller",
-    "AU14": "dimpler",
-    "AU15": "lip corner depressor",
-    "AU17": "chin raiser",
-    "AU20": "lip stretcher",
-    "AU23": "lip tightener",
-    "AU25": "lips part",
-    "AU26": "jaw drop",
-    "AU45": "blink",
-}
-"""FACS names of the units: movements, not feelings."""
 
 _INK: Final = (24, 22, 20)
 _WHITE: Final = (255, 255, 255)
 _QUIET: Final = (168, 163, 158)
 _TRACK: Final = (84, 80, 76)
 _N_STRONGEST = 3
-_MIN_STRONG = 0.8
 _OPACITY: Final = 0.76
 
 
 def strongest_units(units: ActionUnits) -> list[str]:
-    """Return the names of the most active units, strongest first; none where all are quiet."""
+    """Return the names of the most active units present, strongest first."""
     present = {n for n, c in zip(AU_OCCURRENCES, units.occurrence.tolist(), strict=True) if c == 1}
     strong = {
         name: value
         for name, value in zip(AU_INTENSITIES, units.intensity.tolist(), strict=True)
-        if value >= _MIN_STRONG and (name in present or value >= 1)
+        if name in present
     }
     return sorted(strong, key=lambda name: -strong[name])[:_N_STRONGEST]
+
+
+def short_name(name: str) -> str:
+    """Return a unit's number, with a question mark where its card says that trust in it is low."""
+    return name[2:] + "?" * (name in low_trust_units())
 
 
 def panel_size(
@@ -119,9 +103,9 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
         middle = y + layout.row_middle(n)
         strong = name in strongest
         if strong:
-            write(image, name[2:], x + layout.pad, middle, layout.size, _WHITE, BOLD)
+            write(image, short_name(name), x + layout.pad, middle, layout.size, _WHITE, BOLD)
             if full:
-                write(image, MOVEMENTS[name], x + layout.name_x, middle, layout.size, _WHITE)
+                write(image, FACS_NAMES[name], x + layout.name_x, middle, layout.size, _WHITE)
                 text = f"{value:.1f}"
                 right = x + layout.width - layout.pad - text_width(text, layout.size, BOLD)
                 write(image, text, right, middle, layout.size, _WHITE, BOLD)
@@ -174,9 +158,9 @@ class _Layout:
         self.row = round(1.28 * self.size)
         self.pad = round(0.7 * self.size)
         self.bar_height = max(2, round(0.42 * self.size))
-        number = text_width("00", self.size, BOLD) + round(0.6 * self.size)
+        number = text_width("00?", self.size, BOLD) + round(0.6 * self.size)
         self.name_x = self.pad + number
-        names = max(text_width(name, self.size) for name in MOVEMENTS.values()) if full else 0
+        names = max(text_width(name, self.size) for name in FACS_NAMES.values()) if full else 0
         value = text_width("0.0", self.size, BOLD) + round(0.6 * self.size) if full else 0
         self.bar_width = round((5.2 if full else 4.2) * self.size)
         space = round(0.8 * self.size) if full else 0
@@ -202,9 +186,9 @@ def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool) -> Sta
         middle = layout.row_middle(n)
         # Drawn in colour on the light, in black on what shows through: opaque on the picture.
         for sheet, text, empty in ((add, _QUIET, _TRACK), (keep, (0, 0, 0), (0, 0, 0))):
-            write(sheet, name[2:], layout.pad, middle, layout.size, text, BOLD)
+            write(sheet, short_name(name), layout.pad, middle, layout.size, text, BOLD)
             if full:
-                write(sheet, MOVEMENTS[name], layout.name_x, middle, layout.size, text)
+                write(sheet, FACS_NAMES[name], layout.name_x, middle, layout.size, text)
             bar(sheet, layout.bar_x, middle, layout.bar_width, layout.bar_height, empty)
     return Stamp(keep, add)
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from realtime_affect.errors import OutputError
-from realtime_affect.overlay.panel import MOVEMENTS
 from realtime_affect.timeline.strips import pool_rows
-from realtime_affect.types import AU_INTENSITIES
+from realtime_affect.types import AU_INTENSITIES, FACS_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +203,7 @@ def _draw_strip(
     for row in range(n_units - 1):
         panel.axhline(row + 0.5, color="white", linewidth=0.6, zorder=3)
     panel.set_ylim(n_units - 0.5, -0.5)
-    names = [f"{MOVEMENTS[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
+    names = [f"{FACS_NAMES[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
     panel.set_yticks(range(n_units), names)
     bar_axes = figure.add_axes(bar_at)
     bar = figure.colorbar(picture, cax=bar_axes, ticks=range(6))
@@ -252,7 +251,7 @@ def _draw_lines(panel: Axes, face: Face, middles: NDArray[np.float64]) -> None:
         at = 4.4 - 1.6 * len(taken)
         taken.append(at)
         panel.text(
-            1.008, at / 5, f"{MOVEMENTS[AU_INTENSITIES[n]]}", color=color, size=7.5,
+            1.008, at / 5, f"{FACS_NAMES[AU_INTENSITIES[n]]}", color=color, size=7.5,
             transform=panel.transAxes, va="center",
         )  # fmt: skip
     panel.set_ylim(0, 5)

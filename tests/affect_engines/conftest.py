@@ -51,8 +51,14 @@ def _litert(request):
     return open_engine("iris", backend="litert")
 
 
+def _onnxruntime(_):
+    from affect_engines import open_engine
+
+    return open_engine("action_units", backend="onnxruntime")
+
+
 # A new backend adds itself here and has to pass test_contract.py.
-BACKENDS = {"fake": lambda _: FakeEngine(), "litert": _litert}
+BACKENDS = {"fake": lambda _: FakeEngine(), "litert": _litert, "onnxruntime": _onnxruntime}
 
 
 @pytest.fixture(params=list(BACKENDS))

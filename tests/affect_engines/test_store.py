@@ -9,7 +9,8 @@ from affect_engines import store
 from affect_engines.cards import list_cards, load_card
 from affect_engines.errors import ModelError
 
-CONTENTS = {name: f"network {name}".encode() for name in list_cards()}
+FETCHED = [name for name in list_cards() if not load_card(name).shipped]
+CONTENTS = {name: f"network {name}".encode() for name in FETCHED}
 
 
 @pytest.fixture
@@ -19,6 +20,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv(store.ENVIRONMENT, str(folder))
 
     def small_card(name):
+        if name not in CONTENTS:
+            return load_card(name)
         digest = hashlib.sha256(CONTENTS[name]).hexdigest()
         return dataclasses.replace(load_card(name), sha256=digest)
 
@@ -77,7 +80,7 @@ def test_a_missing_file_says_how_to_provide_it_with_and_without_network(folder):
 def test_a_right_file_is_given(folder):
     fill(folder)
     assert store.model_path(store.load_card("iris")) == folder / "iris_landmark.tflite"
-    assert len(store.verify_models()) == 4
+    assert len(store.verify_models()) == len(list_cards())
 
 
 def test_a_flipped_bit_is_refused_with_both_hashes(folder):
@@ -108,6 +111,7 @@ def test_the_list_tells_right_missing_and_damaged_apart(folder):
     (folder / "face_landmark.tflite").write_bytes(b"other")
     states = {model.card.name: model.state for model in store.list_models()}
     assert states == {
+        "action_units": "ok",
         "blazeface_full": "ok",
         "blazeface_short": "ok",
         "face_mesh": "damaged",
@@ -118,9 +122,10 @@ def test_the_list_tells_right_missing_and_damaged_apart(folder):
 def test_a_wheel_fills_the_folder_without_network(folder, tmp_path, no_network):
     said = []
     paths = store.fetch_models(make_wheel(tmp_path / "a.whl"), said.append)
-    assert [path.read_bytes() for path in paths] == [CONTENTS[name] for name in list_cards()]
+    placed = [path for path in paths if path.parent == folder]
+    assert [path.read_bytes() for path in placed] == list(CONTENTS.values())
     assert len(said) == 4
-    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in paths)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in placed)
 
 
 def test_a_folder_with_the_files_serves_as_well(folder, tmp_path, no_network):
@@ -132,7 +137,7 @@ def test_a_folder_with_the_files_serves_as_well(folder, tmp_path, no_network):
 
 def test_files_in_place_need_no_network(folder, no_network):
     fill(folder)
-    assert len(store.fetch_models()) == 4
+    assert len(store.fetch_models()) == len(list_cards())
 
 
 def test_damaged_files_are_replaced(folder, tmp_path):
@@ -229,4 +234,18 @@ def test_a_download_fills_the_folder(folder, monkeypatch):
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", download)
-    assert len(store.fetch_models()) == 4
+    assert len(store.fetch_models()) == len(list_cards())
+
+
+def test_a_shipped_network_lies_in_the_package_and_is_never_fetched(folder, tmp_path, no_network):
+    card = load_card("action_units")
+    path = store.model_path(card)
+    assert folder not in path.parents
+    store.fetch_models(make_wheel(tmp_path / "a.whl"))
+    assert not (folder / card.file).exists()
+
+
+def test_a_damaged_shipped_network_asks_for_a_new_installation(folder):
+    card = dataclasses.replace(load_card("action_units"), sha256="0" * 64)
+    with pytest.raises(ModelError, match=r"SHA-256.*pip install --force-reinstall"):
+        store.model_path(card)

@@ -15,13 +15,20 @@ def add(script, recorded_in):
 
 
 @pytest.mark.parametrize(
-    ("name", "results"), [("peer", "peer_mediapipe"), ("latency", "latency"), ("soak", "soak")]
+    ("name", "results"),
+    [
+        ("peer", "peer_mediapipe.jsonl"),
+        ("latency", "latency.jsonl"),
+        ("soak", "soak.jsonl"),
+        ("units", "action_units.json"),
+        ("faces", "action_units.json"),
+    ],
 )
 def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
     tables = script("tables")
     text = tables.README.read_text(encoding="utf-8")
     block = text.partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
-    if (script("records").RESULTS / f"{results}.jsonl").exists():
+    if (script("records").RESULTS / results).exists():
         assert block == tables.TABLES[name]()
         assert block in tables.filled(text)
     else:

@@ -1,203 +1,221 @@
+import contextlib
+
 import numpy as np
 import pytest
 
+from affect_engines import load_card
 from realtime_affect.action_units import (
-    MEASURES,
-    UNITS,
     ActionUnitConfig,
+    ActionUnitReader,
     NeutralBaseline,
     eye_openness,
-    measure,
-    movements,
-    read_action_units,
+    is_at_rest,
+    low_trust_units,
 )
-from realtime_affect.pose import fit_heads, load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES
-from tests.realtime_affect.world import Person, mesh_points
+from realtime_affect.capture import open_source
+from realtime_affect.pose import load_neutral_face
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
+from realtime_affect.vision import Vision
 
-BROWS_INNER = (107, 55, 66, 65, 336, 285, 296, 295)
-BROWS_OUTER = (70, 46, 63, 53, 300, 276, 293, 283)
-UPPER_LIDS = (158, 159, 160, 385, 386, 387)
-LOWER_LIDS = (144, 145, 153, 373, 374, 380)
-CHEEKS = (50, 101, 117, 118, 280, 330, 346, 347)
-NOSE_WINGS = (48, 64, 98, 278, 294, 327)
-LOWER_LIP = (14, 87, 317, 17)
-CHIN = (175, 199, 200)
+POINTS = load_neutral_face().points.astype(np.float32)
+CROP = np.full((96, 96), 120, np.uint8)
+OUTPUTS = load_card("action_units").decode["outputs"]
 
 
-def shift(points, dx=0.0, dy=0.0):
-    return dict.fromkeys(points, (dx, dy, 0.0))
+class FakeEngine:
+    """Answers with what it is told and remembers what it was fed."""
+
+    def __init__(self, **units):
+        self.units, self.feeds, self.closed = units, None, False
+
+    def infer(self, feeds):
+        self.feeds = feeds
+        row = [self.units.get(name, 0.0) for name in OUTPUTS]
+        return {"units": np.tile(np.array(row, np.float32), (len(feeds["points"]), 1))}
+
+    def close(self):
+        self.closed = True
 
 
-def neutral_measures():
-    points = load_neutral_face().points[None]
-    return measure(points, fit_heads(points))[0]
+def read(n=1, neutrals=None, **units):
+    reader = ActionUnitReader(FakeEngine(**units))
+    neutrals = neutrals or [NeutralBaseline(ActionUnitConfig()) for _ in range(n)]
+    return reader.read(np.array([POINTS] * n), [CROP] * n, np.zeros((n, 3), np.float32), neutrals)
 
 
-def score(moved, angles=(0.0, 0.0, 0.0), calibration=1.0):
-    points = mesh_points(Person("a", 320, 180, 120, angles), moved)[None]
-    neutral = NeutralBaseline(ActionUnitConfig())
-    neutral.measures = neutral_measures()
-    neutral.calibration = calibration
-    return read_action_units(measure(points, fit_heads(points)), [neutral])[0]
+def units_of(**units):
+    return read(**units)[0]
 
 
-MOVES = {
-    "AU01": shift(BROWS_INNER, dy=-6),
-    "AU02": shift(BROWS_OUTER, dy=-6),
-    "AU04": shift((107, 55, 66, 65), 1.5, 4) | shift((336, 285, 296, 295), -1.5, 4),
-    "AU05": shift(UPPER_LIDS, dy=-2.5),
-    "AU06": shift(LOWER_LIDS, dy=-1.5) | shift(CHEEKS, dy=-3.5),
-    "AU07": shift(LOWER_LIDS, dy=-2),
-    "AU09": shift(NOSE_WINGS, dy=-5),
-    "AU10": shift((0,), dy=-5),
-    "AU12": shift((61,), -6, -6) | shift((291,), 6, -6),
-    "AU15": shift((61, 291), dy=5),
-    "AU17": shift(CHIN, dy=-7),
-    "AU20": shift((61,), -6) | shift((291,), 6),
-    "AU25": shift(LOWER_LIP, dy=10),
-    "AU26": shift((152,), dy=15),
-    "AU45": shift(UPPER_LIDS, dy=4),
-}
+def test_each_output_reaches_its_column():
+    card = load_card("action_units")
+    for name in OUTPUTS:
+        unit, _, side = name.partition("_")
+        found = units_of(**{name: 4.5})
+        if side:
+            row = SIDED_UNITS.index(unit)
+            assert found.sides[row, ("right", "left").index(side)] == 4.5
+            assert np.count_nonzero(found.sides == 4.5) == 1
+        elif unit in AU_INTENSITIES:
+            assert found[unit] == 4.5
+            assert np.count_nonzero(found.intensity == 4.5) == 1
+        for seen, present in zip(AU_OCCURRENCES, found.occurrence, strict=True):
+            if not np.isnan(present):
+                assert present == (seen == unit and not side and card.units[unit].present_at <= 4.5)
 
 
-@pytest.mark.parametrize("unit", MOVES)
-def test_each_movement_of_the_facs_manual_raises_its_unit(unit):
-    units = score(MOVES[unit])
-    assert units[unit] >= 2.5
-    assert units.occurrence[AU_OCCURRENCES.index(unit)] == 1
+def test_a_unit_is_present_from_the_cards_threshold_on():
+    at = load_card("action_units").units["AU12"].present_at
+    column = AU_OCCURRENCES.index("AU12")
+    assert units_of(AU12=at - 0.01).occurrence[column] == 0
+    assert units_of(AU12=at + 0.01).occurrence[column] == 1
 
 
-def test_sucked_lips_are_present_without_an_intensity():
-    units = score(shift((0,), dy=4) | shift((17,), dy=-4))
-    assert units.occurrence[AU_OCCURRENCES.index("AU28")] == 1
+def test_units_without_evidence_are_nan():
+    found = units_of(AU12=5.0)
+    assert np.isnan(found["AU23"])
+    assert np.isnan(found.occurrence[AU_OCCURRENCES.index("AU23")])
+    assert np.isfinite(found["AU12"])
 
 
-def test_a_neutral_face_shows_nothing_and_what_cannot_be_measured_is_nan():
-    units = score({})
-    blind = [AU_INTENSITIES.index("AU14"), AU_INTENSITIES.index("AU23")]
-    assert np.isnan(units.intensity[blind]).all()
-    assert np.isnan(units.occurrence[blind]).all()
-    assert np.delete(units.intensity, blind).max() == 0
-    assert np.delete(units.occurrence, blind).max() == 0
-
-
-@pytest.mark.parametrize("unit", ["AU01", "AU12", "AU25", "AU45"])
-def test_turning_the_head_changes_nothing(unit):
-    front, turned = score(MOVES[unit]), score(MOVES[unit], angles=(0.2, 0.5, -0.3))
-    np.testing.assert_allclose(turned.intensity, front.intensity, atol=1e-3)
-
-
-def test_a_larger_movement_never_scores_less_and_stays_within_five():
-    smile = [score(shift((61,), -k, -k) | shift((291,), k, k))["AU12"] for k in range(20)]
-    assert np.all(np.diff(smile) >= 0)
-    assert smile[0] == 0
-    assert smile[-1] == 5
-
-
-def test_before_calibration_a_persons_shape_is_not_an_expression():
-    raised = shift(BROWS_INNER, dy=-3.5)
-    assert score(raised, calibration=1.0)["AU01"] > 1
-    assert score(raised, calibration=0.0)["AU01"] == 0
-
-
-def test_jaw_drop_alone_is_not_a_fallen_lip_corner():
-    opened = shift((61, 291), dy=3.3) | shift((14, 87, 317), dy=10)
-    assert score(opened)["AU15"] == 0
-
-
-def test_eye_openness_is_gap_over_width():
-    measures = np.zeros((1, len(MEASURES)))
-    measures[0, -4:] = 6.0, 9.0, 30.0, 30.0
-    np.testing.assert_allclose(eye_openness(measures), [[0.2, 0.3]])
-
-
-def resting(**moved):
-    measures = load_neutral_face().measure_mean.copy()
-    for name, mm in moved.items():
-        measures[MEASURES.index(name)] += mm
-    return measures
-
-
-def feed(baseline, measures, seconds, start_s=0.0):
-    for step in range(round(seconds * 30) + 1):
-        baseline.observe(measures, round((start_s + step / 30) * 1e9))
-
-
-def test_the_neutral_becomes_the_persons_own_over_the_first_seconds():
-    baseline = NeutralBaseline(ActionUnitConfig(adapt_s=3.0))
-    own = resting(inner_brow=3.0)
-    assert baseline.calibration == 0
-    feed(baseline, own, 1.5)
-    assert baseline.calibration == pytest.approx(0.5, abs=0.02)
-    feed(baseline, own, 2.0, start_s=1.5)
-    assert baseline.calibration == 1
-    np.testing.assert_allclose(baseline.measures, own)
-
-
-def test_once_learned_the_neutral_stands_still():
-    baseline = NeutralBaseline(ActionUnitConfig(adapt_s=1.0))
-    feed(baseline, resting(), 1.2)
-    before = baseline.measures
-    feed(baseline, resting(corner_up=8.0), 60, start_s=2)
-    np.testing.assert_array_equal(baseline.measures, before)
-
-
-def test_a_smile_at_the_start_cannot_become_the_neutral():
-    baseline = NeutralBaseline(ActionUnitConfig(adapt_s=1.0))
-    smile = resting(corner_up=9.0, corner_out=6.0)
-    feed(baseline, smile, 1.2)
-    moved = dict(zip(UNITS, movements(smile, baseline.measures), strict=True))
-    assert moved["AU12"] > 4
-
-
-def test_the_user_can_set_the_neutral():
-    baseline = NeutralBaseline(ActionUnitConfig())
-    feed(baseline, resting(), 0.3)
-    own = resting(corner_up=5.0)
-    feed(baseline, own, 1.0, start_s=1.0)
-    baseline.set_neutral()
-    np.testing.assert_allclose(baseline.measures, own)
-    assert baseline.calibration == 1
-
-
-def test_the_neutral_can_be_taken_from_the_first_seconds():
-    baseline = NeutralBaseline(ActionUnitConfig(neutral_after_s=1.0))
-    own = resting(corner_up=9.0)
-    feed(baseline, own, 0.5)
-    assert baseline.calibration == 0
-    feed(baseline, own, 0.7, start_s=0.5)
-    np.testing.assert_allclose(baseline.measures, own)
-
-
-def test_setting_a_neutral_before_any_face_was_seen_does_nothing():
-    baseline = NeutralBaseline(ActionUnitConfig())
-    baseline.set_neutral()
-    assert baseline.calibration == 0
-
-
-def test_faces_are_scored_each_against_its_own_neutral():
-    points = mesh_points(Person("a", 320, 180, 120), MOVES["AU12"])[None]
-    measures = np.repeat(measure(points, fit_heads(points)), 2, axis=0)
-    own, other = (NeutralBaseline(ActionUnitConfig()) for _ in range(2))
-    own.measures, own.calibration = measures[0], 1.0
-    other.measures, other.calibration = neutral_measures(), 1.0
-    first, second = read_action_units(measures, [own, other])
-    assert first["AU12"] == 0
-    assert second["AU12"] > 2
-
-
-def test_measures_are_those_of_the_mesh_turned_to_the_front():
-    tilted = np.stack(
-        [
-            mesh_points(Person("a", 320, 180, 90, angles), MOVES["AU12"])
-            for angles in ((0.0, 0.0, 0.0), (0.3, -0.4, 0.2))
-        ]
+def test_the_network_is_given_each_face_with_its_own_rest():
+    engine = FakeEngine()
+    known, unknown = (NeutralBaseline(ActionUnitConfig()) for _ in range(2))
+    moved = POINTS + 3
+    known.observe(moved, CROP + 5, at_rest=True, t_ns=0)
+    known.set_neutral()
+    ActionUnitReader(engine).read(
+        np.array([POINTS, POINTS]), [CROP, CROP], np.zeros((2, 3), np.float32), [known, unknown]
     )
-    heads = fit_heads(tilted)
-    front = heads.invert(tilted)
-    gap = front[:, [14, 87, 317], 1].mean(axis=1) - front[:, [13, 82, 312], 1].mean(axis=1)
-    width = (front[:, 291, 0] - front[:, 61, 0]) / 2
-    measures = measure(tilted, heads)
-    np.testing.assert_allclose(measures[:, MEASURES.index("lip_gap")], gap, atol=1e-3)
-    np.testing.assert_allclose(measures[:, MEASURES.index("corner_out")], width, atol=1e-3)
+    assert engine.feeds["calibration"].tolist() == [[1], [0]]
+    assert np.allclose(engine.feeds["rest"], [moved, POINTS])
+    assert (engine.feeds["rest_crops"][0] == 125).all()
+    assert {name: feed.dtype.name for name, feed in engine.feeds.items()} == {
+        "points": "float32", "crops": "uint8", "angles": "float32", "rest": "float32",
+        "rest_crops": "uint8", "calibration": "float32",
+    }  # fmt: skip
+
+
+def test_several_faces_are_read_in_one_go():
+    assert len(read(3, AU01=2.0)) == 3
+
+
+def test_closing_the_reader_closes_its_network():
+    engine = FakeEngine()
+    with ActionUnitReader(engine):
+        assert not engine.closed
+    assert engine.closed
+
+
+def test_a_face_with_a_marked_unit_is_not_at_rest():
+    assert is_at_rest(units_of())
+    assert is_at_rest(units_of(AU12=1.5))
+    assert not is_at_rest(units_of(AU12=2.5))
+    assert not is_at_rest(units_of(AU45=4.0))
+
+
+def observed(config, seconds, fps=30, at_rest=lambda t: True, shift=lambda t: 1.0):
+    baseline = NeutralBaseline(config)
+    for k in range(round(seconds * fps) + 1):
+        t = k / fps
+        baseline.observe(
+            POINTS + np.float32(shift(t)), CROP, at_rest=at_rest(t), t_ns=round(t * 1e9)
+        )
+    return baseline
+
+
+def test_the_neutral_becomes_the_persons_own_while_at_rest():
+    config = ActionUnitConfig(adapt_s=2.0)
+    half = observed(config, 1.0)
+    assert half.calibration == pytest.approx(0.5, abs=0.02)
+    assert half.learning
+    assert np.allclose(half.points, POINTS + 0.5, atol=0.02)
+    whole = observed(config, 2.1)
+    assert whole.calibration == 1.0
+    assert not whole.learning
+    assert np.allclose(whole.points, POINTS + 1, atol=1e-3)
+    assert (whole.crop == 120).all()
+
+
+def test_a_smile_at_the_beginning_does_not_pass_for_the_neutral():
+    smiling = lambda t: t < 1.5  # noqa: E731
+    baseline = observed(
+        ActionUnitConfig(adapt_s=1.0), 3.0, at_rest=lambda t: not smiling(t),
+        shift=lambda t: 9.0 if smiling(t) else 1.0,
+    )  # fmt: skip
+    assert baseline.calibration == 1.0
+    assert np.allclose(baseline.points, POINTS + 1, atol=1e-3)
+
+
+def test_a_face_never_at_rest_stays_measured_against_the_population():
+    baseline = observed(ActionUnitConfig(), 10.0, at_rest=lambda t: False)
+    assert baseline.calibration == 0.0
+    assert np.array_equal(baseline.points, POINTS)
+
+
+def test_once_known_the_neutral_stands_still():
+    baseline = observed(ActionUnitConfig(adapt_s=1.0), 6.0, shift=lambda t: 1.0 if t < 2 else 7.0)
+    assert np.allclose(baseline.points, POINTS + 1, atol=0.05)
+
+
+def test_nothing_is_learned_when_that_is_switched_off():
+    baseline = observed(ActionUnitConfig(adapt_s=0.0), 5.0)
+    assert baseline.calibration == 0.0
+    assert not baseline.learning
+
+
+def test_the_first_seconds_count_without_reserve_when_asked():
+    config = ActionUnitConfig(neutral_after_s=1.0)
+    baseline = observed(config, 0.9, at_rest=lambda t: False, shift=lambda t: 4.0)
+    assert baseline.calibration == 0.0
+    baseline = observed(config, 3.0, at_rest=lambda t: False, shift=lambda t: 4.0 if t < 1.5 else 0)
+    assert baseline.calibration == 1.0
+    assert np.allclose(baseline.points, POINTS + 4, atol=1e-3)
+
+
+def test_the_users_word_takes_the_last_half_second():
+    baseline = observed(ActionUnitConfig(), 5.0, shift=lambda t: 1.0 if t < 4.0 else 6.0)
+    baseline.set_neutral()
+    assert baseline.calibration == 1.0
+    assert not baseline.learning
+    assert np.allclose(baseline.points, POINTS + 6, atol=1e-3)
+
+
+def test_the_users_word_before_any_face_changes_nothing():
+    baseline = NeutralBaseline(ActionUnitConfig())
+    baseline.set_neutral()
+    assert baseline.calibration == 0.0
+
+
+def test_a_gap_in_the_video_is_not_time_at_rest():
+    baseline = NeutralBaseline(ActionUnitConfig(adapt_s=3.0))
+    for t_s in (0, 10):
+        baseline.observe(POINTS, CROP, at_rest=True, t_ns=t_s * 10**9)
+    assert baseline.calibration < 0.1
+
+
+def test_eye_openness_is_the_lid_gap_over_the_width():
+    shut = POINTS.copy()
+    shut[[158, 159, 160], 1] = shut[[144, 145, 153], 1]
+    opened, closed = eye_openness(np.array([POINTS, shut]))
+    assert opened[0] == pytest.approx(opened[1], rel=0.05)
+    assert 0.15 < opened[0] < 0.6
+    assert closed[0] == pytest.approx(0, abs=0.01)
+    assert closed[1] == opened[1]
+
+
+def test_marked_units_are_those_the_card_calls_low():
+    units = load_card("action_units").units
+    assert low_trust_units() == {name for name, unit in units.items() if unit.trust == "low"}
+    assert "AU12" not in low_trust_units()
+
+
+def test_the_real_network_reads_the_demo_s_resting_faces_as_resting(models):
+    with (
+        contextlib.closing(open_source("demo", live=False)) as source,
+        contextlib.closing(Vision()) as vision,
+    ):
+        tracks = vision.analyse_still(source.read(10.0)).tracks
+    assert len(tracks) == 2
+    for track in tracks:
+        assert is_at_rest(track.face.action_units)

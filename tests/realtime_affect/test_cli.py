@@ -261,6 +261,15 @@ def test_doctor_ends_with_what_it_found(ok, code, monkeypatch):
     assert json.loads(result.stdout) == {"ok": ok, "cores": 4}
 
 
+def test_doctor_tells_what_is_known_of_each_model():
+    result = call("doctor", "--models", "--json")
+    found = {model["name"]: model for model in json.loads(result.stdout)["models"]}
+    assert found["action_units"]["units"]["AU12"]["trust"] in ("high", "medium", "low")
+    text = call("doctor", "--models").stdout
+    assert "face_mesh" in text
+    assert "lip corner puller" in text
+
+
 def test_the_defaults_of_the_command_line_are_the_config_s(fake_run, tmp_path):
     call("run", "x", "--headless", "--out", tmp_path)
     assert fake_run == [Config()]

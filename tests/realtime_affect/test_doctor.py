@@ -105,7 +105,9 @@ def test_an_empty_models_folder_fails_and_says_how_to_fill_it(only, monkeypatch,
     report = only("models")()
     assert not report.ok
     assert [finding.name for finding in report.findings] == [f"model {n}" for n in list_cards()]
-    for finding in report.findings:
+    shipped, *fetched = report.findings
+    assert (shipped.name, shipped.status) == ("model action_units", "ok")
+    for finding in fetched:
         assert finding.status == "fail"
         assert "missing" in finding.detail
         assert str(tmp_path) in finding.detail
@@ -119,6 +121,7 @@ def test_a_damaged_model_is_told_from_a_missing_one(only, monkeypatch, tmp_path)
     (tmp_path / load_card("iris").file).write_bytes(b"not a network")
     details = {finding.name: finding.detail for finding in only("models")().findings}
     assert details.pop("model iris").startswith("damaged")
+    assert details.pop("model action_units").startswith("ok")
     assert all(detail.startswith("missing") for detail in details.values())
 
 

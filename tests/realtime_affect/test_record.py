@@ -34,7 +34,8 @@ OPENFACE = """
     frame face_id timestamp confidence success x y w h pose_Rx pose_Ry pose_Rz quality AU01_r
     AU02_r AU04_r AU05_r AU06_r AU07_r AU09_r AU10_r AU12_r AU14_r AU15_r AU17_r AU20_r AU23_r
     AU25_r AU26_r AU45_r AU01_c AU02_c AU04_c AU05_c AU06_c AU07_c AU09_c AU10_c AU12_c AU14_c
-    AU15_c AU17_c AU20_c AU23_c AU25_c AU26_c AU28_c AU45_c pose_Tx pose_Ty pose_Tz gaze_angle_x
+    AU15_c AU17_c AU20_c AU23_c AU25_c AU26_c AU28_c AU45_c AU12_right_r AU12_left_r AU14_right_r
+    AU14_left_r pose_Tx pose_Ty pose_Tz gaze_angle_x
     gaze_angle_y gaze_age_ms blinks_per_min
 """
 
@@ -48,7 +49,7 @@ def face():
         HeadPose(np.array([0.1, -0.2, 0.3]), np.array([10.0, 20.0, 600.0])),
         np.array([0.3, 0.3]),
         FaceQuality(0.75, 60, 5, 90),
-        ActionUnits(intensity, np.ones(18), 1.0),
+        ActionUnits(intensity, np.ones(18), np.array([[1.0, 2.0], [3.0, np.nan]]), 1.0),
     )
 
 

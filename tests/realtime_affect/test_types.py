@@ -40,10 +40,11 @@ def make_frame(t_ns=0, image=None):
     )
 
 
-def make_units(intensity=None, occurrence=None):
+def make_units(intensity=None, occurrence=None, sides=None):
     return ActionUnits(
         intensity=zeros(17) if intensity is None else intensity,
         occurrence=zeros(18) if occurrence is None else occurrence,
+        sides=zeros(2, 2) if sides is None else sides,
         calibration=0.0,
     )
 
@@ -76,6 +77,7 @@ FIELDS = {
     "HeadPose.translation_mm": (lambda a: HeadPose(zeros(3), a).translation_mm, (3,), np.float32),
     "ActionUnits.intensity": (lambda a: make_units(intensity=a).intensity, (17,), np.float32),
     "ActionUnits.occurrence": (lambda a: make_units(occurrence=a).occurrence, (18,), np.float32),
+    "ActionUnits.sides": (lambda a: make_units(sides=a).sides, (2, 2), np.float32),
     "Face.eye_openness": (lambda a: make_face(a).eye_openness, (2,), np.float32),
     "Track.xyxy": (lambda a: Track(1, a, 0.9, 1, 0, None).xyxy, (4,), np.float32),
     "EyeWindow.t_ns": (lambda a: EyeWindow(1, a, zeros(a.shape[0])).t_ns, (5,), np.int64),

@@ -5,7 +5,8 @@
 
 Every picture goes through the product's own Face Mesh and alignment, so that the network learns
 from the errors it will meet. One file a person (``train_00017.npz``), written whole or not at all:
-a run that was stopped goes on where it was.
+a run that was stopped goes on where it was. ``sheet_train.png`` shows some of the people, to be
+looked at.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from training.synthetic.studio import (
     SPLITS,
     Scene,
     Truth,
+    contact_sheet,
     draw_frame,
     draw_scene,
     make_subject,
@@ -211,9 +213,11 @@ _worker = _Worker()
 def _open_worker(faces: Path, skins: Path | None) -> None:
     cv2.setNumThreads(1)
     _worker.observer, _worker.model = Observer(), FaceModel(faces)
-    if skins is not None:
-        with np.load(skins, allow_pickle=False) as stored:
-            _worker.skins = list(stored["skins"].astype(np.float32))
+    _worker.skins = _load_skins(skins)
+
+
+def _load_skins(path: Path | None) -> list[Array]:
+    return [] if path is None else list(load_arrays(path)["skins"].astype(np.float32))
 
 
 def _prepare_skins(split: str, faces: Path, photographs: Path | None, folder: Path) -> Path | None:
@@ -228,13 +232,18 @@ def _prepare_skins(split: str, faces: Path, photographs: Path | None, folder: Pa
     return path
 
 
+def load_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Read one file."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
 def load_samples(paths: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
     """Join files of :func:`main`; adds ``person`` (n,), counted through `paths`."""
     parts: dict[str, list[NDArray[np.generic]]] = {}
     for k, path in enumerate(paths):
-        with np.load(path, allow_pickle=False) as stored:
-            for name in stored.files:
-                parts.setdefault(name, []).append(stored[name])
+        for name, array in load_arrays(path).items():
+            parts.setdefault(name, []).append(array)
         n = len(parts["presence"][-1])
         parts.setdefault("person", []).append(np.full(n, k, np.int32))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
@@ -265,6 +274,8 @@ def main() -> None:
         counts = pool.map(work, range(first, last))
         for n, k in track(counts, f"filming {options.split}", total=last - first):
             taken, found = taken + n, found + k
+    sheet = contact_sheet(FaceModel(options.faces), options.split, 6, 8, 192, _load_skins(skins))
+    cv2.imwrite(str(options.out / f"sheet_{options.split}.png"), sheet)
     print(f"{taken} pictures; Face Mesh finds the face in {found / taken:.2%} -> {options.out}")
 
 

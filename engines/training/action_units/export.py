@@ -45,7 +45,7 @@ def load_network(folder: Path) -> ActionUnitNetwork:
     import json
 
     about = json.loads((folder / "about.json").read_text("utf-8"))
-    network = ActionUnitNetwork(picture=about["picture"], rest=about["rest"])
+    network = ActionUnitNetwork(picture=about["picture"])
     network.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["network"])
     return network.eval()
 

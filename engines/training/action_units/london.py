@@ -1,7 +1,8 @@
 """The Face Research Lab London Set as a test: smiling against neutral photographs of real people.
 
-DeBruine & Jones, 2017, figshare 5047666 (CC BY 4.0). Persons 001 to 045 serve for choices, 061 to
-090 only to report; every look at the latter is logged by ``training.evaluate``.
+DeBruine & Jones, 2017, figshare 5047666 (CC BY 4.0). Persons 001 to 035 are learned from
+(``anchors``), 001 to 045 serve for choices, 061 to 090 only to report; every look at the latter is
+logged.
 """
 
 from __future__ import annotations

@@ -63,22 +63,20 @@ def _standardised(crops: Tensor) -> Tensor:
 
 
 class ActionUnitNetwork(nn.Module):
-    """See the module. `picture` and `rest` switch inputs off, for the ablation table.
+    """See the module.
 
     Parameters
     ----------
     picture : bool
-        Use the aligned pictures.
-    rest : bool
-        Use the person's own rest; without it every face is measured against the population's.
+        Use the aligned pictures; without them for the ablation table.
     """
 
     population: Tensor
     measures: Tensor
 
-    def __init__(self, *, picture: bool = True, rest: bool = True) -> None:
+    def __init__(self, *, picture: bool = True) -> None:
         super().__init__()
-        self.picture, self.rest = picture, rest
+        self.picture = picture
         face = load_neutral_face().points.astype(np.float32)
         self.register_buffer("population", torch.from_numpy(face.reshape(-1)))
         self.register_buffer("measures", torch.from_numpy(measure_matrix().astype(np.float32)).T)
@@ -118,9 +116,6 @@ class ActionUnitNetwork(nn.Module):
         (n, 21) float
             Intensities in the order of OUTPUTS, not clipped.
         """
-        if not self.rest:
-            calibration = torch.zeros_like(calibration)
-            rest = self.population.view(1, _POINTS, 3).expand_as(rest)
         at_rest = rest.flatten(1)
         moved = (points.flatten(1) - at_rest) / _MM
         foreign = (at_rest - self.population) / _MM

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from training.metrics import icc_3_1
 
 from realtime_affect.pose import load_neutral_face
-from training.action_units.dataset import PRESENT, load_samples
+from training.action_units.dataset import PRESENT, load_arrays, load_samples
 from training.action_units.network import OUTPUTS, ActionUnitNetwork, count_parameters
+from training.metrics import icc_3_1
 from training.synthetic.studio import TRUTH_UNITS
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ REPORTED: Final = (
     "AU25", "AU26", "AU45",
 )  # fmt: skip
 """Units over which figures are averaged."""
+
+SHARES: Final = {"anchors_london": 0.05, "anchors_ferplus": 0.18}
+"""How much of an epoch is real faces: photographs are shown again and again, or by turns."""
 
 
 def true_outputs(units: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -69,21 +72,56 @@ class Sampler:
     ----------
     samples : mapping
         From ``dataset.load_samples``.
+    anchors : sequence of (mapping, float)
+        Real faces of ``anchors.write_anchors``, and their share of an epoch.
+
+    Attributes
+    ----------
+    low, high : (n, 21) float32
+        Bounds of the intensities; both are the truth where it is known.
     """
 
-    def __init__(self, samples: dict[str, NDArray[np.generic]]) -> None:
-        self._samples = samples
-        present = samples["presence"] >= PRESENT
-        self.targets = true_outputs(samples["units"])
-        self.wanted = np.flatnonzero(present)
-        self.tested = np.flatnonzero(present & ~samples["reference"])
-        resting = np.flatnonzero(present & samples["reference"])
+    def __init__(
+        self,
+        samples: dict[str, NDArray[np.generic]],
+        anchors: Sequence[tuple[dict[str, NDArray[np.generic]], float]] = (),
+    ) -> None:
+        truth = true_outputs(samples["units"])
+        parts = [{**samples, "low": truth, "high": truth}, *(part for part, _ in anchors)]
+        names = ("points", "crops", "angles_rad", "presence", "scene", "reference", "person")
+        self._samples = {
+            name: np.concatenate([part[name] for part in parts]) for name in (*names, "low", "high")
+        }
+        self.low, self.high = self._samples["low"], self._samples["high"]
+        present = self._samples["presence"] >= PRESENT
+        reference = self._samples["reference"].astype(bool)
+        source = np.repeat(np.arange(len(parts)), [len(part["low"]) for part in parts])
+        self.wanted = np.flatnonzero(present & (source == 0))
+        self.tested = np.flatnonzero(present & (source == 0) & ~reference)
+        self._anchors = [
+            (np.flatnonzero(present & (source == k)), share)
+            for k, (_, share) in enumerate(anchors, 1)
+        ]
+        resting = np.flatnonzero(present & reference)
         self._rest: dict[tuple[int, int], NDArray[np.int64]] = {}
-        keys = np.column_stack([samples["person"], samples["scene"]])
+        keys = np.column_stack([self._samples["person"], self._samples["scene"]])
         for i in resting.tolist():
             for key in ((keys[i, 0], keys[i, 1]), (keys[i, 0], -1)):
                 self._rest[key] = np.append(self._rest.get(key, np.array([], np.int64)), i)
         self._keys = keys
+
+    def epoch(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return what one epoch shows, shuffled: each studio picture once, and real faces."""
+        shown = [self.wanted]
+        for faces, share in self._anchors:
+            n = round(share * len(self.wanted))
+            rounds = [rng.permutation(faces) for _ in range(-(-n // len(faces)))]
+            shown.append(np.concatenate(rounds)[:n])
+        return rng.permutation(np.concatenate(shown))
+
+    def batches(self) -> int:
+        """Return how many full batches an epoch has."""
+        return len(self.epoch(np.random.default_rng(0))) // BATCH
 
     def resting(self, i: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return one to three other pictures of the person at rest, usually in the same light."""
@@ -124,8 +162,17 @@ class Sampler:
 
 
 def augment(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift by up to two pixels, add noise, hide a square in a tenth of the pictures."""
+    """Shift by up to two pixels, add noise, hide a square in a tenth of the pictures.
+
+    A third of the pictures lose detail, as small, distant or compressed faces have.
+    """
     n = len(crops)
+    coarse = torch.rand(n, generator=generator) < 1 / 3
+    if coarse.any():
+        small = nn.functional.avg_pool2d(crops[coarse][:, None], 3, 2, 1)
+        size = crops.shape[1:]
+        crops = crops.clone()
+        crops[coarse] = nn.functional.interpolate(small, size, mode="bilinear")[:, 0]
     dy, dx = torch.randint(-2, 3, (2,), generator=generator).tolist()
     crops = torch.roll(crops, (dy, dx), (1, 2))
     spread = torch.rand((n, 1, 1), generator=generator) * 8
@@ -148,7 +195,7 @@ def train_epoch(
     mirrored_output = torch.tensor([OUTPUTS.index(_mirrored(name)) for name in OUTPUTS])
     flip = torch.tensor([-1.0, 1.0, 1.0])
     scale = torch.tensor([1.0, -1.0, -1.0])
-    order = rng.permutation(sampler.wanted)
+    order = sampler.epoch(rng)
     total = 0.0
     network.train()
     batches = [order[k : k + BATCH] for k in range(0, len(order) - BATCH + 1, BATCH)]
@@ -156,18 +203,20 @@ def train_epoch(
         rest, rest_crops, known = sampler.rest(indices, rng)
         calibration = torch.from_numpy(_draw_calibration(known, rng))
         crops, points = sampler.crops(indices), sampler.points(indices)
-        angles, targets = sampler.angles(indices), torch.from_numpy(sampler.targets[indices])
+        angles = sampler.angles(indices)
+        low, high = (torch.from_numpy(bound[indices]) for bound in (sampler.low, sampler.high))
         if rng.uniform() < 0.5:
             crops, rest_crops = crops.flip(2), rest_crops.flip(2)
             points, rest = points[:, partners] * flip, rest[:, partners] * flip
-            angles, targets = angles * scale, targets[:, mirrored_output]
+            angles = angles * scale
+            low, high = low[:, mirrored_output], high[:, mirrored_output]
         crops, rest_crops = augment(crops, generator), augment(rest_crops, generator)
         points = points + POINT_NOISE_MM * torch.randn(points.shape, generator=generator)
         share = calibration[:, :, None]
         rest = share * rest + (1 - share) * network.population.view(1, -1, 3)
         units = network(points, crops, angles, rest, rest_crops, calibration)
         # Squares, not absolutes: units are rare, and the median of a rare unit is nothing at all.
-        loss = nn.functional.mse_loss(units, targets)
+        loss = (units - torch.maximum(torch.minimum(units, high), low)).square().mean()
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -214,8 +263,9 @@ def hash_data(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths, key=lambda path: path.name):
         with np.load(path, allow_pickle=False) as stored:
-            for name in ("points", "crops", "units"):
-                digest.update(np.ascontiguousarray(stored[name]).tobytes())
+            for name in ("points", "crops", "units", "low", "high"):
+                if name in stored.files:
+                    digest.update(np.ascontiguousarray(stored[name]).tobytes())
     return digest.hexdigest()
 
 
@@ -242,16 +292,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
     parser.add_argument("--no-picture", action="store_true", help="ablation: mesh only")
-    parser.add_argument("--no-rest", action="store_true", help="ablation: nobody's own rest")
+    parser.add_argument(
+        "--skins", choices=("painted", "photographs"), help="ablation: people in such skins alone"
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     paths = sorted(options.data.glob("train_*.npz"))
-    sampler = Sampler(load_samples(paths))
+    anchors = [options.data / f"{name}.npz" for name in SHARES]
+    anchors = [path for path in anchors if path.exists()]
+    samples = load_samples(paths)
+    if options.skins is not None:
+        worn = samples["photograph"].astype(bool) == (options.skins == "photographs")
+        samples = {name: array[worn] for name, array in samples.items()}
+    sampler = Sampler(samples, [(load_arrays(path), SHARES[path.stem]) for path in anchors])
     held_out = Sampler(load_samples(sorted(options.data.glob("validation_*.npz"))))
-    network = ActionUnitNetwork(picture=not options.no_picture, rest=not options.no_rest)
+    network = ActionUnitNetwork(picture=not options.no_picture)
     network = network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -262,7 +320,7 @@ def main() -> None:
         ],
         lr=PEAK_RATE,
     )
-    steps = options.epochs * (len(sampler.wanted) // BATCH)
+    steps = options.epochs * sampler.batches()
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, steps, pct_start=0.15)
     checkpoint, first = options.out / "checkpoint.pt", 0
     if checkpoint.exists():
@@ -275,7 +333,7 @@ def main() -> None:
         f"{count_parameters(network)} parameters, "
         f"{len(sampler.wanted)} samples of {len(paths)} people"
     )
-    truth = held_out.targets[held_out.tested]
+    truth = held_out.low[held_out.tested]
     for epoch in range(first, options.epochs):
         loss = train_epoch(
             network, sampler, optimiser, schedule, options.seed * 1000 + epoch,
@@ -297,8 +355,9 @@ def main() -> None:
         checkpoint.with_suffix(".part").replace(checkpoint)
     about = {
         "seed": options.seed, "epochs": options.epochs, "people": len(paths),
-        "samples": len(sampler.wanted), "data_sha256": hash_data(paths),
-        "picture": network.picture, "rest": network.rest,
+        "samples": len(sampler.wanted), "data_sha256": hash_data([*paths, *anchors]),
+        "real_faces": {path.stem: len(load_arrays(path)["low"]) for path in anchors},
+        "picture": network.picture,
     }  # fmt: skip
     (options.out / "about.json").write_text(json.dumps(about, indent=1) + "\n", "utf-8")
 

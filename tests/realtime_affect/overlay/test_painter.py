@@ -39,7 +39,7 @@ def face_of(person, units=None, calibration=1.0, quality=None):
         HeadPose(np.array(person.angles), np.array([0, 0, 600])),
         np.array([0.3, 0.3]),
         quality or FaceQuality(0.9, 80, 5, 120),
-        ActionUnits(intensity, occurrence, calibration),
+        ActionUnits(intensity, occurrence, np.zeros((2, 2)), calibration),
     )
 
 

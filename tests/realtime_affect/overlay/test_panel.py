@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from realtime_affect.overlay.panel import MOVEMENTS, paint_panel, panel_size, strongest_units
-from realtime_affect.types import AU_INTENSITIES
+from realtime_affect.overlay.panel import paint_panel, panel_size, strongest_units
+from realtime_affect.types import AU_OCCURRENCES, FACS_NAMES
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
 
@@ -24,7 +24,7 @@ def test_the_strongest_units_come_first_and_quiet_or_unknown_ones_not_at_all():
 
 
 def test_every_unit_has_the_name_of_a_movement():
-    assert tuple(MOVEMENTS) == AU_INTENSITIES
+    assert tuple(FACS_NAMES) == AU_OCCURRENCES
 
 
 @pytest.mark.parametrize("full", [True, False])

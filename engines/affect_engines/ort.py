@@ -1,0 +1,124 @@
+"""ONNX networks by onnxruntime, on the CPU.
+
+One thread a network, as in ``litert.py``: the pipeline has a core for each worker, and threads that
+wait for work by spinning take the others'.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
+from affect_engines.errors import ModelError
+from affect_kernels.errors import DependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_DTYPES: Final = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+_ERRORS_ONLY: Final = 3
+
+
+class OrtEngine(Closing):
+    """An ONNX network; see :class:`affect_engines.base.Engine` for the contract.
+
+    An input of any length may be fed by a function only for a length of 1.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its hash is the caller's business (:func:`affect_engines.store.model_path`).
+    name : str
+        Used in errors.
+
+    Raises
+    ------
+    ModelError
+        onnxruntime cannot read the file.
+    DependencyError
+        onnxruntime is not installed.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise DependencyError(
+                thing="onnxruntime",
+                got=str(error),
+                expected="the ONNX runtime",
+                hint='Install it: pip install "onnxruntime>=1.23,<2".',
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._name = name
+        try:
+            # From bytes: a model that names other files to read them cannot.
+            self._session: Any = onnxruntime.InferenceSession(
+                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors share no base
+            raise ModelError(
+                thing=f"{name} ({path})",
+                got=f"a file onnxruntime cannot run: {error}",
+                expected="an ONNX network",
+                hint="Install again: pip install --force-reinstall realtime-affect.",
+            ) from error
+        self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
+        self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+        self._own = {
+            spec.name: np.zeros([n or 1 for n in spec.shape], spec.dtype) for spec in self.inputs
+        }
+
+    def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
+        """Run once; the outputs belong to the caller."""
+        if self._session is None:
+            raise ModelError(
+                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
+            )
+        check_feeds(self._name, self.inputs, feeds)
+        arrays = {}
+        for name, feed in feeds.items():
+            if callable(feed):
+                feed(self._own[name])
+                arrays[name] = self._own[name]
+            else:
+                arrays[name] = np.ascontiguousarray(feed)
+        try:
+            outputs = self._session.run(self._names, arrays)
+        except Exception as error:
+            raise ModelError(
+                self._name,
+                got=f"onnxruntime failed: {error}",
+                expected="outputs",
+                hint="Lengths that may differ must agree: one row a face in every input.",
+            ) from error
+        return dict(zip(self._names, outputs, strict=True))
+
+    def warm_up(self) -> None:
+        """Run once on zeros."""
+        self.infer({s.name: np.zeros([n or 1 for n in s.shape], s.dtype) for s in self.inputs})
+
+    def close(self) -> None:
+        """Free the network. Idempotent."""
+        self._session = None
+
+
+def _spec(node: Any) -> TensorSpec:
+    """Return the description of one tensor; a name or nothing for a length marks it dynamic."""
+    shape = tuple(n if isinstance(n, int) else None for n in node.shape)
+    return TensorSpec(node.name, shape, np.dtype(_DTYPES[node.type]))

@@ -1,0 +1,1 @@
+"""IFDD-Stream: the lifting scheme on features that every slot needs once."""

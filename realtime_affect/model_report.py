@@ -1,0 +1,104 @@
+"""What each network was trained on, scores and must not be used for: ``doctor --models``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from affect_engines.store import StoredModel, list_models
+from realtime_affect.types import FACS_NAMES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from affect_engines import ModelCard
+
+_MARKS: Final = {"ok": "[green]ok[/]", "missing": "[red]missing[/]", "damaged": "[red]damaged[/]"}
+_TRUST: Final = {"high": "[green]high[/]", "medium": "medium", "low": "[yellow]low[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """Every model card beside the state of its file."""
+
+    models: tuple[StoredModel, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every file is there and is the one its card describes."""
+        return all(model.state == "ok" for model in self.models)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; what is not known is None."""
+        return {"ok": self.ok, "models": [_as_dict(model) for model in self.models]}
+
+    def print(self, console: Console) -> None:
+        """Print each card, and a table of what is known about each action unit."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        for model in self.models:
+            card = model.card
+            table = Table(box=None, pad_edge=False, show_header=False, title_justify="left")
+            table.add_column(style="dim", no_wrap=True)
+            table.add_column(overflow="fold")
+            source = "shipped with this program" if card.shipped else card.package
+            for what, text in (
+                ("licence", card.licence), ("from", source), ("file", str(model.path)),
+                ("trained on", card.trained_on), ("limits", card.limits),
+                ("made by", card.reproduce),
+            ):  # fmt: skip
+                if text:
+                    table.add_row(what, escape(text))
+            console.print(f"[bold]{card.name}[/]  {_MARKS[model.state]}")
+            console.print(table)
+            if card.units:
+                console.print(_units_table(card))
+            console.print()
+        if not self.ok:
+            console.print("Missing or damaged files are mended by: realtime-affect models fetch.")
+
+
+def describe_models() -> ModelReport:
+    """Read every card and look at its file."""
+    return ModelReport(list_models())
+
+
+def _units_table(card: ModelCard) -> Table:
+    """Return what is known about each unit; figures are from the studio's test split."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("unit", "FACS name", "trust"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("present from", "ICC", "MAE", "F1"):
+        table.add_column(heading, justify="right")
+    for name, unit in card.units.items():
+        label = name, FACS_NAMES[name]
+        if unit.trust == "none":
+            table.add_row(*label, "[dim]no evidence, always empty[/]")
+            continue
+        figures = (f"{unit.figures[key]:.2f}" for key in ("icc", "mae", "f1"))
+        table.add_row(*label, _TRUST[unit.trust], f"{unit.present_at:.2f}", *figures)
+    return table
+
+
+def _as_dict(model: StoredModel) -> dict[str, Any]:
+    card = model.card
+    return {
+        "name": card.name, "state": model.state, "path": str(model.path), "file": card.file,
+        "sha256": card.sha256, "licence": card.licence, "reference": card.reference,
+        "package": card.package or None, "trained_on": card.trained_on, "limits": card.limits,
+        "reproduce": card.reproduce or None,
+        "units": {
+            name: {
+                "trust": unit.trust,
+                "present_at": None if math.isnan(unit.present_at) else unit.present_at,
+                **unit.figures,
+            }
+            for name, unit in card.units.items()
+        },
+        "evaluation": {name: dict(figures) for name, figures in card.evaluation.items()},
+    }  # fmt: skip

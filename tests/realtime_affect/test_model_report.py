@@ -1,0 +1,63 @@
+import dataclasses
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from affect_engines import load_card
+from affect_engines.cards import UnitCard, list_cards
+from affect_engines.store import StoredModel
+from realtime_affect.model_report import ModelReport, describe_models
+
+
+def report_of(state="ok", **units):
+    card = load_card("action_units")
+    return ModelReport(
+        (StoredModel(dataclasses.replace(card, units=units), "action_units.onnx", state),)
+    )
+
+
+def printed(report):
+    console = Console(record=True, width=120)
+    report.print(console)
+    return console.export_text()
+
+
+def test_every_card_is_told_with_its_licence_training_data_and_limits():
+    text = " ".join(printed(describe_models()).split())
+    for name in list_cards():
+        card = load_card(name)
+        assert name in text
+        assert card.licence in text
+        assert card.trained_on[:40] in text
+        assert card.limits[:40] in text
+
+
+@pytest.mark.parametrize("trust", ["high", "medium", "low"])
+def test_a_unit_is_told_with_trust_threshold_and_figures(trust):
+    figures = {"icc": 0.81, "mae": 0.22, "f1": 0.73, "icc_uncalibrated": 0.7}
+    (line,) = (
+        line
+        for line in printed(report_of(AU12=UnitCard(trust, 1.25, figures))).splitlines()
+        if line.startswith("AU12")
+    )
+    assert line.split() == [
+        "AU12", "lip", "corner", "puller", trust, "1.25", "0.81", "0.22", "0.73",
+    ]  # fmt: skip
+
+
+def test_a_unit_without_evidence_says_so_and_is_null_in_json():
+    report = report_of(AU23=UnitCard("none", math.nan, {}))
+    assert "no evidence" in printed(report)
+    (model,) = json.loads(json.dumps(report.as_dict(), allow_nan=False))["models"]
+    assert model["units"]["AU23"] == {"trust": "none", "present_at": None}
+
+
+@pytest.mark.parametrize("state", ["missing", "damaged"])
+def test_a_file_that_is_not_as_it_should_be_says_how_to_mend_it(state):
+    report = report_of(state)
+    assert not report.ok
+    assert not report.as_dict()["ok"]
+    assert state in printed(report)
+    assert "models fetch" in printed(report)

@@ -1,0 +1,88 @@
+import json
+
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
+from affect_engines.cards import parse_card
+from training.action_units import card
+from training.action_units.card import card_text, trust
+from training.action_units.network import OUTPUTS
+
+
+def report():
+    figures = {name: {"icc": 0.9, "mae": 0.2, "f1": 0.8, "share": 0.1} for name in OUTPUTS}
+    smiles = {"smile_auc": 0.99, "smile_accuracy": 0.96, "worst_false_units": 1}
+    persons = {"persons": 30, "uncalibrated": smiles, "calibrated": smiles}
+    return {
+        "about": {
+            "samples": 10, "people": 2, "seed": 3, "data_sha256": "a" * 64,
+            "real_faces": {"anchors_london": 4, "anchors_ferplus": 5},
+        },
+        "present_at": dict.fromkeys(OUTPUTS, 1.25),
+        "studio_test": {"calibrated": figures, "uncalibrated": figures},
+        "ferplus_valid": {"auc": {"AU12": {"expression": "happiness", "faces": 99, "auc": 0.95}}
+                          | {n: {"expression": "x", "faces": 99, "auc": 0.5} for n in OUTPUTS
+                             if n not in ("AU12", *card.CARRIES_OVER)}},
+        "ablation_mean_icc": {"mesh and picture, own rest": 0.81},
+        "london_001_045": persons,
+        "london_061_090": persons,
+    }  # fmt: skip
+
+
+def test_a_card_says_what_the_report_says():
+    read = parse_card("action_units", card_text(report(), "b" * 64))
+    assert read.sha256 == "b" * 64
+    assert read.data_sha256 == "a" * 64
+    assert read.seed == 3
+    assert tuple(read.decode["outputs"]) == OUTPUTS
+    assert read.units["AU12"].trust == "high"
+    assert read.units["AU12"].figures["ferplus_auc"] == 0.95
+    assert read.units["AU01"].trust == "low"  # nothing of it is seen on real faces
+    assert "ferplus_auc" not in read.units["AU45"].figures
+    assert read.units["AU23"].trust == "none"
+    assert read.evaluation["london_061_090"]["smile_auc_uncalibrated"] == 0.99
+    for number in ("10 rendered", "2 people", "4 perturbed", "5 pictures of FER+"):
+        assert number in read.trained_on
+
+
+@pytest.mark.parametrize(
+    ("unit", "icc", "present_at", "auc", "faces", "expected"),
+    [
+        ("AU12", 0.9, 1.0, 0.9, 99, "high"),
+        ("AU12", 0.7, 1.0, 0.9, 99, "medium"),
+        ("AU12", 0.6, 1.0, 0.9, 99, "low"),
+        ("AU12", 0.9, 2.5, 0.9, 99, "medium"),
+        ("AU12", 0.9, 3.5, 0.9, 99, "low"),
+        ("AU12", 0.9, 1.0, 0.8, 99, "medium"),
+        ("AU12", 0.9, 1.0, 0.6, 99, "low"),
+        ("AU12", 0.9, 1.0, 0.9, 20, "medium"),
+        ("AU12", 0.9, 1.0, 0.6, 20, "low"),
+        ("AU12", 0.9, 1.0, 0.99, 2, "medium"),
+        ("AU45", 0.9, 1.0, None, 0, "high"),
+        ("AU14", 0.9, 1.0, None, 0, "low"),
+    ],
+)
+def test_trust_is_the_lowest_of_its_grounds(unit, icc, present_at, auc, faces, expected):
+    real = None if auc is None else {"auc": auc, "faces": faces}
+    assert trust(unit, icc, present_at, real) == expected
+
+
+def test_every_unit_told_has_evidence_from_real_faces_or_a_stated_guess():
+    from training.action_units.evaluate import EVIDENCE
+
+    told = {name for name in OUTPUTS if "_" not in name}
+    assert told == set(EVIDENCE) | set(card.CARRIES_OVER)
+
+
+def test_the_command_writes_card_and_weights(tmp_path, monkeypatch, capsys):
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    (tmp_path / "a.onnx").write_bytes(b"network")
+    arguments = ["card", "--report", str(tmp_path / "report.json"), "--onnx",
+                 str(tmp_path / "a.onnx"), "--out", str(tmp_path / "out")]  # fmt: skip
+    monkeypatch.setattr("sys.argv", arguments)
+    card.main()
+    assert (tmp_path / "out" / "weights" / "action_units.onnx").read_bytes() == b"network"
+    text = (tmp_path / "out" / "cards" / "action_units.toml").read_text()
+    assert parse_card("action_units", text).units["AU12"].trust == "high"
+    assert text.strip() in capsys.readouterr().out

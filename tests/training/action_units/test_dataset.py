@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("numba", reason="numba (group train) is not installed")
+
+from training.action_units import dataset
+from training.action_units.dataset import FRAMES, REFERENCES, SCENES, Observer, load_samples
+from training.synthetic.studio import make_subject
+
+
+@pytest.fixture(scope="module")
+def folder(head, models, tmp_path_factory):
+    """Two people of each split, filmed."""
+    folder = tmp_path_factory.mktemp("people")
+    dataset._worker.observer, dataset._worker.model = Observer(), head
+    dataset._worker.skins = ()
+    for number in range(2):
+        dataset.write_person(number, "train", folder)
+    dataset.write_person(0, "test", folder)
+    return folder
+
+
+def test_a_person_is_filmed_in_several_scenes_some_of_it_at_rest(folder):
+    samples = load_samples(sorted(folder.glob("train_*.npz")))
+    n = SCENES * FRAMES
+    assert len(samples["presence"]) == 2 * n
+    assert samples["reference"].sum() == 2 * SCENES * REFERENCES
+    assert not samples["units"][samples["reference"]][:, :-1].any()
+    assert samples["crops"].shape == (2 * n, 96, 96)
+    assert samples["points"].shape == (2 * n, 468, 3)
+    assert samples["person"].tolist() == [0] * n + [1] * n
+    assert (samples["presence"] >= dataset.PRESENT).mean() > 0.95
+
+
+def test_what_is_seen_follows_the_truth(folder):
+    samples = load_samples(sorted(folder.glob("*.npz")))
+    seen = samples["angles_rad"][:, 1]
+    true = samples["true_angles_rad"][:, 1].astype(np.float32)
+    assert np.corrcoef(seen, true)[0, 1] > 0.9
+
+
+def test_a_person_on_disk_is_not_filmed_again(folder, monkeypatch):
+    monkeypatch.setattr(dataset, "film_person", None)
+    assert dataset.write_person(0, "train", folder)[0] == SCENES * FRAMES
+
+
+def test_a_stopped_run_leaves_no_half_file(head, models, folder, tmp_path, monkeypatch):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset.np, "savez", stop)
+    monkeypatch.setattr(dataset, "film_person", lambda *args: {"presence": np.ones(3)})
+    with pytest.raises(KeyboardInterrupt):
+        dataset.write_person(7, "train", tmp_path)
+    assert not list(tmp_path.glob("train_*.npz"))
+
+
+def test_tested_people_are_seen_in_motion(folder):
+    samples = load_samples([folder / "test_00000.npz"])
+    assert len(samples["presence"]) == SCENES * (REFERENCES + 20)
+
+
+def test_the_same_person_is_filmed_the_same(head, folder):
+    person = make_subject(head, "train", 1)
+    again = dataset.film_person(person, "train", 1, dataset._worker.observer)
+    samples = load_samples([folder / "train_00001.npz"])
+    assert np.array_equal(again["units"], samples["units"])
+    assert np.array_equal(again["crops"], samples["crops"])
+    assert np.array_equal(again["points"], samples["points"])
