@@ -127,5 +127,5 @@ def test_smiling_photographs_show_more_of_au12_than_neutral_ones(shared_data):
     ]
     more = np.mean([smiling > neutral for smiling, neutral in pairs])
     assert len(pairs) > 30
-    assert more >= 0.75, "uncalibrated geometry must at least tell most smiles"
-    assert np.mean([neutral for _, neutral in pairs]) < 0.3
+    assert more >= 0.95
+    assert np.mean([neutral for _, neutral in pairs]) < 0.6  # no trace of a smile (FACS A is 1)
