@@ -1,0 +1,1 @@
+"""HTNet as published, and what is made of it."""
