@@ -20,7 +20,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test check training train-action-units setup peers bench soak golden clean
+.PHONY: help run test check training train-action-units train-expression setup peers bench soak golden clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -41,6 +41,9 @@ check: .venv/.test  ## lint, format, types, import rules
 training: .venv/.torch  ## set up what training networks needs on top: torch
 train-action-units: .venv/.torch  ## render, train, evaluate and ship the action unit network
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.action_units $(ARGS)
+
+train-expression: .venv/.torch  ## film, train, evaluate and ship the expression network
+	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.ifdd_stream $(ARGS)
 
 setup: .venv/.test  ## prepare .venv for work on the project
 	@.venv/bin/pre-commit install

@@ -1,18 +1,19 @@
 """AffectJob -> AffectSnapshot: what is decided about a face beside the frame-rate path.
 
-Today: where the eyes look and how often they blink. The clip networks (expression,
-micro-expressions) belong here too: they may be slower than the camera without holding up a box.
+Where the eyes look, how often they blink, which expression is displayed: what needs time, and may
+be slower than the camera without holding up a box.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from realtime_affect.blink import blinks_per_min
+from realtime_affect.expression import ExpressionReader
 from realtime_affect.gaze import GazeEstimator
 from realtime_affect.types import AffectResult, AffectSnapshot
 
@@ -28,9 +29,15 @@ class AffectConfig:
     ----------
     gaze : bool
         Measure gaze with the iris network (two runs a face, the costliest part a face has).
+    expression : bool
+        Tell the expression displayed, twelve times a second.
+    precision : str
+        Form of the expression network: "fp32", "int8", or "auto" for the one its card prefers.
     """
 
     gaze: bool = True
+    expression: bool = True
+    precision: Literal["auto", "fp32", "int8"] = "auto"
 
 
 class AffectReader:
@@ -39,16 +46,19 @@ class AffectReader:
     Raises
     ------
     ModelError
-        The iris model is missing or is not what its card says.
+        A model is missing or is not what its card says.
     """
 
     def __init__(self, config: AffectConfig | None = None) -> None:
-        self._gaze = GazeEstimator() if (config or AffectConfig()).gaze else None
+        config = config or AffectConfig()
+        self._gaze = GazeEstimator() if config.gaze else None
+        self._expression = ExpressionReader(config.precision) if config.expression else None
 
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""
         frame = job.scene.frame
         windows = {window.track_id: window for window in job.windows}
+        shown = self._expression.decide(job.clips) if self._expression is not None else {}
         results = {}
         for track in job.scene.tracks:
             if track.face is None:
@@ -58,10 +68,13 @@ class AffectReader:
                 gaze = self._gaze.estimate(frame.image, track.face)
             window = windows.get(track.track_id)
             rate = blinks_per_min(window) if window is not None else float("nan")
-            results[track.track_id] = AffectResult(track.track_id, frame.t_ns, gaze, rate)
+            results[track.track_id] = AffectResult(
+                track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id)
+            )
         return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
 
     def close(self) -> None:
-        """Free the network. Idempotent."""
-        if self._gaze is not None:
-            self._gaze.close()
+        """Free the networks. Idempotent."""
+        for network in (self._gaze, self._expression):
+            if network is not None:
+                network.close()

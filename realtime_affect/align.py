@@ -1,12 +1,13 @@
 """FaceMesh + crop -> the face turned to the front: points in millimetres, and a small picture.
 
-What the action unit network sees. Both are in the head's own frame of ``neutral_face.npz``, so that
-a brow has one place whatever the pose, the distance and the size of the head.
+What the action unit network and the expression network see. All are in the head's own frame of
+``neutral_face.npz``, so that a brow has one place whatever the pose, the distance and the size of
+the head.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -22,7 +23,23 @@ ALIGNED_PX: Final = 96
 """Side of the aligned picture."""
 
 MM_PER_PX: Final = 1.6
-_CENTRE_MM: Final = (0.0, -3.0, 0.0)  # in the plane of eye and lip corners; from hairline to chin
+"""Of the aligned picture."""
+
+SLOT_PX: Final = 48
+"""Side of the picture of one moment that the expression network looks at."""
+
+
+class _Frame(NamedTuple):
+    """What an aligned picture of ALIGNED_PX shows of the plane of eye and lip corners."""
+
+    mm_per_px: float
+    centre_mm: tuple[float, float, float]
+
+
+_UNITS: Final = _Frame(MM_PER_PX, (0.0, -3.0, 0.0))  # from hairline to chin
+# Half of FER+'s faces fill their 48 pixels more tightly than this (measured by Face Mesh on its
+# ``valid`` split), half less: the pictures that most of the network's training was on.
+_EXPRESSION: Final = _Frame(1.785, (0.0, -12.7, 0.0))
 
 
 def turn_to_front(points: NDArray[np.floating], heads: Similarity) -> Float32:
@@ -45,7 +62,7 @@ def turn_to_front(points: NDArray[np.floating], heads: Similarity) -> Float32:
 
 
 def align_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
-    """Cut the aligned picture of one face out of the crop its mesh was found in.
+    """Cut what the action unit network sees of one face out of the crop its mesh was found in.
 
     The plane through eye and lip corners is mapped, foreshortening undone; what lies before or
     behind it, the nose's tip above all, leans aside as the head turns.
@@ -67,14 +84,28 @@ def align_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
         Grey, 1.6 mm a pixel; border pixels repeat beyond the crop. Black where the region has no
         size, as a network that went wrong may ask for.
     """
+    return _align(crop, region, heads, i, _UNITS)
+
+
+def slot_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
+    """Cut what the expression network sees of one face, (48, 48) uint8; see :func:`align_crop`.
+
+    A little more of the face, at less than half the detail: 3.57 mm a pixel.
+    """
+    fine = _align(crop, region, heads, i, _EXPRESSION)
+    size = (SLOT_PX, SLOT_PX)
+    return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def _align(crop: Image, region: Region, heads: Similarity, i: int, frame: _Frame) -> Image:
     c, s, x0, y0 = region.to_frame(crop.shape[0])
     if not c * c + s * s > 0.0:
         return np.zeros((ALIGNED_PX, ALIGNED_PX), np.uint8)
     # Aligned pixel -> head millimetres -> frame pixels, an affine map of the plane ...
     plane = heads.scale[i] * heads.rotation[i, :2]
     half = (ALIGNED_PX - 1) / 2.0
-    to_frame = plane[:, :2] * MM_PER_PX
-    origin = plane @ _CENTRE_MM + heads.translation[i, :2] - to_frame @ (half, half)
+    to_frame = plane[:, :2] * frame.mm_per_px
+    origin = plane @ frame.centre_mm + heads.translation[i, :2] - to_frame @ (half, half)
     # ... and back into the crop, whose pixel (u, v) shows the frame at to_frame(side) of (u, v).
     back = np.array(((c, s), (-s, c))) / (c * c + s * s)
     warp = np.column_stack((back @ to_frame, back @ (origin - (x0, y0))))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realtime_affect.session import Progress
 
 _WHOLE_NUMBERS: Final = frozenset({"frame", "face_id", "success"})
+_WORDS: Final = frozenset({"input", "expression"})
 _IMAGES: Final = "images"
 
 
@@ -63,8 +64,9 @@ class Analysis:
     def rows(self) -> Iterator[dict[str, str | int | float]]:
         """Yield all rows of all inputs as they stand in the files, read as they are asked for.
 
-        ``input`` is the file's name; ``frame``, ``face_id`` and ``success`` are int, the others
-        float with NaN for an empty field.
+        ``input`` is the file's name and ``expression`` a word, empty where none was told;
+        ``frame``, ``face_id`` and ``success`` are int, the others float with NaN for an empty
+        field.
         """
         for summary in self.inputs:
             path = summary.files.get("rows")
@@ -78,7 +80,7 @@ class Analysis:
 def _typed(row: dict[str, str]) -> dict[str, str | int | float]:
     values: dict[str, str | int | float] = {}
     for name, text in row.items():
-        if name == "input":
+        if name in _WORDS:
             values[name] = text
         elif name in _WHOLE_NUMBERS:
             values[name] = int(text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from realtime_affect.blink import WINDOW_S
-from realtime_affect.types import EyeWindow
+from realtime_affect.types import ClipWindow, EyeWindow
 
 if TYPE_CHECKING:
-    from realtime_affect.types import Scene
+    from realtime_affect.types import Image, Scene
 
 
 class _Ring:
@@ -71,4 +73,78 @@ class EyeHistory:
             for track_id, ring in self._rings.items()
             if t_ns - ring.newest_ns <= WINDOW_S * 1e9
         }
+        return tuple(windows)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTiming:
+    """When moments are taken; from the network's card.
+
+    Attributes
+    ----------
+    slot_hz : float
+        Moments a second.
+    slots : int
+        Moments of a clip.
+    max_gap_ms : float
+        Time without a moment after which a clip begins anew.
+    """
+
+    slot_hz: float
+    slots: int
+    max_gap_ms: float
+
+
+class _Clip:
+    """The last moments of one track, on a grid of time that begins with its first."""
+
+    def __init__(self, timing: ClipTiming) -> None:
+        self._timing = timing
+        self._period_ns = 1e9 / timing.slot_hz
+        self._moments: deque[tuple[int, Image]] = deque(maxlen=timing.slots)
+        self._due_ns = 0.0
+        self.seen_ns = 0
+        self.window: ClipWindow | None = None
+
+    def add(self, track_id: int, t_ns: int, crop: Image) -> ClipWindow:
+        """Take the picture if it is the nearest to the moment that is due."""
+        since_ns = t_ns - self.seen_ns
+        self.seen_ns = t_ns
+        if self._moments and t_ns - self._moments[-1][0] > self._timing.max_gap_ms * 1e6:
+            self._moments.clear()
+            self.window = None
+        if self.window is not None and t_ns + since_ns / 2 < self._due_ns:
+            return self.window  # the next frame will be nearer
+        late = self.window is None or t_ns - self._due_ns > self._period_ns
+        self._due_ns = (t_ns if late else self._due_ns) + self._period_ns
+        self._moments.append((t_ns, crop))
+        times, crops = zip(*self._moments, strict=True)
+        self.window = ClipWindow(
+            track_id, np.array(times, np.int64), np.array(crops),
+            warming_up=len(times) < self._timing.slots,
+        )  # fmt: skip
+        return self.window
+
+
+class ClipHistory:
+    """The expression network's clip of every track; the vision thread's alone.
+
+    Sampled by time, not by frame count: the same movement gives the same clip at 25, 30 and 60
+    frames a second, and frames that were dropped do not stretch it.
+    """
+
+    def __init__(self, timing: ClipTiming) -> None:
+        self._timing = timing
+        self._clips: dict[int, _Clip] = {}
+
+    def append(self, scene: Scene) -> tuple[ClipWindow, ...]:
+        """Take in a scene; return the clips of the tracks measured in it."""
+        t_ns = scene.frame.t_ns
+        windows = []
+        for track in scene.tracks:
+            if track.face is not None:
+                clip = self._clips.setdefault(track.track_id, _Clip(self._timing))
+                windows.append(clip.add(track.track_id, t_ns, track.face.crop))
+        gone_ns = t_ns - self._timing.max_gap_ms * 1e6
+        self._clips = {k: clip for k, clip in self._clips.items() if clip.seen_ns >= gone_ns}
         return tuple(windows)

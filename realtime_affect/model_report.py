@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from affect_engines.store import StoredModel, list_models
+from affect_engines.store import StoredModel, cards_without_file, list_models
 from realtime_affect.types import FACS_NAMES
 
 if TYPE_CHECKING:
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from affect_engines import ModelCard
 
 _MARKS: Final = {"ok": "[green]ok[/]", "missing": "[red]missing[/]", "damaged": "[red]damaged[/]"}
+_RECALL: Final = "ferplus_valid_recall"
 _TRUST: Final = {"high": "[green]high[/]", "medium": "medium", "low": "[yellow]low[/]"}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelReport:
-    """Every model card beside the state of its file."""
+    """Every model card beside the state of its file, and those that have none."""
 
     models: tuple[StoredModel, ...]
+    without_file: tuple[ModelCard, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -32,7 +34,14 @@ class ModelReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; what is not known is None."""
-        return {"ok": self.ok, "models": [_as_dict(model) for model in self.models]}
+        return {
+            "ok": self.ok,
+            "models": [_as_dict(model) for model in self.models],
+            "without_file": [
+                {"name": card.name, "reference": card.reference, "limits": card.limits}
+                for card in self.without_file
+            ],
+        }
 
     def print(self, console: Console) -> None:
         """Print each card, and a table of what is known about each action unit."""
@@ -52,10 +61,18 @@ class ModelReport:
             ):  # fmt: skip
                 if text:
                     table.add_row(what, escape(text))
-            console.print(f"[bold]{card.name}[/]  {_MARKS[model.state]}")
+            form = f" ({card.precision})" if card.precision else ""
+            console.print(f"[bold]{card.name}[/]{form}  {_MARKS[model.state]}")
             console.print(table)
             if card.units:
                 console.print(_units_table(card))
+            if _RECALL in card.evaluation and card.precision:
+                console.print(_expressions_table(card))
+            console.print()
+        for card in self.without_file:
+            console.print(f"[bold]{card.name}[/]  [dim]no weights[/]")
+            for text in (card.reference, card.trained_on, card.limits):
+                console.print(escape(text), style="dim")
             console.print()
         if not self.ok:
             console.print("Missing or damaged files are mended by: realtime-affect models fetch.")
@@ -63,7 +80,22 @@ class ModelReport:
 
 def describe_models() -> ModelReport:
     """Read every card and look at its file."""
-    return ModelReport(list_models())
+    return ModelReport(list_models(), cards_without_file())
+
+
+def _expressions_table(card: ModelCard) -> Table:
+    """Return accuracy on rated stills and the recall of each expression."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("FER+ valid", no_wrap=True)
+    table.add_column("share read right", justify="right")
+    scores = card.evaluation[f"ferplus_valid_{card.precision}"]
+    table.add_row("all faces", f"{scores['accuracy_plain']:.3f}")
+    table.add_row("mean of expressions", f"{scores['uar_plain']:.3f}")
+    for name, recall in card.evaluation[_RECALL].items():
+        table.add_row(name, f"{recall:.2f}")
+    return table
 
 
 def _units_table(card: ModelCard) -> Table:
@@ -89,7 +121,8 @@ def _as_dict(model: StoredModel) -> dict[str, Any]:
     card = model.card
     return {
         "name": card.name, "state": model.state, "path": str(model.path), "file": card.file,
-        "sha256": card.sha256, "licence": card.licence, "reference": card.reference,
+        "precision": card.precision or None, "sha256": card.sha256,
+        "licence": card.licence, "reference": card.reference,
         "package": card.package or None, "trained_on": card.trained_on, "limits": card.limits,
         "reproduce": card.reproduce or None,
         "units": {

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 from affect_engines.base import Closing
 from realtime_affect.affect import AffectReader
 from realtime_affect.capture import Source, open_source
-from realtime_affect.clips import EyeHistory
+from realtime_affect.clips import ClipHistory, EyeHistory
 from realtime_affect.config import Config
 from realtime_affect.errors import AffectError
+from realtime_affect.expression import clip_timing
 from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
 from realtime_affect.stats import PipelineStats, StageClock
 from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
@@ -314,7 +315,7 @@ class Pipeline(Closing):
     def _see(self) -> None:
         stills = self._source.info.kind == "stills"
         analyse = self._vision.analyse_still if stills else self._vision.analyse
-        history = EyeHistory()
+        eyes, clips = EyeHistory(), ClipHistory(clip_timing())
         while True:
             try:
                 frame = self._frames.get()
@@ -324,7 +325,9 @@ class Pipeline(Closing):
             while self._neutral_requests:
                 self._vision.set_neutral(self._neutral_requests.popleft())
             scene = analyse(frame)
-            job = AffectJob(scene, () if stills else history.append(scene))
+            if stills:  # each a clip that stands still
+                clips = ClipHistory(clip_timing())
+            job = AffectJob(scene, () if stills else eyes.append(scene), clips.append(scene))
             self._clock.add("vision", time.perf_counter_ns() - start_ns)
             for stage, ns in self._vision.times.ns.items():
                 self._clock.add(stage, ns)

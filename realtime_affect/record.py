@@ -21,13 +21,21 @@ import cv2
 import numpy as np
 
 from realtime_affect.errors import OutputError
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, N_MESH_POINTS, SIDED_UNITS
+from realtime_affect.types import (
+    AU_INTENSITIES,
+    AU_OCCURRENCES,
+    EXPRESSIONS,
+    N_MESH_POINTS,
+    SIDED_UNITS,
+)
 
 if TYPE_CHECKING:
     import av
     from av.video.stream import VideoStream
 
-    from realtime_affect.types import AffectResult, Image, Reading, Track
+    from realtime_affect.types import AffectResult, Expression, Image, Reading, Track
+
+Row = tuple[float | str, ...]
 
 COLUMNS: Final = (
     *("frame", "face_id", "timestamp", "confidence", "success", "x", "y", "w", "h"),
@@ -37,18 +45,23 @@ COLUMNS: Final = (
     *(f"{unit}_{side}_r" for unit in SIDED_UNITS for side in ("right", "left")),
     *("pose_Tx", "pose_Ty", "pose_Tz"),
     *("gaze_angle_x", "gaze_angle_y", "gaze_age_ms", "blinks_per_min"),
+    *("expression", *(f"p_{name}" for name in EXPRESSIONS), "expression_age_ms", "warming_up"),
 )
 """Columns of every row. Names that OpenFace has mean what they mean there; units are pixels of the
 frame, millimetres, radians and seconds. ``gaze_age_ms`` is how much older than the frame the gaze
-and the blink rate are (0 in offline analysis)."""
+and the blink rate are (0 in offline analysis), ``expression_age_ms`` the same of the newest moment
+that the expression was decided on. ``expression`` is the likeliest one, as a word; ``warming_up``
+is 1 while its clip is shorter than the network wants."""
 
 _FORMATS: Final = {
     **dict.fromkeys(("frame", "face_id", "success"), "%d"),
     **dict.fromkeys(("x", "y", "w", "h"), "%.2f"),
-    **dict.fromkeys(("pose_Tx", "pose_Ty", "pose_Tz", "gaze_age_ms"), "%.1f"),
+    **dict.fromkeys(("pose_Tx", "pose_Ty", "pose_Tz", "gaze_age_ms", "expression_age_ms"), "%.1f"),
     **dict.fromkeys((f"{unit}_c" for unit in AU_OCCURRENCES), "%.0f"),
     **dict.fromkeys(("pose_Rx", "pose_Ry", "pose_Rz", "gaze_angle_x", "gaze_angle_y"), "%.4f"),
     "timestamp": "%.6f",
+    "expression": "%s",
+    "warming_up": "%.0f",
 }  # the others: %.3f
 _NAN: Final = float("nan")
 _N_FACE: Final = len(COLUMNS) - COLUMNS.index("pose_Rx")
@@ -82,9 +95,7 @@ def columns(landmarks: bool = False) -> tuple[str, ...]:
     return COLUMNS + tuple(f"{axis}_{n}" for axis in "xyz" for n in range(N_MESH_POINTS))
 
 
-def rows(
-    reading: Reading, *, landmarks: bool = False, origin_ns: int = 0
-) -> list[tuple[float, ...]]:
+def rows(reading: Reading, *, landmarks: bool = False, origin_ns: int = 0) -> list[Row]:
     """Return the rows of one frame, in the order of :func:`columns`; NaN where nothing is known.
 
     There are ``max(1, faces)``. ``frame`` counts from 1, as OpenFace's does; a frame without a face
@@ -105,7 +116,7 @@ def rows(
     rest = (_NAN,) * (_N_FACE + (3 * N_MESH_POINTS if landmarks else 0))
     if not scene.tracks:
         return [(number, 0, seconds, _NAN, 0, _NAN, _NAN, _NAN, _NAN, *rest)]
-    out: list[tuple[float, ...]] = []
+    out: list[Row] = []
     for track in scene.tracks:
         x0, y0, x1, y1 = track.xyxy.tolist()
         success = 0 if track.face is None else 1
@@ -119,9 +130,7 @@ def rows(
     return out
 
 
-def _measured(
-    track: Track, affect: AffectResult | None, t_ns: int, landmarks: bool
-) -> tuple[float, ...]:
+def _measured(track: Track, affect: AffectResult | None, t_ns: int, landmarks: bool) -> Row:
     """Return the columns from ``pose_Rx`` on of a face that was measured."""
     face = track.face
     assert face is not None
@@ -136,8 +145,18 @@ def _measured(
         *((_NAN, _NAN) if affect is None else affect.gaze_rad.tolist()),
         _NAN if affect is None else (t_ns - affect.t_ns) / 1e6,
         _NAN if affect is None else affect.blinks_per_min,
+        *_displayed(None if affect is None else affect.expression, t_ns),
         *(face.mesh.points.T.ravel().tolist() if landmarks else ()),
     )
+
+
+def _displayed(expression: Expression | None, t_ns: int) -> Row:
+    """Return the columns from ``expression`` to ``warming_up``."""
+    if expression is None:
+        return (_NAN,) * (len(EXPRESSIONS) + 3)
+    age_ms = (t_ns - expression.t_ns) / 1e6
+    shares = expression.probabilities.tolist()
+    return (expression.name, *shares, age_ms, float(expression.warming_up))
 
 
 class RowWriter:

@@ -61,6 +61,11 @@ FACS_NAMES: Final = {
 SIDED_UNITS: Final = ("AU12", "AU14")
 """Units that are also told for each side: on one side they make a smirk."""
 
+EXPRESSIONS: Final = (
+    "happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt",
+)  # fmt: skip
+"""Expressions as displayed: DFEW's seven in its order, then contempt."""
+
 N_MESH_POINTS: Final = 468
 
 
@@ -276,6 +281,8 @@ class Face:
         width, pose-normalised.
     quality : FaceQuality
     action_units : ActionUnits
+    crop : (48, 48) uint8
+        Grey, turned to the front: what the expression network looks at (``align.slot_crop``).
     """
 
     mesh: FaceMesh
@@ -283,10 +290,12 @@ class Face:
     eye_openness: Float32
     quality: FaceQuality
     action_units: ActionUnits
+    crop: Image
 
     def __post_init__(self) -> None:
         value = frozen_array(self.eye_openness, np.float32, (2,), "Face.eye_openness")
         object.__setattr__(self, "eye_openness", value)
+        object.__setattr__(self, "crop", frozen_array(self.crop, np.uint8, (48, 48), "Face.crop"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +367,34 @@ class EyeWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipWindow:
+    """The last moments of one track, evenly spaced in time as far as frames allow.
+
+    Attributes
+    ----------
+    track_id : int
+    t_ns : (T,) int64
+        Source times, ascending.
+    crops : (T, 48, 48) uint8
+        ``Face.crop`` at these times.
+    warming_up : bool
+        Whether the clip is still shorter than the network wants.
+    """
+
+    track_id: int
+    t_ns: NDArray[np.int64]
+    crops: Image
+    warming_up: bool
+
+    def __post_init__(self) -> None:
+        n = len(self.t_ns)
+        t_ns = frozen_array(self.t_ns, np.int64, (n,), "ClipWindow.t_ns")
+        crops = frozen_array(self.crops, np.uint8, (n, 48, 48), "ClipWindow.crops")
+        object.__setattr__(self, "t_ns", t_ns)
+        object.__setattr__(self, "crops", crops)
+
+
+@dataclass(frozen=True, slots=True)
 class AffectJob:
     """Everything the affect worker needs for one decision about all faces.
 
@@ -366,6 +403,41 @@ class AffectJob:
 
     scene: Scene
     windows: tuple[EyeWindow, ...]
+    clips: tuple[ClipWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """The expression a face displays, by the clip that ends at `t_ns`.
+
+    Attributes
+    ----------
+    t_ns : int
+        Source time of the newest moment used.
+    probabilities : (8,) float32
+        Of :data:`EXPRESSIONS`, sum 1.
+    warming_up : bool
+        Whether the clip was still shorter than the network wants.
+    """
+
+    t_ns: int
+    probabilities: Float32
+    warming_up: bool
+
+    def __post_init__(self) -> None:
+        shape = (len(EXPRESSIONS),)
+        value = frozen_array(self.probabilities, np.float32, shape, "Expression.probabilities")
+        object.__setattr__(self, "probabilities", value)
+
+    @property
+    def name(self) -> str:
+        """The likeliest of :data:`EXPRESSIONS`."""
+        return EXPRESSIONS[int(self.probabilities.argmax())]
+
+    @property
+    def probability(self) -> float:
+        """Of the likeliest one."""
+        return float(self.probabilities.max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,12 +454,15 @@ class AffectResult:
         towards the image's right, y grows downwards. NaN while the eyes are shut or turned away.
     blinks_per_min : float
         Blinks in the window over the time the eyes were seen in it; NaN before 10 s were seen.
+    expression : Expression or None
+        None where it is switched off.
     """
 
     track_id: int
     t_ns: int
     gaze_rad: Float32
     blinks_per_min: float
+    expression: Expression | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.gaze_rad, np.float32, (2,), "AffectResult.gaze_rad")

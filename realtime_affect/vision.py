@@ -18,7 +18,7 @@ from realtime_affect.action_units import (
     eye_openness,
     is_at_rest,
 )
-from realtime_affect.align import align_crop, turn_to_front
+from realtime_affect.align import align_crop, slot_crop, turn_to_front
 from realtime_affect.detect import DetectConfig, FaceDetector
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.pose import fit_heads, head_poses
@@ -248,7 +248,8 @@ class Vision:
         for i, (face, person) in enumerate(zip(faces, people, strict=True)):
             assert face.mesh is not None
             quality = _quality(float(heads.scale[i]), poses[i], crops[face].crop)
-            person.measured = Face(face.mesh, poses[i], openness[i], quality, units[i])
+            moment = slot_crop(*crops[face], heads, i)
+            person.measured = Face(face.mesh, poses[i], openness[i], quality, units[i], moment)
             person.frame_index = frame.index
             if quality.view_deg < _REST_VIEW_DEG:
                 self._learn(person.baseline, front[i], aligned[i], angles[i], units[i], frame.t_ns)

@@ -7,7 +7,7 @@ code.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -45,6 +45,14 @@ class UnitCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelForm:
+    """Another file with the same network, in another precision."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCard:
     """A network file and what may be done with it.
 
@@ -78,6 +86,10 @@ class ModelCard:
         Of training.
     decode : mapping
         Constants for reading the outputs (names, thresholds, strides, region scale), read-only.
+    precision : str
+        ``"fp32"``, ``"int8"``: which of several forms `file` is; empty where there is one.
+    forms : mapping of str to ModelForm
+        The other forms, by precision, read-only.
     units : mapping of str to UnitCard
         For networks that tell action units.
     evaluation : mapping of str to mapping
@@ -100,13 +112,49 @@ class ModelCard:
     seed: int = 0
     data_sha256: str = ""
     decode: Mapping[str, Any] = field(default_factory=_nothing)
+    precision: str = ""
+    forms: Mapping[str, ModelForm] = field(default_factory=_nothing)
     units: Mapping[str, UnitCard] = field(default_factory=_nothing)
-    evaluation: Mapping[str, Mapping[str, float]] = field(default_factory=_nothing)
+    evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
 
     @property
     def shipped(self) -> bool:
         """Whether the file lies in this package rather than in the cache."""
         return not self.package
+
+    @property
+    def has_file(self) -> bool:
+        """Whether there are weights at all; where not, ``limits`` says how to bring them."""
+        return bool(self.file)
+
+    def form(self, precision: str) -> ModelCard:
+        """Return the card of the form with this precision.
+
+        Raises
+        ------
+        UsageError
+            There is no such form.
+        """
+        if precision == self.precision:
+            return self
+        if precision not in self.forms:
+            raise UsageError(
+                thing=f"precision of {self.name}",
+                got=repr(precision),
+                expected="one of " + ", ".join(sorted({self.precision, *self.forms})),
+                hint='"auto" takes the one the card prefers.',
+            )
+        form = self.forms[precision]
+        others = {name: other for name, other in self.forms.items() if name != precision}
+        others[self.precision] = ModelForm(self.file, self.sha256)
+        return replace(
+            self, file=form.file, sha256=form.sha256, precision=precision,
+            forms=MappingProxyType(others),
+        )  # fmt: skip
+
+    def all_forms(self) -> tuple[ModelCard, ...]:
+        """Return the card of every form there is, the preferred one first."""
+        return self, *(self.form(precision) for precision in self.forms)
 
 
 def list_cards() -> tuple[str, ...]:
@@ -142,10 +190,12 @@ def parse_card(name: str, text: str) -> ModelCard:
     values = tomllib.loads(text)
     low, high = values.pop("value_range", (0.0, 255.0))
     evaluation = values.pop("evaluation", {})
+    forms = {precision: ModelForm(**form) for precision, form in values.pop("forms", {}).items()}
     return ModelCard(
         name=name,
         value_range=(float(low), float(high)),
         decode=MappingProxyType(values.pop("decode", {})),
+        forms=MappingProxyType(forms),
         units=MappingProxyType({k: _unit(v) for k, v in values.pop("units", {}).items()}),
         evaluation=MappingProxyType({k: MappingProxyType(v) for k, v in evaluation.items()}),
         **values,

@@ -85,10 +85,9 @@ def model_path(card: ModelCard) -> Path:
 
 
 def list_models() -> tuple[StoredModel, ...]:
-    """Return every card with the state of its file, by name."""
+    """Return every card with the state of its file, by name; all forms of those with several."""
     found = []
-    for name in list_cards():
-        card = load_card(name)
+    for card in _cards():
         path = _place_of(card)
         digest = _digest(path)
         state: Literal["ok", "missing", "damaged"] = "ok"
@@ -106,7 +105,19 @@ def verify_models() -> tuple[Path, ...]:
     ModelError
         As :func:`model_path`, for the first file that is missing or differs.
     """
-    return tuple(model_path(load_card(name)) for name in list_cards())
+    return tuple(model_path(card) for card in _cards())
+
+
+def cards_without_file() -> tuple[ModelCard, ...]:
+    """Return the cards of networks whose weights whoever uses them must bring, by name."""
+    cards = (load_card(name) for name in list_cards())
+    return tuple(card for card in cards if not card.has_file)
+
+
+def _cards() -> list[ModelCard]:
+    """Return the cards of all files there are or should be."""
+    cards = [load_card(name) for name in list_cards()]
+    return [form for card in cards if card.has_file for form in card.all_forms()]
 
 
 def fetch_models(

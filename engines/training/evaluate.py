@@ -4,6 +4,8 @@
         [--neutral learn|first|none] [--out report.json]
     python -m training.evaluate expression --dataset dfew|ferv39k --root DIR [--fold 1] \
         --weights ifdd.safetensors [--out report.json]
+    python -m training.evaluate stills --ferplus PACK.npz [--split valid] [--precision auto] \
+        [--out report.json]
 
 Action units: every frame goes through the same detector, mesh and network as in ``realtime-affect
 analyze``; the largest face counts. Frames without labels still teach the neutral face, frames
@@ -13,6 +15,8 @@ r.
 
 Expressions: IFDD as published, with weights of your own, by the published protocol: the logits of
 non-overlapping windows averaged; WAR, UAR and the confusion matrix.
+
+Stills: the shipped expression network on FER+, each still a clip that stands still.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from numpy.typing import NDArray
 from affect_engines import load_card
 from realtime_affect.action_units import ActionUnitConfig
 from realtime_affect.errors import AffectError
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, Frame
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, Frame
 from realtime_affect.vision import Vision
 from training.action_units.databases import READERS, read_database
 from training.metrics import f1, f1_micro, icc_3_1, mae, pearson
@@ -185,6 +189,45 @@ def evaluate_expressions(
     return report
 
 
+def evaluate_stills(pack: Path, split: str, precision: str, out: Path | None) -> dict[str, Any]:
+    """Score the shipped IFDD-Stream on FER+ stills, print and write the report.
+
+    Each still is a clip that stands still; faces without a strict majority are left out.
+    """
+    from affect_engines.store import model_path
+    from training.ifdd_stream.evaluate import figures, open_session, read_pictures
+    from training.ifdd_stream.stills import read_stills
+
+    card = load_card("ifdd_stream")
+    if precision != "auto":
+        card = card.form(precision)
+    session = open_session(model_path(card))
+    stills = read_stills(pack, split)
+    known = stills.majority >= 0
+    report: dict[str, Any] = {
+        "dataset": "ferplus", "split": split, "precision": card.precision,
+        "weights_sha256": card.sha256,
+    }  # fmt: skip
+    for name, flipped in (("plain", False), ("flip averaged", True)):
+        logits = read_pictures(session, stills.pictures[known], flipped=flipped)
+        found = report[name] = figures(stills.majority[known], logits.argmax(axis=1))
+        print(
+            f"FER+ {split}, {found['n']} faces, {card.precision}, {name}: accuracy "
+            f"{found['accuracy']:.4f} {_interval(found['accuracy_interval'])}, UAR "
+            f"{found['uar']:.4f} {_interval(found['uar_interval'])}"
+        )
+    for name, row in zip(EXPRESSIONS, report["plain"]["confusion"], strict=True):
+        recall = report["plain"]["recall"][name]
+        print(f"{name:>10} {_shown(recall):>6}  {' '.join(f'{count:5}' for count in row)}")
+    if out is not None:
+        out.write_text(json.dumps(_without_nan(report), indent=1, allow_nan=False) + "\n", "utf-8")
+    return report
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    return f"({bounds[0]:.3f} to {bounds[1]:.3f})"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="training.evaluate", description=__doc__.splitlines()[0])
@@ -205,8 +248,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--weights", type=Path, required=True, help="from training.ifdd.convert"
     )
     expression.add_argument("--out", type=Path, help="JSON to write")
+    stills = commands.add_parser("stills", help="the shipped expression network on FER+ stills")
+    stills.add_argument("--ferplus", type=Path, required=True, help="pack of stills and votes")
+    stills.add_argument("--split", choices=("train", "valid", "all"), default="valid")
+    stills.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
+    stills.add_argument("--out", type=Path, help="JSON to write")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "stills":
+            evaluate_stills(options.ferplus, options.split, options.precision, options.out)
+            return 0
         if options.command == "expression":
             evaluate_expressions(
                 options.dataset, options.root, options.fold, options.weights, options.out

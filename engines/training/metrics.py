@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -110,6 +112,55 @@ def uar(counts: NDArray[np.int64]) -> float:
     known = recalls(counts)
     known = known[np.isfinite(known)]
     return float(known.mean()) if len(known) else nan
+
+
+def uf1(counts: NDArray[np.int64]) -> float:
+    """Unweighted F1: the mean over the classes that occur or were read."""
+    hits = np.diagonal(counts)
+    totals = counts.sum(axis=0) + counts.sum(axis=1)
+    scores = 2 * hits[totals > 0] / totals[totals > 0]
+    return float(scores.mean()) if len(scores) else nan
+
+
+def bootstrap(
+    truth: NDArray[Any], read: NDArray[Any], measure: Callable[[NDArray[np.int64]], float],
+    classes: int, repeats: int = 2000,
+) -> tuple[float, float]:  # fmt: skip
+    """95 % interval of a measure of a confusion matrix, by drawing the samples anew.
+
+    Efron & Tibshirani, "An introduction to the bootstrap", 1993: percentiles.
+    """
+    rng = np.random.default_rng(95)
+    pairs = np.asarray(truth, np.int64) * classes + np.asarray(read, np.int64)
+    values = []
+    for _ in range(repeats):
+        drawn = np.bincount(rng.choice(pairs, len(pairs)), minlength=classes * classes)
+        values.append(measure(drawn.reshape(classes, classes)))
+    low, high = np.nanpercentile(values, [2.5, 97.5]).tolist()
+    return low, high
+
+
+def calibration_error(shares: NDArray[Any], truth: NDArray[Any], bins: int = 15) -> float:
+    """Return the expected calibration error of the likeliest class's probability.
+
+    How far it is from how often that class is right; Guo et al., "On calibration of modern neural
+    networks", 2017.
+
+    Parameters
+    ----------
+    shares : (n, classes) float
+    truth : (n,) int
+    bins : int
+        Of equal width.
+    """
+    sure, right = shares.max(axis=1), shares.argmax(axis=1) == truth
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    error = 0.0
+    for k in range(bins):
+        here = place == k
+        if here.any():
+            error += here.mean() * abs(sure[here].mean() - right[here].mean())
+    return float(error)
 
 
 def _known(truth: NDArray[Any], read: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -10,7 +10,7 @@ from PyQt6.QtGui import QColor, QFont, QPainter
 KEYS: Final = (
     ("N", "Set neutral: the selected face, or all"),
     ("Click", "Select a face"),
-    ("B", "Action units"),
+    ("B", "Expression and action units"),
     ("M", "Mesh points"),
     ("G", "Gaze"),
     ("P", "Head pose"),

@@ -37,7 +37,7 @@ _MAX_PIXELS: Final = 1920 * 1200  # larger windows are painted at this size and 
 _MIN_UNIT: Final = 0.7
 _TOGGLES: Final = {
     Qt.Key.Key_M: ("mesh", "Mesh"),
-    Qt.Key.Key_B: ("bars", "Action units"),
+    Qt.Key.Key_B: ("bars", "Expression and action units"),
     Qt.Key.Key_G: ("gaze", "Gaze"),
     Qt.Key.Key_P: ("pose", "Head pose"),
 }

@@ -34,7 +34,13 @@ from realtime_affect.overlay.ink import (
     text_width,
     write,
 )
-from realtime_affect.overlay.panel import paint_panel, panel_size, short_name, strongest_units
+from realtime_affect.overlay.panel import (
+    PanelContent,
+    paint_panel,
+    panel_size,
+    short_name,
+    strongest_units,
+)
 from realtime_affect.overlay.placement import place_panels
 from realtime_affect.pose import rotation_matrix
 
@@ -334,44 +340,40 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
     config: OverlayConfig,
     unit: float,
 ) -> None:
-    """Draw the action units beside each face; where there is no room, the strongest on its box."""
+    """Draw what each face displays beside it; where there is no room, a few words on its box."""
     gap = round(8 * unit)
     x0, y0, x1, y1 = bounds
     room = (x0 + gap, y0 + gap // 2, x1 - gap, y1 - gap // 2)
     label = text_size(13, unit) * 2
     taken = [(x0, y0 - label, x1, y1) for x0, y0, x1, y1 in boxes]
-    affect = reading.affect.results
-    blinks = [
-        affect[track.track_id].blinks_per_min if track.track_id in affect else math.nan
-        for track in reading.scene.tracks
-    ]
-    wanted = [n for n, track in enumerate(reading.scene.tracks) if track.face is not None]
-    sizes = {}
-    for n in wanted:
-        face = reading.scene.tracks[n].face
-        assert face is not None
-        sizes[n] = [
-            panel_size(face, blinks[n], unit, pose=config.pose, full=full) for full in (True, False)
-        ]
+    contents = {
+        n: PanelContent(track.face, reading.affect.results.get(track.track_id), config.pose)
+        for n, track in enumerate(reading.scene.tracks)
+        if track.face is not None
+    }
+    sizes = {
+        n: [panel_size(content, unit, full=full) for full in (True, False)]
+        for n, content in contents.items()
+    }
     places = place_panels(taken, sizes, room, gap)
-    for n in wanted:
-        track, face = reading.scene.tracks[n], reading.scene.tracks[n].face
-        assert face is not None
+    for n, content in contents.items():
         if n not in places:
-            _paint_strongest(image, face, boxes[n], unit)
+            _paint_strongest(image, content, boxes[n], unit)
             continue
         kind, x, y = places[n]
-        color = id_color(track.track_id)
-        paint_panel(image, x, y, face, blinks[n], color, unit, pose=config.pose, full=kind == 0)
+        color = id_color(reading.scene.tracks[n].track_id)
+        paint_panel(image, x, y, content, color, unit, full=kind == 0)
 
 
-def _paint_strongest(image: Image, face: Face, box: Rect, unit: float) -> None:
-    """Name the strongest action units on the lower edge of the box."""
+def _paint_strongest(image: Image, content: PanelContent, box: Rect, unit: float) -> None:
+    """Name expression and strongest action units on the lower edge of the box."""
     size = text_size(11, unit)
     height, pad = round(1.6 * size), round(0.5 * size)
     x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
-    for name in strongest_units(face.action_units):
-        text = f"AU{short_name(name)} {face.action_units[name]:.1f}"
+    units, expression = content.face.action_units, content.expression
+    texts = [] if expression is None else [f"{expression.name} {100 * expression.probability:.0f}%"]
+    texts += [f"AU{short_name(name)} {units[name]:.1f}" for name in strongest_units(units)]
+    for text in texts:
         width = text_width(text, size) + 2 * pad
         if x + width > min(box[2], image.shape[1]) - pad:
             break

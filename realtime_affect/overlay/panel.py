@@ -1,4 +1,4 @@
-"""The action units of one face as a small panel: number, movement, bar.
+"""What one face displays as a small panel: its expression, then its units as number, movement, bar.
 
 All that stays the same from frame to frame (ground, names, empty bars) is drawn once and kept as a
 stamp; a frame costs only its bars.
@@ -7,6 +7,7 @@ stamp; a frame costs only its bars.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +15,11 @@ import numpy as np
 
 from realtime_affect.action_units import low_trust_units
 from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, FACS_NAMES
+from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.ink import Color
-    from realtime_affect.types import ActionUnits, Face, Image
+    from realtime_affect.types import ActionUnits, AffectResult, Expression, Face, Image
 
 _INK: Final = (24, 22, 20)
 _WHITE: Final = (255, 255, 255)
@@ -26,6 +27,7 @@ _QUIET: Final = (168, 163, 158)
 _TRACK: Final = (84, 80, 76)
 _N_STRONGEST = 3
 _OPACITY: Final = 0.76
+_SURE: Final = 0.5
 
 
 def strongest_units(units: ActionUnits) -> list[str]:
@@ -44,60 +46,75 @@ def short_name(name: str) -> str:
     return name[2:] + "?" * (name in low_trust_units())
 
 
-def panel_size(
-    face: Face, blinks_per_min: float, unit: float, *, pose: bool, full: bool
-) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class PanelContent:
+    """What a panel shows.
+
+    Attributes
+    ----------
+    face : Face
+    affect : AffectResult or None
+        None where nothing was decided yet.
+    pose : bool
+        With the head's angles (wide panels only).
+    """
+
+    face: Face
+    affect: AffectResult | None
+    pose: bool
+
+    @property
+    def blinks_per_min(self) -> float:
+        """NaN where it is not known."""
+        return math.nan if self.affect is None else self.affect.blinks_per_min
+
+    @property
+    def expression(self) -> Expression | None:
+        """None where it is not known."""
+        return None if self.affect is None else self.affect.expression
+
+    def footer_rows(self, full: bool) -> int:
+        """Lines below the units."""
+        return 1 + self.pose if full else int(math.isfinite(self.blinks_per_min))
+
+
+def panel_size(content: PanelContent, unit: float, *, full: bool) -> tuple[int, int]:
     """Return width and height in pixels of :func:`paint_panel`'s panel; (0, 0) without units."""
-    shown = _measured(face)
+    shown = _measured(content.face)
     if not shown:
         return 0, 0
-    layout = _Layout(unit, full=full)
-    return layout.width, layout.height(len(shown), _footer_rows(blinks_per_min, pose, full))
-
-
-def _footer_rows(blinks_per_min: float, pose: bool, full: bool) -> int:
-    if full:
-        return 1 + pose
-    return int(math.isfinite(blinks_per_min))
+    layout = _Layout(unit, full=full, header=content.expression is not None)
+    return layout.width, layout.height(len(shown), content.footer_rows(full))
 
 
 def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    x: int,
-    y: int,
-    face: Face,
-    blinks_per_min: float,
-    color: Color,
-    unit: float,
-    *,
-    pose: bool,
-    full: bool,
+    image: Image, x: int, y: int, content: PanelContent, color: Color, unit: float, *, full: bool
 ) -> None:
-    """Draw the measured units of `face` with the panel's corner at (x, y).
+    """Draw `content` with the panel's corner at (x, y).
 
     Parameters
     ----------
     image : (H, W, 3) uint8
         Drawn on.
     x, y : int
-    face : Face
-    blinks_per_min : float
-        NaN is left out.
+    content : PanelContent
     color : Color
         Of the face's id.
     unit : float
         Size of a point in pixels.
-    pose : bool
-        With the head's angles (wide panels only).
     full : bool
         With names and numbers; otherwise narrow.
     """
+    face = content.face
     shown = _measured(face)
     if not shown:
         return
-    layout = _Layout(unit, full=full)
-    footer = _footer_rows(blinks_per_min, pose, full)
-    lay(image, _ground(tuple(shown), round(unit, 3), footer, full), x, y)
+    expression = content.expression
+    layout = _Layout(unit, full=full, header=expression is not None)
+    footer = content.footer_rows(full)
+    lay(image, _ground(tuple(shown), round(unit, 3), footer, full, layout.header > 0), x, y)
+    if expression is not None:
+        _paint_expression(image, x, y, expression, color, layout)
     strongest = strongest_units(face.action_units)
     for n, (name, value) in enumerate(shown.items()):
         middle = y + layout.row_middle(n)
@@ -115,19 +132,38 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
         bar(image, x + layout.bar_x, middle, length, layout.bar_height, shade)
     if footer:
         middle = y + layout.row_middle(len(shown)) + layout.row // 4
-        _paint_footer(image, x, middle, face, blinks_per_min, layout, pose and full)
+        _paint_footer(image, x, middle, content, layout)
 
 
-def _paint_footer(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    x: int,
-    middle: int,
-    face: Face,
-    blinks_per_min: float,
-    layout: _Layout,
-    pose: bool,
+def _paint_expression(  # noqa: PLR0913  (what, where, how: a drawing call)
+    image: Image, x: int, y: int, expression: Expression, color: Color, layout: _Layout
+) -> None:
+    """Write the likeliest expression and its probability, above a bar of it.
+
+    Grey where less than a half speaks for it, and with dots while its clip is still short.
+    """
+    share = expression.probability
+    sure = share >= _SURE
+    size = layout.title
+    middle = y + layout.pad + round(0.62 * size)
+    ink = _WHITE if sure else _QUIET
+    dots = "..." if expression.warming_up else ""
+    write(image, expression.name + dots, x + layout.pad, middle, size, ink, BOLD)
+    text = f"{100 * share:.0f}%"
+    right = x + layout.width - layout.pad
+    write(image, text, right - text_width(text, size, BOLD), middle, size, ink, BOLD)
+    length = round(share * (layout.width - 2 * layout.pad))
+    under = y + layout.pad + layout.header - round(0.35 * size)
+    bar(image, x + layout.pad, under, layout.width - 2 * layout.pad, layout.bar_height, _TRACK)
+    shade = color if sure else mix(color, _TRACK, 0.45)
+    bar(image, x + layout.pad, under, length, layout.bar_height, shade)
+
+
+def _paint_footer(
+    image: Image, x: int, middle: int, content: PanelContent, layout: _Layout
 ) -> None:
     """Write blinks, what the units are measured against, and the head's angles."""
+    face, blinks_per_min = content.face, content.blinks_per_min
     calibration = face.action_units.calibration
     if layout.full:
         known = math.floor(100 * calibration) if math.isfinite(calibration) else 0
@@ -143,7 +179,7 @@ def _paint_footer(  # noqa: PLR0913  (what, where, how: a drawing call)
     if right:
         at = x + layout.width - layout.pad - text_width(right, layout.size)
         write(image, right, max(x + layout.pad, at), middle, layout.size, _QUIET)
-    if pose:
+    if content.pose and layout.full:
         pitch, yaw, roll = np.rint(np.rad2deg(face.pose.rotation_rad) + 0.0).astype(int).tolist()
         text = f"pitch {pitch:+d}°   yaw {yaw:+d}°   roll {roll:+d}°"
         write(image, text, x + layout.pad, middle + layout.row, layout.size, _QUIET)
@@ -152,9 +188,11 @@ def _paint_footer(  # noqa: PLR0913  (what, where, how: a drawing call)
 class _Layout:
     """Measures of a panel in pixels."""
 
-    def __init__(self, unit: float, *, full: bool) -> None:
+    def __init__(self, unit: float, *, full: bool, header: bool) -> None:
         self.full = full
         self.size = max(9, round(12 * unit))
+        self.title = round((1.35 if full else 1.0) * self.size)
+        self.header = round(2.2 * self.title) if header else 0
         self.row = round(1.28 * self.size)
         self.pad = round(0.7 * self.size)
         self.bar_height = max(2, round(0.42 * self.size))
@@ -166,19 +204,24 @@ class _Layout:
         space = round(0.8 * self.size) if full else 0
         self.bar_x = self.name_x + names + space
         self.width = self.bar_x + self.bar_width + value + self.pad
+        if header:  # the longest line that may stand there
+            longest = max(text_width(f"{name}...", self.title, BOLD) for name in EXPRESSIONS)
+            room = longest + text_width(" 100%", self.title, BOLD) + 2 * self.pad
+            self.bar_width += max(0, room - self.width)
+            self.width = max(self.width, room)
 
     def row_middle(self, n: int) -> int:
-        return self.pad + n * self.row + self.row // 2
+        return self.pad + self.header + n * self.row + self.row // 2
 
     def height(self, n_units: int, n_footer: int) -> int:
         space = self.row // 4 if n_footer else 0
-        return 2 * self.pad + (n_units + n_footer) * self.row + space
+        return 2 * self.pad + self.header + (n_units + n_footer) * self.row + space
 
 
 @lru_cache(maxsize=16)
-def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool) -> Stamp:
+def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header: bool) -> Stamp:
     """Return what lies under the bars: plate, numbers, names, empty bars."""
-    layout = _Layout(unit, full=full)
+    layout = _Layout(unit, full=full, header=header)
     height = layout.height(len(shown), footer)
     bare = plate(layout.width, height, 0.7 * layout.size, _INK, _OPACITY)
     keep, add = bare.keep.copy(), bare.add.copy()

@@ -1,4 +1,4 @@
-"""A recording's rows as one picture: action units, head pose and blinks over time, face by face."""
+"""A recording's rows as one picture: what each face displayed over time, and how it was held."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from realtime_affect.errors import OutputError
 from realtime_affect.timeline.strips import pool_rows
-from realtime_affect.types import AU_INTENSITIES, FACS_NAMES
+from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS, FACS_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -70,12 +71,12 @@ def plot_timeline(csv_path: Path, png_path: Path) -> None:
 
 
 def _draw(strips: Strips, title: str) -> Figure:
-    """Draw one block of three panels a face, one below the other."""
+    """Draw one block of panels a face, one below the other."""
     from matplotlib.figure import Figure
 
     by_presence = sorted(strips.faces, key=lambda n: (-strips.faces[n].n_rows, n))
     shown = sorted(by_presence[:MAX_FACES])
-    head, foot, block = 0.95, 0.3, 4.6
+    head, foot, block = 0.95, 0.3, 6.0
     height = head + (foot + block * len(shown) if shown else 2.4)
     figure = Figure(figsize=(13, height))
     name = title if len(title) <= 90 else f"{title[:50]}...{title[-37:]}"
@@ -121,7 +122,7 @@ def _span(seconds: float) -> str:
 def _draw_face(
     figure: Figure, strips: Strips, face_id: int, between: tuple[float, float], *, last: bool
 ) -> None:
-    """Draw the three panels of a face between two heights of the figure."""
+    """Draw the panels of a face between two heights of the figure."""
     face = strips.faces[face_id]
     bottom, top = between
     height = top - bottom
@@ -134,31 +135,45 @@ def _draw_face(
         size=9, color=_QUIET,
     )  # fmt: skip
     panels = []
-    for up, tall in ((0.06, 0.47), (0.56, 0.16), (0.75, 0.14)):
+    rows = ((0.05, 0.18), (0.25, 0.37), (0.645, 0.13), (0.80, 0.11))
+    for up, tall in rows:
         box = (left, top - (up + tall) * height, width, tall * height)
         panels.append(figure.add_axes(box))
-    bar_at = (left + width + 0.012, top - 0.53 * height, 0.008, 0.47 * height)
+    bars_at = [
+        (left + width + 0.012, top - (up + tall) * height, 0.008, tall * height)
+        for up, tall in rows[:2]
+    ]
     edges, unit_name, divisor = _time_axis(strips, len(face.units))
-    _draw_strip(figure, panels[0], face, edges, bar_at)
+    expressions, units, lines, pose = panels
+    _draw_strip(
+        figure,
+        expressions,
+        (100 * face.shares, EXPRESSIONS),
+        face,
+        edges,
+        bars_at[0],
+        100,
+        _blues(),
+    )
+    names = [f"{FACS_NAMES[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
+    _draw_strip(figure, units, (face.units, names), face, edges, bars_at[1], 5, _embers())
     seen = np.isfinite(face.pose).any(axis=1)
-    _name_gaps(panels[0], edges, strips.silent, "no pictures")
-    _name_gaps(panels[0], edges, ~seen & ~strips.silent, "not in view")
+    _name_gaps(units, edges, strips.silent, "no pictures")
+    _name_gaps(units, edges, ~seen & ~strips.silent, "not in view")
     middles = (edges[:-1] + edges[1:]) / 2
-    _draw_lines(panels[1], face, middles)
-    _draw_pose(panels[2], face, middles)
+    _draw_lines(lines, face, middles)
+    _draw_pose(pose, face, middles)
     for seconds in face.blinks if len(face.blinks) <= 400 else ():
-        panels[1].plot(
-            [seconds / divisor], [5.0], marker="|", color=_INK, markersize=7, clip_on=False
-        )
+        lines.plot([seconds / divisor], [5.0], marker="|", color=_INK, markersize=7, clip_on=False)
     for panel in panels:
         panel.set_xlim(edges[0], edges[-1])
         panel.tick_params(length=2, color=_RULE, labelcolor=_QUIET, labelsize=7.5)
         for side in ("top", "right", "left", "bottom"):
-            panel.spines[side].set_visible(panel is panels[0])
+            panel.spines[side].set_visible(panel in (expressions, units))
             panel.spines[side].set_color(_RULE)
-        panel.tick_params(labelbottom=panel is panels[2])
+        panel.tick_params(labelbottom=panel is pose)
     if last:
-        panels[2].set_xlabel(f"time in {unit_name}", color=_QUIET, size=9)
+        pose.set_xlabel(f"time in {unit_name}", color=_QUIET, size=9)
 
 
 def _time_axis(strips: Strips, n_bins: int) -> tuple[NDArray[np.float64], str, float]:
@@ -174,42 +189,46 @@ def _time_axis(strips: Strips, n_bins: int) -> tuple[NDArray[np.float64], str, f
     return np.linspace(strips.start_s, end, n_bins + 1) / divisor, name, divisor
 
 
-def _draw_strip(
+def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
     figure: Figure,
     panel: Axes,
+    content: tuple[NDArray[np.float32], Sequence[str]],
     face: Face,
     edges: NDArray[np.float64],
     bar_at: tuple[float, float, float, float],
+    most: float,
+    colors: Colormap,
 ) -> None:
-    """Draw all units as colours; hatched where the face was in view and the unit has no value."""
-    n_units = len(AU_INTENSITIES)
-    units = np.ma.masked_invalid(face.units.T)
+    """Draw values (n, k) with their k names as colours, 0 to `most`.
+
+    Hatched where the face was in view and there is no value.
+    """
+    values, names = content
+    n_rows = len(names)
     seen = np.asarray(np.isfinite(face.pose).any(axis=1))
-    extent = (edges[0], edges[-1], n_units - 0.5, -0.5)
+    extent = (edges[0], edges[-1], n_rows - 0.5, -0.5)
     hatch: dict[str, Any] = {
         "facecolor": "#f0f2f4",
         "hatch": "////",
         "edgecolor": "#c9d0d6",
         "linewidth": 0,
     }
-    for row in range(n_units):
-        unknown = seen & ~np.isfinite(face.units[:, row])
+    for row in range(n_rows):
+        unknown = seen & ~np.isfinite(values[:, row])
         for first, end in _runs(unknown):
             panel.fill_between(edges[[first, end]], row - 0.5, row + 0.5, **hatch)
     picture = panel.imshow(
-        units, aspect="auto", interpolation="nearest", extent=extent, cmap=_colors(),
-        vmin=0, vmax=5, zorder=2,
+        np.ma.masked_invalid(values.T), aspect="auto", interpolation="nearest", extent=extent,
+        cmap=colors, vmin=0, vmax=most, zorder=2,
     )  # fmt: skip
-    for row in range(n_units - 1):
+    for row in range(n_rows - 1):
         panel.axhline(row + 0.5, color="white", linewidth=0.6, zorder=3)
-    panel.set_ylim(n_units - 0.5, -0.5)
-    names = [f"{FACS_NAMES[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
-    panel.set_yticks(range(n_units), names)
-    bar_axes = figure.add_axes(bar_at)
-    bar = figure.colorbar(picture, cax=bar_axes, ticks=range(6))
+    panel.set_ylim(n_rows - 0.5, -0.5)
+    panel.set_yticks(range(n_rows), list(names))
+    bar = figure.colorbar(picture, cax=figure.add_axes(bar_at), ticks=[0, most])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
-    bar.ax.set_title("0-5", size=8, color=_QUIET, pad=7)
+    bar.ax.set_title("%" if most == 100 else "0-5", size=8, color=_QUIET, pad=7)
 
 
 def _name_gaps(
@@ -222,13 +241,20 @@ def _name_gaps(
             panel.text(at, len(AU_INTENSITIES) / 2, words, size=9, color=_QUIET, ha="center")
 
 
-def _colors() -> Colormap:
-    """Return a scale from nearly white to dark that grows evenly darker."""
+def _embers() -> Colormap:
+    """Return a scale from nearly white to dark that grows evenly darker, over reds."""
+    return _scale("#eceff1", "#f6cf9b", "#e8883a", "#b5352f", "#5a1240", "#220a2c")
+
+
+def _blues() -> Colormap:
+    """Return a scale like :func:`_embers`, over blues."""
+    return _scale("#eceff1", "#b9dcec", "#63acd6", "#2a6fb0", "#1b3a78", "#10143c")
+
+
+def _scale(*colors: str) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list(
-        "intensity", ["#eceff1", "#f6cf9b", "#e8883a", "#b5352f", "#5a1240", "#220a2c"]
-    )
+    return LinearSegmentedColormap.from_list(colors[1], list(colors))
 
 
 def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """A CSV of rows, pooled into at most some hundred stretches of time for each face.
 
-The file is streamed, and of a stretch the maximum is kept, so that a short movement stays visible:
-hours take as much memory as minutes.
+The file is streamed, and of a stretch the maximum is kept, so that a short movement stays visible
+(of probabilities the mean, so that they still add up): hours take as much memory as minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from realtime_affect.errors import InputError, InputMissingError
-from realtime_affect.types import AU_INTENSITIES
+from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _N_BINS: Final = 900
 _POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
 _UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
+_SHARE_COLUMNS: Final = tuple(f"p_{name}" for name in EXPRESSIONS)
 _BLINK: Final = AU_INTENSITIES.index("AU45")
 _BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
 _SILENCE_S: Final = 1.0  # frames further apart are an outage, not unevenness, ...
@@ -43,6 +44,8 @@ class Face:
         Largest intensity, in the order of ``AU_INTENSITIES``; NaN where nothing is known.
     pose : (n, 3) float32
         Pitch, yaw and roll furthest from 0, degrees; NaN where the face was not measured.
+    shares : (n, 8) float32
+        Mean probabilities, in the order of ``EXPRESSIONS``; NaN where none were told.
     blinks : list of float
         When the eyes closed, seconds.
     """
@@ -54,13 +57,16 @@ class Face:
     pose: NDArray[np.float32] = field(
         default_factory=lambda: np.full((_N_BINS, 3), np.nan, np.float32)
     )
+    shares: NDArray[np.float32] = field(
+        default_factory=lambda: np.full((_N_BINS, len(EXPRESSIONS)), np.nan, np.float32)
+    )
     blinks: list[float] = field(default_factory=list)
     closed: bool = False
     place: int = 0
     pending: list[list[float]] = field(default_factory=list)
 
     def add(self, place: int, seconds: float, values: list[float]) -> None:
-        """Take in a row's 17 units and 3 angles in radians, of stretch `place`."""
+        """Take in a row's 17 units, 3 angles in radians and 8 shares, of stretch `place`."""
         if place != self.place:
             self.flush()
             self.place = place
@@ -79,8 +85,12 @@ class Face:
         rows[np.isinf(rows)] = np.nan
         self.pending.clear()
         here = self.place
-        self.units[here] = np.fmax(self.units[here], np.fmax.reduce(rows[:, :-3]))
-        angles = np.vstack([self.pose[here], np.rad2deg(rows[:, -3:])])
+        units, pose, shares = np.split(rows, [len(AU_INTENSITIES), len(AU_INTENSITIES) + 3], axis=1)
+        told = shares[np.isfinite(shares).all(axis=1)]
+        if len(told):
+            self.shares[here] = told.mean(axis=0)
+        self.units[here] = np.fmax(self.units[here], np.fmax.reduce(units))
+        angles = np.vstack([self.pose[here], np.rad2deg(pose)])
         furthest = np.where(np.isnan(angles), -1, np.abs(angles)).argmax(axis=0)
         self.pose[here] = angles[furthest, np.arange(3)]
 
@@ -151,7 +161,7 @@ def _pool(path: Path) -> Strips:
     most_s = max(_SILENCE_S, _SILENCE_FRAMES * (end_s - start_s) / max(1, n_frames - 1))
     before, before_s = 0, start_s
     wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
-    for row in _rows(path, wanted):
+    for row in _rows(path, wanted, _SHARE_COLUMNS):
         face_id, seconds = _number(row[0]), _number(row[1])
         if not math.isfinite(seconds):
             continue
@@ -171,7 +181,8 @@ def _pool(path: Path) -> Strips:
     for face in faces.values():
         face.flush()
         face.units, face.pose = face.units[source], face.pose[source]
-        face.units[silent] = face.pose[silent] = np.nan
+        face.shares = face.shares[source]
+        face.units[silent] = face.pose[silent] = face.shares[silent] = np.nan
     return Strips(faces, n_frames, start_s, end_s, silent)
 
 
@@ -179,8 +190,10 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[list[str]]:
-    """Yield the `wanted` fields of every whole row."""
+def _rows(
+    path: Path, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[list[str]]:
+    """Yield the `wanted` fields of every whole row, then the `optional` ones or empty text."""
     try:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             reader = csv.reader(file)
@@ -194,9 +207,11 @@ def _rows(path: Path, wanted: tuple[str, ...]) -> Iterator[list[str]]:
                     hint="Draw a CSV that realtime-affect has written.",
                 )
             columns = [header.index(name) for name in wanted]
+            others = [header.index(name) if name in header else -1 for name in optional]
             for row in reader:
                 if len(row) == len(header):  # a run that was killed may end in half a row
-                    yield [row[column] for column in columns]
+                    extra = [row[column] if column >= 0 else "" for column in others]
+                    yield [row[column] for column in columns] + extra
     except FileNotFoundError as error:
         raise InputMissingError(
             thing=f"rows {path}",

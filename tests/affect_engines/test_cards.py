@@ -6,21 +6,25 @@ import pytest
 
 from affect_engines.cards import TRUSTS, list_cards, load_card, parse_card
 from affect_kernels.errors import UsageError
-from realtime_affect.types import AU_OCCURRENCES
+from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS
 
 FETCHED = ("blazeface_full", "blazeface_short", "face_mesh", "iris")
 
 
 def test_the_face_networks_and_our_own_have_cards():
-    assert list_cards() == ("action_units", *FETCHED)
+    assert list_cards() == (
+        "action_units", "blazeface_full", "blazeface_short", "face_mesh", "ifdd", "ifdd_stream",
+        "iris",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", list_cards())
 def test_a_card_says_what_the_network_is(name):
     card = load_card(name)
-    assert re.fullmatch(r"[0-9a-f]{64}", card.sha256)
-    assert card.licence == "Apache-2.0"
-    assert "/" not in card.file
+    if card.has_file:
+        assert re.fullmatch(r"[0-9a-f]{64}", card.sha256)
+        assert card.licence == "Apache-2.0"
+        assert "/" not in card.file
     assert card.limits
     assert card.trained_on
     assert card.reference
@@ -80,3 +84,34 @@ def test_a_card_cannot_be_changed(name):
 def test_an_unknown_card_is_refused_and_the_known_ones_named(name):
     with pytest.raises(UsageError, match="face_mesh"):
         load_card(name)
+
+
+def test_the_expression_card_tells_recalls_confusion_and_both_forms():
+    card = load_card("ifdd_stream")
+    assert {form.precision for form in card.all_forms()} == {"fp32", "int8"}
+    assert len({form.sha256 for form in card.all_forms()}) == 2
+    other = card.form("fp32" if card.precision == "int8" else "int8")
+    assert other.form(card.precision).sha256 == card.sha256
+    assert tuple(card.decode["outputs"]) == EXPRESSIONS
+    assert set(card.evaluation["ferplus_valid_recall"]) == set(EXPRESSIONS)
+    confusion = card.evaluation["ferplus_valid_confusion"]
+    for name, recall in card.evaluation["ferplus_valid_recall"].items():
+        row = confusion[name]
+        assert row[EXPRESSIONS.index(name)] / sum(row) == pytest.approx(recall, abs=1e-3)
+    for form in ("fp32", "int8"):
+        found = card.evaluation[f"ferplus_valid_{form}"]
+        low, high = found["accuracy_plain_interval"]
+        assert low < found["accuracy_plain"] < high
+    assert "never what a person feels" in card.limits
+
+
+def test_a_form_there_is_not_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"'fp16'.*fp32, int8"):
+        load_card("ifdd_stream").form("fp16")
+
+
+def test_published_ifdd_claims_no_weights_and_says_how_to_bring_them():
+    card = load_card("ifdd")
+    assert not card.has_file
+    assert not card.evaluation
+    assert "training.ifdd.convert" in card.limits

@@ -115,6 +115,7 @@ def test_the_list_tells_right_missing_and_damaged_apart(folder):
         "blazeface_full": "ok",
         "blazeface_short": "ok",
         "face_mesh": "damaged",
+        "ifdd_stream": "ok",
         "iris": "missing",
     }
 

@@ -1,8 +1,19 @@
+import dataclasses
 import tomllib
 
+import numpy as np
 import pytest
 
 from realtime_affect.config import Config
+from realtime_affect.types import (
+    AffectResult,
+    AffectSnapshot,
+    Expression,
+    Frame,
+    Reading,
+    Scene,
+    Track,
+)
 
 STAGES = {"age", "detect", "mesh", "track", "action_units", "vision", "affect", "painted"}
 
@@ -55,3 +66,19 @@ def test_the_histogram_counts_by_whole_milliseconds(script):
     histogram = script("latency").histogram([0.2, 2.0, 2.9])
     assert histogram == {"bin_ms": 1, "counts": [1, 0, 2]}
     assert script("latency").histogram([])["counts"] == []
+
+
+def test_each_decision_of_a_face_counts_once_for_its_time_in_view(script):
+    frame = Frame(0, 0, 0, np.zeros((4, 4, 3), np.uint8))
+    decisions = script("latency").Decisions()
+    for i in range(30 * 10 + 1):
+        t_ns = i * 1_000_000_000 // 30
+        shown = Expression(t_ns - t_ns % 100_000_000, np.full(8, 0.125), False)
+        tracks = [Track(1, np.zeros(4), 1.0, 1, 0, None)]
+        tracks += [Track(2, np.zeros(4), 1.0, 1, 0, None)] * (i < 60)
+        results = {k: AffectResult(k, t_ns, np.zeros(2), 0.0, shown) for k in (1, 2)}
+        scene = Scene(dataclasses.replace(frame, t_ns=t_ns), tuple(tracks))
+        decisions.add(Reading(scene, AffectSnapshot(t_ns, t_ns, results)))
+    rates = decisions.per_second()
+    assert set(rates) == {"1"}, "two seconds in view are too few to tell"
+    assert rates["1"] == pytest.approx(10, abs=0.2)

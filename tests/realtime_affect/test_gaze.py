@@ -55,6 +55,7 @@ def make_face(angles_rad=(0.0, 0.0, 0.0), px_per_mm=2.0, openness=(0.3, 0.3), at
         np.array(openness),
         FaceQuality(1.0, size, 0.0, 100.0),
         ActionUnits(np.zeros(17), np.zeros(18), np.zeros((2, 2)), 0.0),
+        np.zeros((48, 48), np.uint8),
     )
 
 

@@ -30,6 +30,7 @@ def test_every_card_is_told_with_its_licence_training_data_and_limits():
         card = load_card(name)
         assert name in text
         assert card.licence in text
+        assert ("no weights" in text) or card.has_file
         assert card.trained_on[:40] in text
         assert card.limits[:40] in text
 
@@ -61,3 +62,18 @@ def test_a_file_that_is_not_as_it_should_be_says_how_to_mend_it(state):
     assert not report.as_dict()["ok"]
     assert state in printed(report)
     assert "models fetch" in printed(report)
+
+
+def test_an_expression_network_is_told_with_the_recall_of_each_expression():
+    text = printed(describe_models())
+    recalls = load_card("ifdd_stream").evaluation["ferplus_valid_recall"]
+    for name, recall in recalls.items():
+        assert [name, f"{recall:.2f}"] in [line.split() for line in text.splitlines()]
+
+
+def test_a_network_without_weights_says_how_to_bring_them():
+    text = " ".join(printed(describe_models()).split())
+    assert "ifdd no weights" in text
+    assert "training.ifdd.convert" in text
+    told = json.loads(json.dumps(describe_models().as_dict(), allow_nan=False))
+    assert [card["name"] for card in told["without_file"]] == ["ifdd"]

@@ -20,6 +20,7 @@ from realtime_affect.types import (
     ActionUnits,
     AffectResult,
     AffectSnapshot,
+    Expression,
     Face,
     FaceMesh,
     FaceQuality,
@@ -36,8 +37,10 @@ OPENFACE = """
     AU25_r AU26_r AU45_r AU01_c AU02_c AU04_c AU05_c AU06_c AU07_c AU09_c AU10_c AU12_c AU14_c
     AU15_c AU17_c AU20_c AU23_c AU25_c AU26_c AU28_c AU45_c AU12_right_r AU12_left_r AU14_right_r
     AU14_left_r pose_Tx pose_Ty pose_Tz gaze_angle_x
-    gaze_angle_y gaze_age_ms blinks_per_min
+    gaze_angle_y gaze_age_ms blinks_per_min expression p_happiness p_sadness p_neutral p_anger
+    p_surprise p_disgust p_fear p_contempt expression_age_ms warming_up
 """
+SHARES = np.array([0.05, 0.7, 0.1, 0.05, 0.02, 0.03, 0.04, 0.01], np.float32)
 
 
 def face():
@@ -50,6 +53,7 @@ def face():
         np.array([0.3, 0.3]),
         FaceQuality(0.75, 60, 5, 90),
         ActionUnits(intensity, np.ones(18), np.array([[1.0, 2.0], [3.0, np.nan]]), 1.0),
+        np.zeros((48, 48), np.uint8),
     )
 
 
@@ -59,7 +63,8 @@ def reading(index=0, t_ns=0, *, faces=(1,), unmeasured=(), affect_t_ns=None, nam
     tracks = [Track(k, box, 0.9, 5, 0, face()) for k in faces]
     tracks += [Track(k, box, 0.8, 5, 0, None) for k in unmeasured]
     at = t_ns if affect_t_ns is None else affect_t_ns
-    results = {k: AffectResult(k, at, np.array([0.05, -0.05]), 12.0) for k in faces}
+    shown = Expression(at - 33_000_000, SHARES, warming_up=True)
+    results = {k: AffectResult(k, at, np.array([0.05, -0.05]), 12.0, shown) for k in faces}
     return Reading(Scene(frame, tuple(tracks)), AffectSnapshot(at, 0, results))
 
 
@@ -127,6 +132,12 @@ def test_a_measured_face_fills_every_column_in_its_place(tmp_path):
         "gaze_angle_y": "-0.0500",
         "gaze_age_ms": "40.0",
         "blinks_per_min": "12.000",
+        "expression": "sadness",
+        "p_happiness": "0.050",
+        "p_sadness": "0.700",
+        "p_contempt": "0.010",
+        "expression_age_ms": "73.0",
+        "warming_up": "1",
         "x_1": "3.00",
         "y_1": "4.00",
         "z_467": "1403.00",
@@ -161,7 +172,19 @@ def test_a_face_without_affect_yet_has_empty_gaze():
     values = dict(zip(COLUMNS, row, strict=True))
     assert math.isnan(values["gaze_angle_x"])
     assert math.isnan(values["blinks_per_min"])
+    assert math.isnan(values["p_fear"])
     assert values["pose_Tz"] == 600.0
+
+
+def test_without_an_expression_its_fields_are_empty(tmp_path):
+    scene = reading().scene
+    results = {1: AffectResult(1, 0, np.zeros(2), 3.0)}
+    writer = RowWriter(tmp_path / "a.csv")
+    writer.write(Reading(scene, AffectSnapshot(0, 0, results)))
+    writer.close()
+    (row,) = read(tmp_path / "a.csv")
+    assert row["blinks_per_min"] == "3.000"
+    assert row["expression"] == row["p_neutral"] == row["warming_up"] == ""
 
 
 def test_live_time_starts_at_the_first_frame(tmp_path):

@@ -13,7 +13,9 @@ from realtime_affect.types import (
     ActionUnits,
     AffectResult,
     AffectSnapshot,
+    ClipWindow,
     Detections,
+    Expression,
     EyeWindow,
     Face,
     FaceMesh,
@@ -49,9 +51,11 @@ def make_units(intensity=None, occurrence=None, sides=None):
     )
 
 
-def make_face(eye_openness):
+def make_face(eye_openness=None, crop=None):
+    eye_openness = zeros(2) if eye_openness is None else eye_openness
+    crop = zeros(48, 48, dtype=np.uint8) if crop is None else crop
     mesh = FaceMesh(zeros(N_MESH_POINTS, 3), presence=0.9)
-    return Face(mesh, HeadPose(zeros(3), zeros(3)), eye_openness, QUALITY, make_units())
+    return Face(mesh, HeadPose(zeros(3), zeros(3)), eye_openness, QUALITY, make_units(), crop)
 
 
 # Each entry: a maker that takes the array under test, the name it has in errors, a right shape.
@@ -79,6 +83,22 @@ FIELDS = {
     "ActionUnits.occurrence": (lambda a: make_units(occurrence=a).occurrence, (18,), np.float32),
     "ActionUnits.sides": (lambda a: make_units(sides=a).sides, (2, 2), np.float32),
     "Face.eye_openness": (lambda a: make_face(a).eye_openness, (2,), np.float32),
+    "Face.crop": (lambda a: make_face(crop=a).crop, (48, 48), np.uint8),
+    "ClipWindow.t_ns": (
+        lambda a: ClipWindow(1, a, zeros(a.shape[0], 48, 48, dtype=np.uint8), False).t_ns,
+        (3,),
+        np.int64,
+    ),
+    "ClipWindow.crops": (
+        lambda a: ClipWindow(1, zeros(3, dtype=np.int64), a, False).crops,
+        (3, 48, 48),
+        np.uint8,
+    ),
+    "Expression.probabilities": (
+        lambda a: Expression(0, a, False).probabilities,
+        (8,),
+        np.float32,
+    ),
     "Track.xyxy": (lambda a: Track(1, a, 0.9, 1, 0, None).xyxy, (4,), np.float32),
     "EyeWindow.t_ns": (lambda a: EyeWindow(1, a, zeros(a.shape[0])).t_ns, (5,), np.int64),
     "EyeWindow.openness": (
@@ -132,8 +152,8 @@ def test_a_strided_array_is_made_contiguous(name):
 def test_a_wrong_shape_is_refused_by_name(name):
     make, shape, dtype = FIELDS[name]
     for wrong in ((*shape, 2), (*shape[:-1], shape[-1] + 1)):
-        if name == "EyeWindow.t_ns" and len(wrong) == 1:
-            continue  # any length is right: it is what openness is held against
+        if name in ("EyeWindow.t_ns", "ClipWindow.t_ns") and len(wrong) == 1:
+            continue  # any length is right: it is what the others are held against
         with pytest.raises(UsageError, match=name) as caught:
             make(zeros(*wrong, dtype=dtype))
         assert str(wrong) in caught.value.got

@@ -9,19 +9,16 @@ so that a stopped run goes on where it was. Some 45 minutes on four cores.
 from __future__ import annotations
 
 import argparse
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
+
+from training.steps import Step, check_folders, run_steps
 
 PEOPLE: Final = {"train": "0:700", "validation": "0:40", "test": "0:60"}
 EPOCHS: Final = 14
 
 
-def steps(
-    shared: Path, work: Path, epochs: int, report: Path, why: str
-) -> list[tuple[str, list[str]]]:
+def steps(shared: Path, work: Path, epochs: int, report: Path, why: str) -> list[Step]:
     """List modules with their arguments, in the order in which they run."""
     data, london = work / "data", shared / "london_faces"
     ferplus = shared / "ferplus" / "ferplus_train_valid.npz"
@@ -62,18 +59,12 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=Path("benchmarks/results/action_units.json"))
     parser.add_argument("--why", default="make train-action-units", help="for the log of looks")
     options = parser.parse_args()
-    for needed in ("synthetic_ict", "london_faces", "ferplus"):
-        if not (options.shared / needed).is_dir():
-            parser.error(f"no {needed} in {options.shared}; name its folder: --shared FOLDER")
+    check_folders(parser, options.shared, ("synthetic_ict", "london_faces", "ferplus"))
     options.work.mkdir(parents=True, exist_ok=True)
-    for module, arguments in steps(
-        options.shared, options.work, options.epochs, options.report, options.why
-    ):
-        command = ["-m", f"training.action_units.{module}", *arguments]
-        print("python", shlex.join(command), flush=True)
-        done = subprocess.run([sys.executable, *command], check=False)
-        if done.returncode:
-            sys.exit(done.returncode)
+    run_steps(
+        "training.action_units",
+        steps(options.shared, options.work, options.epochs, options.report, options.why),
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtime_affect.types import Image
+    from affect_kernels.similarity import Similarity
+    from realtime_affect.types import FaceMesh, Image
     from training.synthetic.faces import Array
     from training.synthetic.motion import Motion
     from training.synthetic.people import Person
@@ -81,6 +82,15 @@ class Samples:
     presence: Array
 
 
+class Sight(NamedTuple):
+    """A mesh, the crop it was found in, the region that the crop shows, and the head's place."""
+
+    mesh: FaceMesh
+    crop: Image
+    region: Region
+    heads: Similarity
+
+
 class Observer:
     """The product's eyes: mesh, pose and alignment of a picture with one face."""
 
@@ -89,14 +99,19 @@ class Observer:
 
     def observe(self, image: Image, region: Region) -> tuple[Array, Image, Array, float]:
         """Return points (468, 3) in mm, crop (96, 96), angles (3,) and presence."""
+        sight = self.look(image, region)
+        height, width = image.shape[:2]
+        angles = head_poses(sight.heads, width, height)[0].rotation_rad
+        aligned = align_crop(sight.crop, sight.region, sight.heads, 0)
+        front = turn_to_front(sight.mesh.points[None], sight.heads)[0]
+        return front, aligned, angles, sight.mesh.presence
+
+    def look(self, image: Image, region: Region) -> Sight:
+        """Find the mesh in two passes, as a detection and the frame after it do."""
         mesh, _ = self._mesher.estimate(image, region)
         region = region_from_mesh(mesh.points)
         mesh, crop = self._mesher.estimate(image, region)
-        heads = fit_heads(mesh.points[None])
-        height, width = image.shape[:2]
-        angles = head_poses(heads, width, height)[0].rotation_rad
-        aligned = align_crop(crop, region, heads, 0)
-        return turn_to_front(mesh.points[None], heads)[0], aligned, angles, mesh.presence
+        return Sight(mesh, crop, region, fit_heads(mesh.points[None]))
 
     def observe_all(self, pictures: Iterable[tuple[Image, Region]]) -> Samples:
         """Observe one picture after the other."""

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from math import pi
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from realtime_affect.types import EXPRESSIONS
 from training.ifdd.recipe import soft_cross_entropy
-from training.ifdd_stream.network import SIDE, FrameClassifier
-from training.ifdd_stream.stills import EXPRESSIONS, Stills, read_stills
+from training.ifdd_stream.augmentation import augment
+from training.ifdd_stream.network import FrameClassifier
+from training.ifdd_stream.stills import Stills, read_stills
 from training.metrics import confusion, recalls, uar, war
 
 if TYPE_CHECKING:
@@ -33,46 +34,16 @@ PEAK_RATE: Final = 4e-3
 WEIGHT_DECAY: Final = 0.02
 RARE_POWER: Final = 0.3
 """A picture is drawn as often as the frequency of its majority to minus this power says."""
-_TURN: Final = 14 * pi / 180
-_SCALE: Final = 0.15
-_SHIFT: Final = 0.12
-_ERASED: Final = 0.4
 
 
-def draw_epoch(stills: Stills, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_epoch(
+    stills: Stills, rng: np.random.Generator, power: float = RARE_POWER
+) -> NDArray[np.int64]:
     """Return as many indices as there are pictures, rare expressions more often."""
     kind = stills.votes.argmax(axis=1)
     counts = np.bincount(kind, minlength=len(EXPRESSIONS))
-    chance = np.maximum(counts, 1.0)[kind] ** -RARE_POWER
+    chance = np.maximum(counts, 1.0)[kind] ** -power
     return rng.choice(len(kind), len(kind), p=chance / chance.sum())
-
-
-def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Flip, turn, scale, shift, light and partly erase (n, 48, 48), 0 to 255."""
-    n = len(pictures)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(n, generator=generator)
-
-    angle, scale = uniform(-_TURN, _TURN), uniform(1 - _SCALE, 1 + _SCALE)
-    flip = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
-    turn = torch.stack([
-        torch.stack([flip * cos, -sin, uniform(-_SHIFT, _SHIFT)], 1),
-        torch.stack([flip * sin, cos, uniform(-_SHIFT, _SHIFT)], 1),
-    ], 1)  # fmt: skip
-    grid = nn.functional.affine_grid(turn, [n, 1, SIDE, SIDE], align_corners=False)
-    seen = nn.functional.grid_sample(
-        pictures[:, None], grid, padding_mode="border", align_corners=False
-    )[:, 0]
-    mean = seen.mean((1, 2), keepdim=True)
-    seen = (seen - mean) * uniform(0.7, 1.3)[:, None, None] + mean
-    seen = (seen + uniform(-30, 30)[:, None, None]).clamp(0, 255)
-    for i in torch.nonzero(torch.rand(n, generator=generator) < _ERASED).flatten().tolist():
-        y, x, side = torch.randint(0, 40, (3,), generator=generator).tolist()
-        side = 6 + side // 3
-        seen[i, y : y + side, x : x + side] = mean[i]
-    return seen
 
 
 def train_epoch(

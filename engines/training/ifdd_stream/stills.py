@@ -7,20 +7,17 @@ distribution", 2016. Votes for what is no face or unknown do not count, nor does
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from realtime_affect.types import EXPRESSIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-EXPRESSIONS: Final = (
-    "happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt",
-)  # fmt: skip
-"""DFEW's seven in its order, then contempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +45,14 @@ def read_stills(pack: Path, split: str) -> Stills:
     Parameters
     ----------
     pack : Path
-    split : {"train", "valid"}
-        Of ``train``, pictures in which nobody agrees with anybody are left out; ``valid`` is whole.
+    split : {"train", "valid", "all"}
+        Of ``train``, pictures in which nobody agrees with anybody are left out; others are whole.
     """
     with np.load(pack, allow_pickle=False) as stored:
         packed, offsets, names = stored["webp"], stored["offsets"], stored["vote_names"].tolist()
-        chosen = np.flatnonzero(stored["split"] == ("train", "valid").index(split))
+        splits = stored["split"]
+        wanted = splits if split == "all" else ("train", "valid").index(split)
+        chosen = np.flatnonzero(splits == wanted)
         votes, labels = stored["votes"][chosen], stored["label"][chosen]
     columns = [names.index(name) for name in EXPRESSIONS]
     agreed = np.where(votes >= 2, votes, 0)[:, columns].astype(np.float32)

@@ -7,14 +7,14 @@ and offset, and combinations of units of its own.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 Array = NDArray[np.float32]
 
@@ -158,8 +158,9 @@ def combination_split(units: Iterable[str]) -> str:
 
 
 def make_motion(
-    seed: int, *, seconds: float, fps: float, split: str = "train", content: str = "mixed"
-) -> Motion:
+    seed: int, *, seconds: float, fps: float, split: str = "train", content: str = "mixed",
+    script: Sequence[Event] = (),
+) -> Motion:  # fmt: skip
     """Make a sequence.
 
     Parameters
@@ -167,8 +168,10 @@ def make_motion(
     seed : int
     seconds, fps : float
     split : {"train", "validation", "test"}
-    content : {"mixed", "macro", "micro", "speech", "neutral", "units"}
-        "units": single units and combinations, changing all the time.
+    content : {"mixed", "macro", "micro", "speech", "neutral", "units", "script"}
+        "units": single units and combinations, changing all the time; "script": only that.
+    script : sequence of Event
+        Expressions to show besides; their units are drawn.
     """
     rng = np.random.default_rng([_SALT[split], seed, 101])
     n = max(1, round(seconds * fps))
@@ -183,6 +186,10 @@ def make_motion(
         _add_expressions(units, t, events, curve, rng, "micro")
     if content == "units":
         _add_combinations(units, t, events, curve, rng, split)
+    for event in script:
+        levels = _draw_prototype(event.emotion, rng)
+        events.append(replace(event, units=tuple(levels)))
+        _show(units, t, events[-1], levels, curve, rng)
     if content == "speech" or (content == "mixed" and rng.uniform() < 0.5):
         _add_speech(units, extras, t, events, rng)
     _add_blinks(units, t, events, rng)
@@ -190,7 +197,7 @@ def make_motion(
     emotion, strongest = np.zeros(n, np.int64), np.zeros(n)
     for event in events:
         if event.emotion:
-            level = _phase(t, event, curve) * event.strength
+            level = event_level(event, t, split)
             here = level > np.maximum(strongest, 0.02)
             emotion[here], strongest[here] = EMOTIONS.index(event.emotion), level[here]
     lively = 0.4 if content == "neutral" else 1.0
@@ -202,6 +209,11 @@ def make_motion(
         fps, t, units, extras, angles.astype(np.float32), shift.astype(np.float32),
         _gaze(rng, t), emotion, tuple(sorted(events, key=lambda event: event.onset_s)),
     )  # fmt: skip
+
+
+def event_level(event: Event, t_s: NDArray[np.float64], split: str) -> NDArray[np.float64]:
+    """How strongly an event shows at each time, 0 to 1."""
+    return event.strength * _phase(t_s, event, _CURVES[split])
 
 
 def posed(seed: int, n: int, split: str = "train") -> Motion:

@@ -40,6 +40,7 @@ def face_of(person, units=None, calibration=1.0, quality=None):
         np.array([0.3, 0.3]),
         quality or FaceQuality(0.9, 80, 5, 120),
         ActionUnits(intensity, occurrence, np.zeros((2, 2)), calibration),
+        np.zeros((48, 48), np.uint8),
     )
 
 

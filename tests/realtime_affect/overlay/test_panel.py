@@ -7,8 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from realtime_affect.overlay.panel import paint_panel, panel_size, strongest_units
-from realtime_affect.types import AU_OCCURRENCES, FACS_NAMES
+from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size, strongest_units
+from realtime_affect.types import (
+    AU_OCCURRENCES,
+    EXPRESSIONS,
+    FACS_NAMES,
+    AffectResult,
+    Expression,
+)
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
 
@@ -27,34 +33,71 @@ def test_every_unit_has_the_name_of_a_movement():
     assert tuple(FACS_NAMES) == AU_OCCURRENCES
 
 
+def affect_of(blinks=math.nan, name=None, probability=0.8, warming_up=False):
+    shown = None
+    if name is not None:
+        shares = np.full(8, (1 - probability) / 7, np.float32)
+        shares[EXPRESSIONS.index(name)] = probability
+        shown = Expression(0, shares, warming_up)
+    return AffectResult(1, 0, np.zeros(2), blinks, shown)
+
+
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("pose", [True, False])
 @pytest.mark.parametrize("blinks", [math.nan, 14.0])
 @pytest.mark.parametrize("unit", [0.7, 1.0, 3.0])
-def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit):
+@pytest.mark.parametrize("name", [None, "happiness"])
+def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name):
     face = face_of(PERSON, units={"AU12": 4.0, "AU15": 9.0, "AU45": 0.0}, calibration=0.3)
-    width, height = panel_size(face, blinks, unit, pose=pose, full=full)
+    content = PanelContent(face, affect_of(blinks, name, 1.0, True), pose)
+    width, height = panel_size(content, unit, full=full)
     image = np.full((height + 40, width + 40, 3), 255, np.uint8)
-    paint_panel(image, 20, 20, face, blinks, SKY, unit, pose=pose, full=full)
+    paint_panel(image, 20, 20, content, SKY, unit, full=full)
     drawn = (image != 255).any(axis=2)
     assert np.flatnonzero(drawn.any(axis=1))[[0, -1]].tolist() == [20, 19 + height]
     assert np.flatnonzero(drawn.any(axis=0))[[0, -1]].tolist() == [20, 19 + width]
 
 
 def test_a_face_without_any_unit_needs_no_panel():
-    face = face_of(PERSON)
-    assert panel_size(face, 14.0, 1.0, pose=True, full=True) == (0, 0)
+    content = PanelContent(face_of(PERSON), affect_of(14.0), True)
+    assert panel_size(content, 1.0, full=True) == (0, 0)
     image = np.zeros((50, 50, 3), np.uint8)
-    paint_panel(image, 5, 5, face, 14.0, SKY, 1.0, pose=True, full=True)
+    paint_panel(image, 5, 5, content, SKY, 1.0, full=True)
     assert not image.any()
+
+
+def painted(content):
+    image = np.zeros((420, 420, 3), np.uint8)
+    paint_panel(image, 0, 0, content, SKY, 1.0, full=True)
+    return image
 
 
 @pytest.mark.parametrize("calibration", [0.0, 0.5, 1.0, math.nan])
 def test_what_the_units_are_measured_against_is_said(calibration):
-    pictures = []
-    for known in (calibration, 0.25):
-        face = face_of(PERSON, units={"AU12": 1.0}, calibration=known)
-        image = np.zeros((100, 400, 3), np.uint8)
-        paint_panel(image, 0, 0, face, math.nan, SKY, 1.0, pose=False, full=True)
-        pictures.append(image)
+    pictures = [
+        painted(PanelContent(face_of(PERSON, units={"AU12": 1.0}, calibration=known), None, False))
+        for known in (calibration, 0.25)
+    ]
     assert (pictures[0] != pictures[1]).any()
+
+
+def test_the_expression_its_probability_and_warming_up_are_painted():
+    face = face_of(PERSON, units={"AU12": 1.0})
+    told = [
+        affect_of(name="happiness"), affect_of(name="sadness"),
+        affect_of(name="happiness", probability=0.6), affect_of(name="happiness", warming_up=True),
+        affect_of(name="happiness", probability=0.4), affect_of(),
+    ]  # fmt: skip
+    pictures = [painted(PanelContent(face, affect, False)) for affect in told]
+    for i, one in enumerate(pictures):
+        for other in pictures[i + 1 :]:
+            assert (one != other).any()
+
+
+def test_an_unlikely_expression_is_grey():
+    face = face_of(PERSON, units={"AU12": 0.0})
+    loud = painted(PanelContent(face, affect_of(name="fear", probability=0.7), False))
+    quiet = painted(PanelContent(face, affect_of(name="fear", probability=0.4), False))
+    head = slice(0, 30)
+    assert loud[head].max() > 240
+    assert quiet[head].max() < 200

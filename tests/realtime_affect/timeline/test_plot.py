@@ -127,3 +127,11 @@ def test_odd_times_and_numbers_still_give_a_picture(drawn, times, value):
     picture, words, _ = drawn([row(n, 1, t, {"AU12": value}) for n, t in enumerate(times)])
     assert picture.size
     assert "#1" in words
+
+
+def test_expressions_are_drawn_by_name_and_their_probability(drawn):
+    rows = [row(n + 1, 1, n / 25, shares=(0.9, *[0.1 / 7] * 7)) for n in range(50)]
+    told, _, _ = drawn(rows)
+    silent, _, _ = drawn([row(n + 1, 1, n / 25) for n in range(50)])
+    assert told.shape == silent.shape
+    assert (told != silent).any()

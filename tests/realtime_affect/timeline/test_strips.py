@@ -8,14 +8,16 @@ import pytest
 from realtime_affect.errors import InputError, InputMissingError
 from realtime_affect.record import COLUMNS
 from realtime_affect.timeline.strips import pool_rows
+from realtime_affect.types import EXPRESSIONS
 
 
-def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0)):
+def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0), shares=()):
     values = {"frame": frame, "face_id": face_id, "timestamp": f"{seconds:.6f}"}
     values["success"] = int(face_id > 0)
     if face_id:
         values |= {f"{name}_r": value for name, value in (units or {"AU12": 1.0}).items()}
         values |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
+        values |= {f"p_{name}": share for name, share in zip(EXPRESSIONS, shares, strict=False)}
     return ",".join(str(values.get(name, "")) for name in COLUMNS)
 
 
@@ -113,3 +115,21 @@ def test_a_face_out_of_sight_is_no_outage(pooled):
     strips = pooled(rows)
     assert not strips.silent.any()
     assert np.isnan(strips.faces[1].units[100:200]).all()
+
+
+def test_probabilities_are_pooled_to_their_mean_and_still_add_up(pooled):
+    joy, calm = (1, 0, 0, 0, 0, 0, 0, 0), (0, 0, 1, 0, 0, 0, 0, 0)
+    rows = [row(n + 1, 1, n / 30, shares=joy if n % 2 else calm) for n in range(3600)]
+    shares = pooled(rows).faces[1].shares
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert np.allclose(shares[:, 0], 0.5, atol=0.26)
+
+
+def test_rows_without_expressions_are_read_too(tmp_path):
+    lines = write(tmp_path / "clip.csv", [row(n + 1, 1, n / 25) for n in range(10)]).read_text()
+    kept = COLUMNS.index("expression")
+    old = "\n".join(",".join(line.split(",")[:kept]) for line in lines.splitlines())
+    (tmp_path / "old.csv").write_text(old + "\n")
+    face = pool_rows(tmp_path / "old.csv").faces[1]
+    assert np.isnan(face.shares).all()
+    assert np.isfinite(face.units[:, 8]).all()

@@ -32,7 +32,7 @@ def run(monkeypatch, tmp_path, fails_at):
 
     for name in ("synthetic_ict", "london_faces", "ferplus"):
         (tmp_path / name).mkdir(exist_ok=True)
-    monkeypatch.setattr(pipeline.subprocess, "run", fake)
+    monkeypatch.setattr("training.steps.subprocess.run", fake)
     monkeypatch.setattr(
         "sys.argv", ["x", "--shared", str(tmp_path), "--work", str(tmp_path / "work")]
     )

@@ -187,3 +187,12 @@ def test_training_gives_logits_and_what_the_losses_need():
     assert {name.rpartition(".")[0].rpartition("WaveLifts")[2] for name in unused} == {
         "", ".adapt_split.time_project.0", ".adapt_split.time_project.2",
     }  # fmt: skip
+
+
+def test_it_costs_as_many_operations_as_the_published_one():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network = IFDD().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, 16, 224, 224))
+    assert counter.get_total_flops() / 2e9 == pytest.approx(47.857, abs=0.02)

@@ -12,7 +12,8 @@ import torch
 
 from training.action_units.network import count_parameters
 from training.ifdd_stream import frames
-from training.ifdd_stream.frames import augment, draw_epoch, read_all, score
+from training.ifdd_stream.augmentation import augment
+from training.ifdd_stream.frames import draw_epoch, read_all, score
 from training.ifdd_stream.network import FrameClassifier
 from training.ifdd_stream.stills import EXPRESSIONS, Stills, read_stills
 

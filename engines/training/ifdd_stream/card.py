@@ -1,0 +1,135 @@
+"""Report -> model card: what ``affect_engines/cards/ifdd_stream.toml`` says is what was measured.
+
+    python -m training.ifdd_stream.card --report report.json --onnx FOLDER --out FOLDER
+
+writes ``cards/ifdd_stream.toml`` and both forms under ``weights`` of FOLDER. The form preferred is
+int8 where it costs at most half a point of accuracy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from realtime_affect.types import EXPRESSIONS
+from training.ifdd_stream.export import NAMES
+from training.ifdd_stream.network import PLACES, SLOT_HZ, SLOTS, WIDTH
+
+MAX_GAP_MS: Final = 400.0
+MOST_LOST: Final = 0.005
+_LIMITS: Final = (
+    "Tells the expression a face displays as observers would name it, never what a person feels, "
+    "and nothing about honesty, character, health or fitness for work. Not measured on labelled "
+    "videos of real people: figures are from rated stills, from rendered people and from morphed "
+    "smiles. Contempt, disgust and fear are rare in the stills: see their recalls. Views turned "
+    "more than 40 degrees, covered faces and faces under 48 pixels are outside of what was tested."
+)
+
+
+def trained_on(about: dict[str, Any]) -> str:
+    """Say what a run learned from."""
+    return (
+        f"{about['stills']} stills of FER+'s training split with ten raters' votes (Barsoum et "
+        "al., 2016; votes MIT, pixels web-scraped without a licence: used here and not passed on); "
+        f"{about['sequences']} rendered sequences of {about['people']} people who do not exist "
+        f"(ICT-FaceKit Light, MIT); smile onsets of {about['onsets']} persons of the Face Research "
+        "Lab London Set, morphed from two photographs each (CC BY 4.0, DeBruine & Jones 2017)."
+    )
+
+
+def preferred(report: dict[str, Any]) -> str:
+    """Return the precision to prefer."""
+    plain = [report[form]["ferplus_valid"]["plain"]["accuracy"] for form in ("fp32", "int8")]
+    return "int8" if plain[0] - plain[1] <= MOST_LOST else "fp32"
+
+
+def card_text(report: dict[str, Any], digests: dict[str, str]) -> str:
+    """Write the card of a report; `digests` are the files' by precision."""
+    about, best = report["about"], preferred(report)
+    other = next(form for form in NAMES if form != best)
+    lines = [
+        "# IFDD-Stream: the expression a face displays, by the clip of the last second.",
+        f'file = "{NAMES[best]}"',
+        f'sha256 = "{digests[best]}"',
+        f'precision = "{best}"',
+        'licence = "Apache-2.0"',
+        'reference = "engines/training/ifdd_stream, after IFDD (Zhang et al., AAAI 2025)"',
+        f'trained_on = "{trained_on(about)}"',
+        f'limits = "{_LIMITS}"',
+        'reproduce = "make train-expression"',
+        f"seed = {about['seed']}",
+        f'data_sha256 = "{about["data_sha256"]}"',
+        "",
+        f"[forms.{other}]",
+        f'file = "{NAMES[other]}"',
+        f'sha256 = "{digests[other]}"',
+        "",
+        "[decode]",
+        "outputs = [",
+        *(f'    "{name}",' for name in EXPRESSIONS),
+        "]",
+        f"slot_hz = {SLOT_HZ}",
+        f"slots = {SLOTS}",
+        f"max_gap_ms = {MAX_GAP_MS}",
+        f"tokens = [{PLACES}, {WIDTH}]",
+        f"temperature = {report[best]['calibration']['temperature']}",
+    ]
+    for form in NAMES:
+        found = report[form]
+        lines += ["", f"[evaluation.ferplus_valid_{form}]"]
+        for name, part in found["ferplus_valid"].items():
+            label = name.replace(" ", "_")
+            for key in ("accuracy", "uar"):
+                low, high = part[f"{key}_interval"]
+                lines.append(f"{key}_{label} = {part[key]:.4f}")
+                lines.append(f"{key}_{label}_interval = [{low:.4f}, {high:.4f}]")
+        lines.append(f"calibration_error = {found['calibration']['ece']:.4f}")
+    plain = report[best]["ferplus_valid"]["plain"]
+    lines += ["", "[evaluation.ferplus_valid_recall]"]
+    lines += [f"{name} = {value:.3f}" for name, value in plain["recall"].items()]
+    lines += ["", "# Rows: by majority; columns: as read, in the order of the outputs."]
+    lines += ["[evaluation.ferplus_valid_confusion]"]
+    lines += [f"{name} = {row}" for name, row in zip(EXPRESSIONS, plain["confusion"], strict=True)]
+    studio = report[best]["studio_test"]
+    lines += ["", "[evaluation.studio_test]", f"people = {studio['people']}"]
+    lines += [f"{name}_uar = {studio[name]['uar']:.4f}" for name in ("clear", "strongest")]
+    lines += [
+        f"ambiguous_{name}_accuracy = {part['accuracy']:.4f}"
+        for name, part in studio["ambiguous"].items()
+    ]
+    for persons in ("london_036_045", "london_061_090"):
+        if persons in report[best]:
+            found = report[best][persons]
+            lines += ["", f"[evaluation.{persons}_smile_onsets]"]
+            lines += [f"{key} = {found[key]}" for key in
+                      ("persons", "neutral_first", "happiness_last")]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--report", type=Path, required=True)
+    parser.add_argument("--onnx", type=Path, required=True, help="folder of both forms")
+    parser.add_argument("--out", type=Path, required=True, help="engines/affect_engines")
+    options = parser.parse_args()
+    report = json.loads(options.report.read_text("utf-8"))
+    contents = {form: (options.onnx / name).read_bytes() for form, name in NAMES.items()}
+    digests = {form: hashlib.sha256(content).hexdigest() for form, content in contents.items()}
+    for form, digest in digests.items():
+        if digest != report[form]["sha256"]:
+            parser.error(f"{NAMES[form]} is not the file of the report; evaluate it first")
+    text = card_text(report, digests)
+    for folder in ("cards", "weights"):
+        (options.out / folder).mkdir(parents=True, exist_ok=True)
+    for form, content in contents.items():
+        (options.out / "weights" / NAMES[form]).write_bytes(content)
+    (options.out / "cards" / "ifdd_stream.toml").write_text(text, "utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Checkpoint -> ONNX in fp32 and int8, in the form the product runs.
+
+    python -m training.ifdd_stream.export --run FOLDER --sequences FOLDER \
+        --ferplus ferplus_train_valid.npz --out FOLDER
+
+writes ``ifdd_stream.onnx`` and ``ifdd_stream.int8.onnx``. The fp32 file is checked against the
+network before it is kept; batch norms are folded away by the exporter. The int8 form is quantised
+statically (quantise and dequantise nodes, ranges from sequences of the training split): weights by
+channel, activations by tensor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
+from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
+from training.ifdd_stream.stills import read_stills
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+INPUTS: Final = ("pictures", "memory", "missing")
+OUTPUTS: Final = ("logits", "slot")
+TOLERANCE: Final = 1e-4
+CALIBRATION_CLIPS: Final = 64
+NAMES: Final = {"fp32": "ifdd_stream.onnx", "int8": "ifdd_stream.int8.onnx"}
+
+
+class Product(nn.Module):
+    """The network with pictures as uint8."""
+
+    def __init__(self, network: StreamNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor, memory: Tensor, missing: Tensor) -> tuple[Tensor, Tensor]:
+        """As ``StreamNetwork.forward``."""
+        return self.network(pictures.to(torch.float32), memory, missing)  # type: ignore[no-any-return]
+
+
+def load_network(folder: Path) -> StreamNetwork:
+    """Read the checkpoint of ``train`` in `folder`, ready to infer."""
+    network = StreamNetwork()
+    network.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["network"])
+    return network.eval()
+
+
+def example(n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Make inputs for n faces."""
+    rng = np.random.default_rng(seed)
+    pictures = torch.from_numpy(rng.integers(0, 256, (n, SIDE, SIDE), dtype=np.uint8))
+    memory = torch.from_numpy(rng.normal(0, 1, (n, SLOTS - 1, PLACES, WIDTH)).astype(np.float32))
+    return pictures, memory, torch.from_numpy(rng.integers(0, SLOTS, n))
+
+
+def export(network: StreamNetwork) -> bytes:
+    """Return the fp32 ONNX file of a network.
+
+    Raises
+    ------
+    RuntimeError
+        onnxruntime's answer differs from the network's.
+    """
+    import onnx
+    import onnxruntime
+
+    model = Product(network).eval()
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        model, example(2, 0), buffer, dynamo=False, opset_version=17, input_names=list(INPUTS),
+        output_names=list(OUTPUTS),
+        dynamic_axes={name: {0: "n"} for name in (*INPUTS, *OUTPUTS)},
+    )  # fmt: skip
+    proto = onnx.load_from_string(buffer.getvalue())
+    proto.ClearField("producer_version")
+    proto.doc_string = ""
+    content: bytes = proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for n in (1, 3):
+        inputs = example(n, n)
+        with torch.no_grad():
+            wanted = [tensor.numpy() for tensor in model(*inputs)]
+        feeds = {name: tensor.numpy() for name, tensor in zip(INPUTS, inputs, strict=True)}
+        worst = max(
+            float(np.abs(got - want).max())
+            for got, want in zip(session.run(None, feeds), wanted, strict=True)
+        )
+        if worst > TOLERANCE:
+            message = f"onnxruntime differs from the network by {worst:.2g}"
+            raise RuntimeError(message)
+    return content
+
+
+def play(session: Any, clips: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Yield what the product would feed a session moment by moment over clips (n, t, 48, 48)."""
+    n = len(clips)
+    memory = np.zeros((n, SLOTS - 1, PLACES, WIDTH), np.float32)
+    for t in range(clips.shape[1]):
+        missing = np.full(n, max(0, SLOTS - 1 - t), np.int64)
+        feeds = {"pictures": clips[:, t], "memory": memory, "missing": missing}
+        yield feeds
+        slot = session.run(["slot"], feeds)[0]
+        memory = np.concatenate([memory[:, 1:], slot[:, None]], 1)
+
+
+def quantise(content: bytes, clips: NDArray[np.uint8]) -> bytes:
+    """Return the int8 form of an fp32 file, with ranges as they are on clips (n, t, 48, 48)."""
+    import onnx
+    import onnxruntime
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    feeds = iter([
+        {name: value.copy() for name, value in feed.items()}
+        for k in range(0, len(clips), 8)
+        for feed in play(session, clips[k : k + 8])
+    ])  # fmt: skip
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> Any:
+            return next(feeds, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        plain, ready, small = (Path(folder) / name for name in ("a.onnx", "b.onnx", "c.onnx"))
+        plain.write_bytes(content)
+        quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        quantize_static(
+            ready, small, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+        )  # fmt: skip
+        proto = onnx.load(small)
+    proto.ClearField("producer_version")
+    proto.doc_string = ""
+    return proto.SerializeToString()  # type: ignore[no-any-return]
+
+
+def calibration_clips(sequences: Path, ferplus: Path) -> NDArray[np.uint8]:
+    """Choose clips (n, 24, 48, 48) of the studio and of stills, both of the training split."""
+    filmed = read_sequences(sorted(sequences.glob("train_*.npz"))[:60]).pictures
+    stills = read_stills(ferplus, "train").pictures
+    rng = np.random.default_rng(8)
+    some = rng.choice(len(filmed), CALIBRATION_CLIPS // 2, replace=False)
+    others = rng.choice(len(stills), CALIBRATION_CLIPS // 2, replace=False)
+    standing = np.repeat(stills[others][:, None], SLOTS_FILMED, 1)
+    return np.concatenate([filmed[some], standing])
+
+
+def main() -> None:
+    """Run from the command line."""
+    import hashlib
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("--sequences", type=Path, required=True)
+    parser.add_argument("--ferplus", type=Path, required=True, help="ferplus_train_valid.npz")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the ONNX files")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    content = export(load_network(options.run))
+    small = quantise(content, calibration_clips(options.sequences, options.ferplus))
+    for precision, data in (("fp32", content), ("int8", small)):
+        (options.out / NAMES[precision]).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        print(f"{precision}: {len(data) / 1e6:.2f} MB, SHA-256 {digest}")
+
+
+if __name__ == "__main__":
+    main()
