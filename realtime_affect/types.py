@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,9 @@ EXPRESSIONS: Final = (
     "happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt",
 )  # fmt: skip
 """Expressions as displayed: DFEW's seven in its order, then contempt."""
+
+MICRO_CLASSES: Final = ("negative", "positive", "surprise", "none")
+"""What HTNet tells of a brief movement: MEGC's three composite classes, then none of them."""
 
 N_MESH_POINTS: Final = 468
 
@@ -441,6 +444,62 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
+class MicroEvent:
+    """A facial movement that came and went, spotted in the optical flow.
+
+    Attributes
+    ----------
+    kind : {"micro", "macro"}
+        By its length: 40 to 500 ms is micro (to 0.67 s at 30 frames a second), longer is macro.
+    onset_ns, apex_ns, offset_ns : int
+        Source times at which it began, was strongest, was gone.
+    decided_ns : int
+        Source time of the frame on which it was decided.
+    score : float
+        How often its strongest movement held the threshold of its moment; 1 = just enough.
+    regions : tuple of str
+        Where the face moved, strongest first (``micro.REGIONS``).
+    units : tuple of str
+        Action units that may have made it, by name.
+    probabilities : (4,) float32
+        Of :data:`MICRO_CLASSES`, sum 1; NaN where it was not classified.
+    """
+
+    kind: Literal["micro", "macro"]
+    onset_ns: int
+    apex_ns: int
+    offset_ns: int
+    decided_ns: int
+    score: float
+    regions: tuple[str, ...]
+    units: tuple[str, ...]
+    probabilities: Float32
+
+    def __post_init__(self) -> None:
+        shape = (len(MICRO_CLASSES),)
+        value = frozen_array(self.probabilities, np.float32, shape, "MicroEvent.probabilities")
+        object.__setattr__(self, "probabilities", value)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroReading:
+    """What the spotter says of one track.
+
+    Attributes
+    ----------
+    events : tuple of MicroEvent
+        Decided within the last two seconds, the newest last: a reader that missed a snapshot finds
+        them in the next one, and tells them apart by their onset.
+    blind : str
+        Why brief movements cannot be seen at this moment ("15 frames a second, 25 are needed");
+        empty while they can.
+    """
+
+    events: tuple[MicroEvent, ...]
+    blind: str
+
+
+@dataclass(frozen=True, slots=True)
 class AffectResult:
     """What was decided for one track.
 
@@ -456,6 +515,8 @@ class AffectResult:
         Blinks in the window over the time the eyes were seen in it; NaN before 10 s were seen.
     expression : Expression or None
         None where it is switched off.
+    micro : MicroReading or None
+        None where it is switched off.
     """
 
     track_id: int
@@ -463,6 +524,7 @@ class AffectResult:
     gaze_rad: Float32
     blinks_per_min: float
     expression: Expression | None = None
+    micro: MicroReading | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.gaze_rad, np.float32, (2,), "AffectResult.gaze_rad")
