@@ -49,11 +49,11 @@ def optical_strain(flow: Array) -> Array:
             expected="(n, H, W, 2) with H, W of 2 or more",
             hint="Put one flow into a batch of one.",
         )  # fmt: skip
-    down, right = np.gradient(flow, axis=(1, 2))
+    down, right = (np.gradient(flow, axis=axis) for axis in (1, 2))
     stretch = right[..., 0] ** 2 + down[..., 1] ** 2
     shear = down[..., 0] + right[..., 1]
     half = flow.dtype.type(0.5)
-    return np.sqrt(stretch + half * shear * shear)  # type: ignore[no-any-return]
+    return np.sqrt(stretch + half * shear * shear)
 
 
 def flow_features(flow: Array) -> Array:
