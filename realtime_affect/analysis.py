@@ -101,10 +101,11 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
 ) -> Analysis:
     """Analyse every frame of videos, images and folders of them, mixed as they come.
 
-    Writes ``<stem>.csv``, ``<stem>.timeline.png`` and, on demand, ``<stem>.annotated.mp4`` for each
-    video, ``images.csv`` for all stills, and ``summary.json``. Videos of the same stem are numbered
-    in the order given (``clip.csv``, ``clip-2.csv``). Existing files of these names are replaced.
-    The same input gives the same bytes of CSV. Ctrl-C ends it early and keeps what is written.
+    Writes ``<stem>.csv``, ``<stem>.events.csv`` (brief movements, where they are spotted),
+    ``<stem>.timeline.png`` and, on demand, ``<stem>.annotated.mp4`` for each video, ``images.csv``
+    for all stills, and ``summary.json``. Videos of the same stem are numbered in the order given
+    (``clip.csv``, ``clip-2.csv``). Existing files of these names are replaced. The same input
+    gives the same bytes of CSV. Ctrl-C ends it early and keeps what is written.
 
     Parameters
     ----------
@@ -269,6 +270,7 @@ def _plan(
             stem = _free_name(_stem(str(item.path)), taken)
             files = OutputFiles(
                 rows=folder / f"{stem}.csv",
+                events=folder / f"{stem}.events.csv",
                 video=folder / f"{stem}.annotated.mp4" if annotate else None,
                 timeline=folder / f"{stem}.timeline.png" if timeline else None,
             )
@@ -299,9 +301,8 @@ def _free_name(stem: str, taken: set[str]) -> str:
 def _refuse_to_replace(inputs: Collection[str | Path], tasks: Sequence[_Task]) -> None:
     """Raise UsageError where a result would be written over an input."""
     for task in tasks:
-        files = task.files
-        for path in (files.rows, files.video, files.timeline) if files is not None else ():
-            if path is not None and path.resolve() in inputs:
+        for path in task.files.named().values() if task.files is not None else ():
+            if path.resolve() in inputs:
                 raise UsageError(
                     thing=f"output file {path}",
                     got="a path that is also an input",

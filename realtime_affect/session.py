@@ -15,8 +15,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from realtime_affect.errors import AffectError
+from realtime_affect.events import EventWriter
 from realtime_affect.pipeline import WorkerError
-from realtime_affect.record import RowWriter, VideoRecorder
+from realtime_affect.record import RowWriter
 from realtime_affect.slots import SlotClosed
 from realtime_affect.summary import (
     InputSummary,
@@ -26,6 +27,7 @@ from realtime_affect.summary import (
     write_summary,
     write_traceback,
 )
+from realtime_affect.video import VideoRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,11 +52,19 @@ class OutputFiles:
     rows: Path
     video: Path | None = None
     timeline: Path | None = None
+    events: Path | None = None
 
     def as_dict(self) -> Mapping[str, Path]:
         """Return those that are wanted and exist."""
-        named = {"rows": self.rows, "video": self.video, "timeline": self.timeline}
-        return {name: path for name, path in named.items() if path is not None and path.exists()}
+        return {name: path for name, path in self.named().items() if path.exists()}
+
+    def named(self) -> Mapping[str, Path]:
+        """Return those that are wanted."""
+        named = {
+            "rows": self.rows, "events": self.events, "video": self.video,
+            "timeline": self.timeline,
+        }  # fmt: skip
+        return {name: path for name, path in named.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +120,16 @@ class Recording:
         self._input = without_password(name)
         self._tally = _Tally()
         info = pipeline.source_info
+        origin_ns = None if info.kind in LIVE_KINDS else 0
         self._writer = RowWriter(
             files.rows,
             landmarks=config.record.landmarks,
             input_column=info.kind == "stills",
-            origin_ns=None if info.kind in LIVE_KINDS else 0,
+            origin_ns=origin_ns,
+            backfill=not pipeline.live and info.kind != "stills",
+        )
+        self._events = (
+            EventWriter(files.events, origin_ns=origin_ns) if files.events is not None else None
         )
         self._began_ns = time.monotonic_ns()
         rows_slot = pipeline.subscribe(lossless=True)
@@ -208,8 +223,12 @@ class Recording:
                 except SlotClosed:
                     break
                 self._writer.write(reading)
+                if self._events is not None:
+                    self._events.write(reading)
                 self._tally.add(reading)
         finally:
+            if self._events is not None:
+                self._events.close()
             self._writer.close()
 
     def _write_video(self, slot: LatestSlot[Reading]) -> None:
@@ -264,6 +283,7 @@ class Recording:
             most_faces=tally.most_faces,
             tracks=0 if stills else len(tally.track_ids),
             rows=self._writer.rows_written,
+            events=MappingProxyType({} if self._events is None else self._events.counts),
             width=info.width,
             height=info.height,
             duration_s=0.0 if stills else (tally.source_ns[1] - tally.source_ns[0]) / 1e9,
@@ -318,6 +338,7 @@ def files_of_run(out: str | Path, name: str, *, video: bool = True) -> OutputFil
     folder = make_folder(out)
     return OutputFiles(
         rows=folder / f"{name}.csv",
+        events=folder / f"{name}.events.csv",
         video=folder / "annotated.mp4" if video else None,
         timeline=folder / "timeline.png",
     )

@@ -52,6 +52,8 @@ class InputSummary:
         Different track ids; stills have none (their ids count the faces of one picture).
     rows : int
         Rows written, the header aside.
+    events : mapping
+        Brief movements by kind, "micro" and "macro"; empty where no face was watched for them.
     width, height : int
         Of the source in pixels, 0 where unknown.
     duration_s : float
@@ -68,7 +70,7 @@ class InputSummary:
     warnings : tuple of str
         What was wrong with the input without ending it: a truncated file, damaged packets.
     files : mapping
-        "rows", "video", "timeline": where they are.
+        "rows", "events", "video", "timeline": where they are.
     """
 
     input: str
@@ -81,6 +83,7 @@ class InputSummary:
     most_faces: int = 0
     tracks: int = 0
     rows: int = 0
+    events: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
     width: int = 0
     height: int = 0
     duration_s: float = 0.0

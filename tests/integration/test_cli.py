@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_affect.record import VideoRecorder
+from realtime_affect.video import VideoRecorder
 
 pytestmark = pytest.mark.usefixtures("models")
 

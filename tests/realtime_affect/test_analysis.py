@@ -11,9 +11,11 @@ from realtime_affect import analyze
 from realtime_affect.config import Config
 from realtime_affect.errors import InputError, InputMissingError, OutputError, UsageError
 from realtime_affect.pipeline import Pipeline
-from realtime_affect.record import RowWriter, VideoRecorder
+from realtime_affect.record import RowWriter
+from realtime_affect.video import VideoRecorder
 from realtime_affect.vision import Vision
 from tests.realtime_affect.test_pipeline import FakeAffect
+from tests.realtime_affect.test_session import Spotter
 from tests.realtime_affect.world import Person, World
 
 
@@ -31,16 +33,21 @@ class SeenEverywhere(World):
         return super().estimate(np.zeros((360, 640, 3), np.uint8), region)
 
 
-@pytest.fixture(autouse=True)
-def fake_networks(monkeypatch):
-    """Real files, real threads, real tracking; only the networks are made up."""
+def made_with(affect):
+    """A way to make pipelines in which only the networks are made up."""
 
     def make(source, config, *, live):
         world = SeenEverywhere()
         vision = Vision(config.detect, config.track, detector=world, mesher=world)
-        return Pipeline(source, config, live=live, vision=vision, affect=FakeAffect())
+        return Pipeline(source, config, live=live, vision=vision, affect=affect())
 
-    monkeypatch.setattr(analysis_module, "Pipeline", make)
+    return make
+
+
+@pytest.fixture(autouse=True)
+def fake_networks(monkeypatch):
+    """Real files, real threads, real tracking."""
+    monkeypatch.setattr(analysis_module, "Pipeline", made_with(FakeAffect))
 
 
 def picture(index, height=90, width=160):
@@ -96,6 +103,20 @@ def test_twice_the_same_input_gives_the_same_bytes(tmp_path):
         first = (tmp_path / "a" / name).read_bytes()
         assert first == (tmp_path / "b" / name).read_bytes()
         assert len(first) > 10_000
+
+
+def test_brief_movements_too_give_the_same_bytes_every_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(analysis_module, "Pipeline", made_with(Spotter))
+    clip = video(tmp_path / "clip.mp4", 40)
+    for name in "ab":
+        done = analyze(clip, tmp_path / name, timeline=False)
+    for name in ("clip.csv", "clip.events.csv"):
+        first = (tmp_path / "a" / name).read_bytes()
+        assert first == (tmp_path / "b" / name).read_bytes()
+    assert sum(row["micro"] == 1 for row in done.rows()) == 6
+    assert len(rows_of(done.out / "clip.events.csv")) == 1
+    with pytest.raises(UsageError, match="a path that is also an input"):
+        analyze(video(tmp_path / "clip.events.csv", 2), tmp_path, timeline=False)
 
 
 def test_videos_pictures_and_folders_may_be_mixed(tmp_path):

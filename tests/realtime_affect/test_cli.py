@@ -10,10 +10,10 @@ from realtime_affect import analysis, pipeline
 from realtime_affect.cli import app
 from realtime_affect.config import Config
 from realtime_affect.errors import DependencyError, InputError
-from realtime_affect.record import VideoRecorder
+from realtime_affect.video import VideoRecorder
 from realtime_affect.vision import Vision
 from tests.realtime_affect.test_pipeline import FakeAffect, FakeSource
-from tests.realtime_affect.test_record import noise
+from tests.realtime_affect.test_video import noise
 from tests.realtime_affect.world import Person, World
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")

@@ -1,15 +1,18 @@
 import csv
+import dataclasses
 import json
 
 import av
 import pytest
 
-from realtime_affect import overlay, record, timeline
+from realtime_affect import events, overlay, record, timeline, video
 from realtime_affect.config import Config
 from realtime_affect.errors import InputError, OutputError
 from realtime_affect.pipeline import Pipeline, WorkerError
 from realtime_affect.session import Recording, conclude_run, files_of_run, follow
+from realtime_affect.types import MicroReading
 from realtime_affect.vision import Vision
+from tests.realtime_affect.micro_world import micro_event
 from tests.realtime_affect.test_pipeline import FakeAffect, FakeSource
 from tests.realtime_affect.world import Person, World
 
@@ -34,6 +37,21 @@ def record_run(source, out, config=None, *, live=True, people=two_people, affect
         with Recording(p, files, config, "fake") as recording:
             summary = follow(p, recording, **options)
     return summary, recording.failure
+
+
+class Spotter(FakeAffect):
+    """Tells one event of the first face it meets, decided on its frame 27, as the real one does."""
+
+    event = micro_event(200, decided_ns=900_000_000)
+
+    def decide(self, job):
+        snapshot = super().decide(job)
+        results = {}
+        for track_id, result in snapshot.results.items():
+            known = track_id == 1 and snapshot.t_ns >= self.event.decided_ns
+            micro = MicroReading((self.event,) if known else (), "")
+            results[track_id] = dataclasses.replace(result, micro=micro)
+        return dataclasses.replace(snapshot, results=results)
 
 
 def rows_of(path):
@@ -109,6 +127,36 @@ def test_live_rows_miss_nothing_analysed_and_drops_are_named(tmp_path, monkeypat
     assert pictures_in(tmp_path / "annotated.mp4") + summary.drops["video"] == summary.frames
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_brief_movement_reaches_rows_events_and_summary(live, tmp_path):
+    source = FakeSource(40, every_s=0.004 if live else 0.0)
+    summary, failure = record_run(source, tmp_path, NO_VIDEO, live=live, affect=Spotter())
+    assert failure is None
+    rows = rows_of(tmp_path / "fake.csv")
+    assert len(rows) == summary.rows
+    marked = [float(r["timestamp"]) for r in rows if r["micro"] == "1" and r["face_id"] == "1"]
+    if live:
+        assert len(marked) == 1
+        assert marked[0] >= 0.9
+    else:
+        seen = [t for t in (n / 30 for n in range(40)) if 0.2 <= t <= 0.4]
+        assert marked == pytest.approx(seen, abs=1e-5)
+    (line,) = rows_of(tmp_path / "fake.events.csv")
+    assert (line["face_id"], line["kind"], line["onset"]) == ("1", "micro", "0.200000")
+    assert dict(summary.events) == {"micro": 1, "macro": 0}
+    assert summary.files["events"] == tmp_path / "fake.events.csv"
+    conclude_run(tmp_path, summary, NO_VIDEO, failure)
+    (entry,) = json.loads((tmp_path / "summary.json").read_text())["inputs"]
+    assert entry["events"] == {"micro": 1, "macro": 0}
+
+
+def test_events_that_cannot_be_written_end_the_run_and_keep_the_rows(tmp_path, monkeypatch):
+    fail_after(5, DISK_FULL)(monkeypatch, events.EventWriter, "write")
+    summary, failure = record_run(FakeSource(40), tmp_path, NO_VIDEO, live=False, affect=Spotter())
+    assert failure is DISK_FULL
+    assert len(rows_of(tmp_path / "fake.csv")) == summary.rows >= 5
+
+
 def test_frames_without_a_face_have_one_row_each(tmp_path):
     summary, _ = record_run(FakeSource(12), tmp_path, NO_VIDEO, live=False, people=nobody)
     rows = rows_of(tmp_path / "fake.csv")
@@ -177,7 +225,7 @@ def test_progress_tells_frames_and_the_number_expected(tmp_path):
 
 
 @pytest.mark.parametrize("live", [True, False])
-@pytest.mark.parametrize("recorder", [record.RowWriter, record.VideoRecorder])
+@pytest.mark.parametrize("recorder", [record.RowWriter, video.VideoRecorder])
 def test_a_full_disk_ends_an_endless_run_and_keeps_the_rest(live, recorder, tmp_path, monkeypatch):
     fail_after(8, DISK_FULL)(monkeypatch, recorder, "write")
     source = FakeSource(None, every_s=0.005)
