@@ -347,7 +347,12 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
     label = text_size(13, unit) * 2
     taken = [(x0, y0 - label, x1, y1) for x0, y0, x1, y1 in boxes]
     contents = {
-        n: PanelContent(track.face, reading.affect.results.get(track.track_id), config.pose)
+        n: PanelContent(
+            track.face,
+            reading.affect.results.get(track.track_id),
+            config.pose,
+            reading.scene.frame.t_ns,
+        )
         for n, track in enumerate(reading.scene.tracks)
         if track.face is not None
     }
@@ -371,7 +376,9 @@ def _paint_strongest(image: Image, content: PanelContent, box: Rect, unit: float
     height, pad = round(1.6 * size), round(0.5 * size)
     x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
     units, expression = content.face.action_units, content.expression
-    texts = [] if expression is None else [f"{expression.name} {100 * expression.probability:.0f}%"]
+    texts = [] if content.movement is None else ["brief movement"]
+    if expression is not None:
+        texts.append(f"{expression.name} {100 * expression.probability:.0f}%")
     texts += [f"AU{short_name(name)} {units[name]:.1f}" for name in strongest_units(units)]
     for text in texts:
         width = text_width(text, size) + 2 * pad

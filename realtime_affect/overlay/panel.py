@@ -15,11 +15,20 @@ import numpy as np
 
 from realtime_affect.action_units import low_trust_units
 from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
+from realtime_affect.overlay.spike import fresh_movement, paint_movement
 from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.ink import Color
-    from realtime_affect.types import ActionUnits, AffectResult, Expression, Face, Image
+    from realtime_affect.types import (
+        ActionUnits,
+        AffectResult,
+        Expression,
+        Face,
+        Image,
+        MicroEvent,
+        MicroReading,
+    )
 
 _INK: Final = (24, 22, 20)
 _WHITE: Final = (255, 255, 255)
@@ -57,11 +66,14 @@ class PanelContent:
         None where nothing was decided yet.
     pose : bool
         With the head's angles (wide panels only).
+    t_ns : int
+        Source time of the picture painted on, for what is shown only while it is new.
     """
 
     face: Face
     affect: AffectResult | None
     pose: bool
+    t_ns: int = 0
 
     @property
     def blinks_per_min(self) -> float:
@@ -73,9 +85,20 @@ class PanelContent:
         """None where it is not known."""
         return None if self.affect is None else self.affect.expression
 
+    @property
+    def micro(self) -> MicroReading | None:
+        """None where nobody looks for brief movements."""
+        return None if self.affect is None else self.affect.micro
+
+    @property
+    def movement(self) -> MicroEvent | None:
+        """The newest brief movement, as long as it is shown."""
+        return None if self.micro is None else fresh_movement(self.micro, self.t_ns)
+
     def footer_rows(self, full: bool) -> int:
         """Lines below the units."""
-        return 1 + self.pose if full else int(math.isfinite(self.blinks_per_min))
+        others = 1 + self.pose if full else int(math.isfinite(self.blinks_per_min))
+        return others + (self.micro is not None)
 
 
 def panel_size(content: PanelContent, unit: float, *, full: bool) -> tuple[int, int]:
@@ -132,6 +155,13 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
         bar(image, x + layout.bar_x, middle, length, layout.bar_height, shade)
     if footer:
         middle = y + layout.row_middle(len(shown)) + layout.row // 4
+        if content.micro is not None:
+            # The line keeps its room while nothing is on it, so that the panel does not jump.
+            inner = layout.width - 2 * layout.pad
+            movement = content.movement
+            at = x + layout.pad
+            paint_movement(image, at, middle, inner, layout.size, content.micro, movement, color)
+            middle += layout.row
         _paint_footer(image, x, middle, content, layout)
 
 

@@ -14,7 +14,9 @@ from realtime_affect.types import (
     FACS_NAMES,
     AffectResult,
     Expression,
+    MicroReading,
 )
+from tests.realtime_affect.micro_world import MS, micro_event
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
 
@@ -33,23 +35,23 @@ def test_every_unit_has_the_name_of_a_movement():
     assert tuple(FACS_NAMES) == AU_OCCURRENCES
 
 
-def affect_of(blinks=math.nan, name=None, probability=0.8, warming_up=False):
+def affect_of(blinks=math.nan, name=None, probability=0.8, warming_up=False, micro=None):
     shown = None
     if name is not None:
         shares = np.full(8, (1 - probability) / 7, np.float32)
         shares[EXPRESSIONS.index(name)] = probability
         shown = Expression(0, shares, warming_up)
-    return AffectResult(1, 0, np.zeros(2), blinks, shown)
+    return AffectResult(1, 0, np.zeros(2), blinks, shown, micro)
 
 
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("pose", [True, False])
 @pytest.mark.parametrize("blinks", [math.nan, 14.0])
 @pytest.mark.parametrize("unit", [0.7, 1.0, 3.0])
-@pytest.mark.parametrize("name", [None, "happiness"])
-def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name):
+@pytest.mark.parametrize(("name", "micro"), [(None, None), ("happiness", MicroReading((), ""))])
+def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, micro):
     face = face_of(PERSON, units={"AU12": 4.0, "AU15": 9.0, "AU45": 0.0}, calibration=0.3)
-    content = PanelContent(face, affect_of(blinks, name, 1.0, True), pose)
+    content = PanelContent(face, affect_of(blinks, name, 1.0, True, micro), pose)
     width, height = panel_size(content, unit, full=full)
     image = np.full((height + 40, width + 40, 3), 255, np.uint8)
     paint_panel(image, 20, 20, content, SKY, unit, full=full)
@@ -101,3 +103,67 @@ def test_an_unlikely_expression_is_grey():
     head = slice(0, 30)
     assert loud[head].max() > 240
     assert quiet[head].max() < 200
+
+
+UNSURE = np.full(4, np.nan, np.float32)
+
+
+def trace(*events, blind="", t_ms=1000, units=None, full=True):
+    """The panel's line of brief movements, painted at `t_ms`."""
+    micro = MicroReading(events, blind)
+    face = face_of(PERSON, units=units or {"AU12": 0.0})
+    content = PanelContent(face, affect_of(micro=micro), False, t_ms * MS)
+    image = np.zeros((420, 420, 3), np.uint8)
+    paint_panel(image, 0, 0, content, SKY, 1.0, full=full)
+    return image
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_brief_movement_is_shown_while_it_is_fresh_and_nothing_else(full):
+    def shown(*events, **how):
+        return trace(*events, full=full, **how)
+
+    rest = shown()
+    event = micro_event(400)  # decided at 1000 ms
+    assert (shown(event) != rest).any()
+    assert (shown(event, t_ms=2900) != rest).any()
+    assert (shown(event, t_ms=3100) == rest).all()
+    assert (shown(micro_event(400, "macro")) == rest).all()
+    assert shown(event).max() > rest.max()
+    assert (shown(blind="15 frames a second, 25 are needed") != rest).any()
+
+
+def test_the_newest_movement_is_the_one_shown():
+    old, new = micro_event(100, regions=("chin",)), micro_event(400, regions=("brows",))
+    assert (trace(old, new) == trace(new)).all()
+    assert (trace(new, old) == trace(new)).all()
+    assert (trace(old) != trace(new)).any()
+
+
+def test_a_class_is_named_only_where_more_than_half_speaks_for_it():
+    def shares(*values):
+        return micro_event(400, probabilities=np.array(values, np.float32))
+
+    unsure = trace(micro_event(400, probabilities=UNSURE))
+    assert (trace(shares(0.3, 0.3, 0.3, 0.1)) == unsure).all()
+    assert (trace(shares(0.1, 0.1, 0.1, 0.7)) == unsure).all(), "none of them has no name"
+    named = [trace(shares(*row)) for row in np.eye(4)[:3] * 0.6 + 0.1]
+    assert all((one != unsure).any() for one in named)
+    assert (named[0] != named[1]).any()
+    assert (named[1] != named[2]).any()
+
+
+def test_a_movement_in_no_region_or_of_a_long_name_stays_on_its_line():
+    rest = trace()
+    rows = np.flatnonzero((trace(micro_event(400)) != rest).any(axis=(1, 2)))
+    for regions in ((), ("a region with a name far too long for any panel",)):
+        changed = (trace(micro_event(400, regions=regions)) != rest).any(axis=2)
+        assert changed.any()
+        assert set(np.flatnonzero(changed.any(axis=1))) <= set(range(rows[0], rows[-1] + 1))
+        width, _ = panel_size(
+            PanelContent(
+                face_of(PERSON, units={"AU12": 0.0}), affect_of(micro=MicroReading((), "")), False
+            ),
+            1.0, full=True,
+        )  # fmt: skip
+        assert np.flatnonzero(changed.any(axis=0))[-1] < width
