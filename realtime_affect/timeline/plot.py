@@ -31,6 +31,14 @@ _N_LINES: Final = 3
 
 _INK, _QUIET, _RULE = "#1f2328", "#6e7781", "#d8dee4"
 _LINES: Final = ("#d55e00", "#0072b2", "#009e73")  # Okabe & Ito
+_MOVEMENTS: Final = {
+    "negative": "#0072b2",
+    "positive": "#d55e00",
+    "surprise": "#009e73",
+    "": "#6e7781",
+}
+"""Colours of brief movements by their class; the last is of those without one."""
+
 _POSE_LINES: Final = (("pitch", "#0072b2"), ("yaw", "#d55e00"), ("roll", "#009e73"))
 
 
@@ -135,7 +143,11 @@ def _draw_face(
         size=9, color=_QUIET,
     )  # fmt: skip
     panels = []
+    watched = bool(face.watched.any() or face.movements)
     rows = ((0.05, 0.18), (0.25, 0.37), (0.645, 0.13), (0.80, 0.11))
+    if watched:
+        rows = ((0.05, 0.18), (0.25, 0.37), (0.635, 0.045), (0.70, 0.11), (0.83, 0.09))
+        _name_movements(figure, face, (left + width, top - 0.03 * height))
     for up, tall in rows:
         box = (left, top - (up + tall) * height, width, tall * height)
         panels.append(figure.add_axes(box))
@@ -144,7 +156,7 @@ def _draw_face(
         for up, tall in rows[:2]
     ]
     edges, unit_name, divisor = _time_axis(strips, len(face.units))
-    expressions, units, lines, pose = panels
+    expressions, units, *movements, lines, pose = panels
     _draw_strip(
         figure,
         expressions,
@@ -161,6 +173,8 @@ def _draw_face(
     _name_gaps(units, edges, strips.silent, "no pictures")
     _name_gaps(units, edges, ~seen & ~strips.silent, "not in view")
     middles = (edges[:-1] + edges[1:]) / 2
+    for panel in movements:
+        _draw_movements(panel, face, edges, divisor)
     _draw_lines(lines, face, middles)
     _draw_pose(pose, face, middles)
     for seconds in face.blinks if len(face.blinks) <= 400 else ():
@@ -169,7 +183,7 @@ def _draw_face(
         panel.set_xlim(edges[0], edges[-1])
         panel.tick_params(length=2, color=_RULE, labelcolor=_QUIET, labelsize=7.5)
         for side in ("top", "right", "left", "bottom"):
-            panel.spines[side].set_visible(panel in (expressions, units))
+            panel.spines[side].set_visible(panel in (expressions, units, *movements))
             panel.spines[side].set_color(_RULE)
         panel.tick_params(labelbottom=panel is pose)
     if last:
@@ -207,16 +221,9 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
     n_rows = len(names)
     seen = np.asarray(np.isfinite(face.pose).any(axis=1))
     extent = (edges[0], edges[-1], n_rows - 0.5, -0.5)
-    hatch: dict[str, Any] = {
-        "facecolor": "#f0f2f4",
-        "hatch": "////",
-        "edgecolor": "#c9d0d6",
-        "linewidth": 0,
-    }
     for row in range(n_rows):
         unknown = seen & ~np.isfinite(values[:, row])
-        for first, end in _runs(unknown):
-            panel.fill_between(edges[[first, end]], row - 0.5, row + 0.5, **hatch)
+        _hatch(panel, edges, unknown, (row - 0.5, row + 0.5))
     picture = panel.imshow(
         np.ma.masked_invalid(values.T), aspect="auto", interpolation="nearest", extent=extent,
         cmap=colors, vmin=0, vmax=most, zorder=2,
@@ -229,6 +236,53 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
     bar.ax.set_title("%" if most == 100 else "0-5", size=8, color=_QUIET, pad=7)
+
+
+def _hatch(
+    panel: Axes,
+    edges: NDArray[np.float64],
+    unknown: NDArray[np.bool_],
+    between: tuple[float, float],
+) -> None:
+    """Hatch the stretches of which nothing is known, between two heights of the panel."""
+    look: dict[str, Any] = {
+        "facecolor": "#f0f2f4",
+        "hatch": "////",
+        "edgecolor": "#c9d0d6",
+        "linewidth": 0,
+    }
+    for first, end in _runs(unknown):
+        panel.fill_between(edges[[first, end]], *between, **look)
+
+
+def _draw_movements(panel: Axes, face: Face, edges: NDArray[np.float64], divisor: float) -> None:
+    """Draw a spike for each brief movement at its apex; hatched where none could be seen."""
+    seen = np.asarray(np.isfinite(face.pose).any(axis=1))
+    _hatch(panel, edges, seen & ~face.watched, (0, 1))
+    half = 0.004 * (edges[-1] - edges[0])
+    for apex_s, kind in face.movements:
+        at, color = apex_s / divisor, _MOVEMENTS[kind]
+        panel.fill([at - half, at, at + half], [0, 0.95, 0], color=color, linewidth=0, zorder=3)
+    panel.set_ylim(0, 1)
+    panel.set_yticks([])
+    panel.set_ylabel("brief movements", rotation=0, ha="right", va="center", size=8,
+                     color=_QUIET, labelpad=6)  # fmt: skip
+
+
+def _name_movements(figure: Figure, face: Face, at: tuple[float, float]) -> None:
+    """Write the legend of the spikes, with their number, to the left of a place."""
+    x, y = at
+    n = len(face.movements)
+    told = {kind: sum(m.kind == kind for m in face.movements) for kind in _MOVEMENTS}
+    words = [
+        (f"▲ {told[kind]} {kind or 'of no class'}", color)
+        for kind, color in _MOVEMENTS.items()
+        if told[kind]
+    ]
+    words = [(f"{n or 'no'} brief movement{'s' * (n != 1)}", _QUIET), *words]
+    for text, color in reversed(words):
+        figure.text(x, y, text, size=9, color=color, ha="right")
+        x -= 0.0062 * len(text) + 0.012
 
 
 def _name_gaps(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from realtime_affect.errors import InputError, InputMissingError
-from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS
+from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,25 @@ _N_BINS: Final = 900
 _POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
 _UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
 _SHARE_COLUMNS: Final = tuple(f"p_{name}" for name in EXPRESSIONS)
+_MICRO_COLUMNS: Final = (
+    *("micro", "micro_onset", "micro_apex"),
+    *(f"p_micro_{name}" for name in MICRO_CLASSES if name != "none"),
+)
+_SURE: Final = 0.5
 _BLINK: Final = AU_INTENSITIES.index("AU45")
 _BLINK_FROM: Final = 2.5  # intensity of AU45 from which the eyes count as closed
 _SILENCE_S: Final = 1.0  # frames further apart are an outage, not unevenness, ...
 _SILENCE_FRAMES: Final = 4  # ... unless the recording is as slow as that throughout
+
+
+class Movement(NamedTuple):
+    """A brief movement: when it was strongest, and of which class.
+
+    ``kind`` is one of the classes if more than half speaks for it, empty otherwise.
+    """
+
+    apex_s: float
+    kind: str
 
 
 @dataclass(slots=True)
@@ -48,6 +63,10 @@ class Face:
         Mean probabilities, in the order of ``EXPRESSIONS``; NaN where none were told.
     blinks : list of float
         When the eyes closed, seconds.
+    movements : list of Movement
+        Brief ones, in the order of the rows.
+    watched : (n,) bool
+        Stretches in which a brief movement could have been seen.
     """
 
     n_rows: int = 0
@@ -61,6 +80,9 @@ class Face:
         default_factory=lambda: np.full((_N_BINS, len(EXPRESSIONS)), np.nan, np.float32)
     )
     blinks: list[float] = field(default_factory=list)
+    movements: list[Movement] = field(default_factory=list)
+    watched: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(_N_BINS, np.bool_))
+    onset_s: float = math.nan
     closed: bool = False
     place: int = 0
     pending: list[list[float]] = field(default_factory=list)
@@ -76,6 +98,16 @@ class Face:
         if closed and not self.closed:
             self.blinks.append(seconds)
         self.closed = closed
+
+    def watch(self, place: int, values: list[float]) -> None:
+        """Take in a row's :data:`_MICRO_COLUMNS`; an event may stand on many rows in a row."""
+        micro, onset_s, apex_s, *shares = values
+        self.watched[place] |= math.isfinite(micro)
+        if micro != 1 or onset_s == self.onset_s:
+            return
+        self.onset_s = onset_s
+        likely = [name for name, p in zip(MICRO_CLASSES, shares, strict=False) if p > _SURE]
+        self.movements.append(Movement(apex_s, likely[0] if likely else ""))
 
     def flush(self) -> None:
         """Pool the rows of the present stretch: the largest unit, the angle furthest from 0."""
@@ -161,7 +193,7 @@ def _pool(path: Path) -> Strips:
     most_s = max(_SILENCE_S, _SILENCE_FRAMES * (end_s - start_s) / max(1, n_frames - 1))
     before, before_s = 0, start_s
     wanted = ("face_id", "timestamp", "success", *_UNIT_COLUMNS, *_POSE)
-    for row in _rows(path, wanted, _SHARE_COLUMNS):
+    for row in _rows(path, wanted, (*_SHARE_COLUMNS, *_MICRO_COLUMNS)):
         face_id, seconds = _number(row[0]), _number(row[1])
         if not math.isfinite(seconds):
             continue
@@ -173,7 +205,9 @@ def _pool(path: Path) -> Strips:
         if not (_number(row[2]) == 1 and face_id >= 1):
             continue
         face = faces.setdefault(int(face_id), Face())
-        face.add(place, seconds, [_number(text) for text in row[3:]])
+        values = [_number(text) for text in row[3:]]
+        face.add(place, seconds, values[: -len(_MICRO_COLUMNS)])
+        face.watch(place, values[-len(_MICRO_COLUMNS) :])
     # A stretch between two frames (uneven times) shows what the one before it showed; of an outage
     # that would claim an expression nobody saw.
     silent &= ~filled
@@ -182,6 +216,7 @@ def _pool(path: Path) -> Strips:
         face.flush()
         face.units, face.pose = face.units[source], face.pose[source]
         face.shares = face.shares[source]
+        face.watched = face.watched[source] & ~silent
         face.units[silent] = face.pose[silent] = face.shares[silent] = np.nan
     return Strips(faces, n_frames, start_s, end_s, silent)
 

@@ -9,7 +9,7 @@ import pytest
 from realtime_affect.errors import InputError, OutputError
 from realtime_affect.timeline import plot as timeline
 from realtime_affect.timeline import plot_timeline
-from tests.realtime_affect.timeline.test_strips import outage, row, write
+from tests.realtime_affect.timeline.test_strips import brief, outage, row, watched, write
 
 
 @pytest.fixture
@@ -135,3 +135,29 @@ def test_expressions_are_drawn_by_name_and_their_probability(drawn):
     silent, _, _ = drawn([row(n + 1, 1, n / 25) for n in range(50)])
     assert told.shape == silent.shape
     assert (told != silent).any()
+
+
+def test_brief_movements_are_spikes_with_a_legend_of_their_classes(drawn):
+    events = [brief(0.2, 0.7, 0.1, 0.1), brief(1.0, 0.1, 0.2, 0.2), brief(1.6, 0.7, 0.1, 0.1)]
+
+    def rows(told):
+        return [row(n + 1, 1, n / 25, micro=watched(n / 25, told)) for n in range(60)]
+
+    three, words, _ = drawn(rows(events))
+    assert {"3 brief movements", "▲ 2 negative", "▲ 1 of no class"} <= set(words.split("\n"))
+    none, words, _ = drawn(rows([]))
+    assert "no brief movements" in words.split("\n")
+    assert three.shape == none.shape
+    blue = np.array([178, 114, 0])
+
+    def spikes(picture):
+        strip = picture[int(0.66 * picture.shape[0]) : int(0.7 * picture.shape[0])]
+        return int((np.abs(strip.astype(int) - blue).max(axis=2) < 8).sum())
+
+    assert spikes(three) > 50
+    assert spikes(none) == 0
+
+
+def test_a_recording_in_which_nobody_looked_for_brief_movements_does_not_speak_of_them(drawn):
+    _, words, _ = drawn([row(n + 1, 1, n / 25) for n in range(50)])
+    assert "brief" not in words

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.events import MICRO_COLUMNS
 from realtime_affect.record import COLUMNS
-from realtime_affect.timeline.strips import pool_rows
+from realtime_affect.timeline.strips import Movement, pool_rows
 from realtime_affect.types import EXPRESSIONS
 
 
-def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0), shares=()):
+def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0), shares=(), micro=()):
     values = {"frame": frame, "face_id": face_id, "timestamp": f"{seconds:.6f}"}
     values["success"] = int(face_id > 0)
     if face_id:
         values |= {f"{name}_r": value for name, value in (units or {"AU12": 1.0}).items()}
         values |= dict(zip(("pose_Rx", "pose_Ry", "pose_Rz"), pose, strict=True))
         values |= {f"p_{name}": share for name, share in zip(EXPRESSIONS, shares, strict=False)}
+        values |= dict(zip(MICRO_COLUMNS, micro, strict=False))
     return ",".join(str(values.get(name, "")) for name in COLUMNS)
 
 
@@ -133,3 +135,40 @@ def test_rows_without_expressions_are_read_too(tmp_path):
     face = pool_rows(tmp_path / "old.csv").faces[1]
     assert np.isnan(face.shares).all()
     assert np.isfinite(face.units[:, 8]).all()
+
+
+def brief(onset_s, *shares):
+    return (1, onset_s, onset_s + 0.1, onset_s + 0.2, 1.5, *shares)
+
+
+def watched(seconds, events, blind=(99.0, 0.0)):
+    """The columns of a row offline: on every row from onset to offset."""
+    for event in events:
+        if event[1] <= seconds <= event[3]:
+            return event
+    return () if blind[0] < seconds < blind[1] else (0,)
+
+
+def test_a_brief_movement_is_told_once_with_the_class_that_more_than_half_speaks_for(pooled):
+    events = [brief(1.0, 0.7, 0.1, 0.1), brief(3.0, 0.3, 0.3, 0.4), brief(5.0, "", "", "")]
+    rows = [row(n + 1, 1, n / 30, micro=watched(n / 30, events)) for n in range(300)]
+    rows += [row(301, 1, 10.0, micro=brief(9.0, 0.1, 0.1, 0.6))]  # live: on one row, later
+    assert pooled(rows).faces[1].movements == [
+        Movement(1.1, "negative"), Movement(3.1, ""), Movement(5.1, ""), Movement(9.1, "surprise")
+    ]  # fmt: skip
+
+
+def test_where_no_brief_movement_could_be_seen_is_known(pooled):
+    rows = [row(n + 1, 1, n / 30, micro=watched(n / 30, (), (4.0, 6.0))) for n in range(300)]
+    seen = pooled(rows).faces[1].watched
+    times = np.linspace(0, 10, len(seen))
+    assert not seen[(times > 4.1) & (times < 5.9)].any()
+    assert seen[(times < 3.9) | (times > 6.1)].all()
+    assert not pooled([row(n + 1, 1, n / 30) for n in range(300)]).faces[1].watched.any()
+
+
+def test_events_of_two_faces_at_the_same_time_stay_apart(pooled):
+    rows = [row(n + 1, f, n / 30, micro=watched(n / 30, [brief(0.5)])) for n in range(60)
+            for f in (1, 2)]  # fmt: skip
+    faces = pooled(rows).faces
+    assert faces[1].movements == faces[2].movements == [Movement(0.6, "")]
