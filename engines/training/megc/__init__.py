@@ -1,0 +1,1 @@
+"""Databases of brief facial movements, and the Micro-Expression Grand Challenge's figures."""
