@@ -3,16 +3,17 @@
     with open_engine("face_mesh") as engine:
         outputs = engine.infer({"input_1": image})
 
-What a network wants and how it is read is in its card (:mod:`affect_engines.cards`).
+What a network wants and how it is read is in its card (:mod:`affect_engines.cards`); which backend
+runs it, :mod:`affect_engines.choose` decides.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from affect_engines.base import Engine, Feed, TensorSpec
 from affect_engines.cards import ModelCard, load_card
+from affect_engines.choose import ONNX_BACKENDS, open_onnx
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card", "open_engine"]
 
-BACKENDS: Final = ("litert", "onnxruntime")
+BACKENDS: Final = ("litert", *ONNX_BACKENDS)
 """Backends that can be asked for by name."""
 
 
-def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
+def open_engine(
+    card: str | ModelCard, backend: str = "auto", precision: str = "auto", *, build: bool = False
+) -> Engine:
     """Open the network of a card, its file checked by hash.
 
     Parameters
@@ -32,8 +35,14 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
     card : str or ModelCard
         A card, or its name.
     backend : str
-        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` chooses by the kind of
-        file and logs it.
+        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` takes LiteRT for its kind
+        of file; for ONNX it tries tensorrt, cuda and onnxruntime (the CPU) in this order, logs
+        which it took and why, and goes on with the next if a GPU fails later.
+    precision : str
+        ``"fp32"``, ``"fp16"`` or ``"int8"``: exactly that or an error. ``"auto"`` is what the
+        backend does best: the card's form on a CPU, a plan that there is with TensorRT.
+    build : bool
+        Whether a TensorRT plan may be built now, which takes minutes.
 
     Returns
     -------
@@ -43,11 +52,13 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
     Raises
     ------
     UsageError
-        Unknown card or backend, or a backend that does not read the card's kind of file.
+        Unknown card, backend or precision, or a backend that does not read the card's kind of file.
     ModelError
-        The file is missing, differs from the card, or cannot be run.
+        The file is missing, differs from the card, or cannot be run; or no TensorRT plan fits.
     DependencyError
         The backend's library is missing.
+    DeviceError
+        A backend was asked for that needs a GPU, and there is none or it fails.
     """
     if backend not in ("auto", *BACKENDS):
         raise UsageError(
@@ -57,20 +68,20 @@ def open_engine(card: str | ModelCard, backend: str = "auto") -> Engine:
             hint="auto chooses the fastest one of this machine.",
         )
     from affect_engines.litert import LiteRtEngine
-    from affect_engines.ort import OrtEngine
     from affect_engines.store import model_path
 
     card = load_card(card) if isinstance(card, str) else card
     kind = card.file.rpartition(".")[2]
-    able = "onnxruntime" if kind == "onnx" else "litert"
-    if backend == "auto":
-        logging.getLogger(__name__).debug("%s: %s, which reads .%s", card.name, able, kind)
-    elif backend != able:
+    able = ONNX_BACKENDS if kind == "onnx" else ("litert",)
+    if backend not in ("auto", *able):
         raise UsageError(
             thing=f"engine backend for {card.name}",
             got=repr(backend),
-            expected=able,
-            hint=f"{card.file} is read by {able} only; auto chooses it.",
+            expected=" or ".join(able),
+            hint=f"{card.file} is read by nothing else; auto chooses.",
         )
-    engine = OrtEngine if able == "onnxruntime" else LiteRtEngine
-    return engine(model_path(card), card.name)
+    if kind == "onnx":
+        return open_onnx(card, backend, precision, build=build)
+    if precision != "auto":
+        card = card.form(precision)
+    return LiteRtEngine(model_path(card), card.name)

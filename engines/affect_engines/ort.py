@@ -1,4 +1,4 @@
-"""ONNX networks by onnxruntime, on the CPU.
+"""ONNX networks by onnxruntime, on the CPU or through its CUDA provider.
 
 One thread a network, as in ``litert.py``: the pipeline has a core for each worker, and threads that
 wait for work by spinning take the others'.
@@ -6,12 +6,15 @@ wait for work by spinning take the others'.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import contextlib
+import io
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
-from affect_engines.errors import ModelError
+from affect_engines.errors import DeviceError, ModelError
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ _DTYPES: Final = {
     "tensor(int64)": np.int64,
 }
 _ERRORS_ONLY: Final = 3
+_CUDA: Final = "CUDAExecutionProvider"
+_CPU: Final = "CPUExecutionProvider"
+_GPU_FAILED: Final = re.compile(r"CUDA|CUBLAS|CUDNN|out of memory|allocate memory", re.IGNORECASE)
 
 
 class OrtEngine(Closing):
@@ -41,42 +47,49 @@ class OrtEngine(Closing):
         The file. Its hash is the caller's business (:func:`affect_engines.store.model_path`).
     name : str
         Used in errors.
+    device : {"cpu", "cuda"}
+        ``"cuda"`` is GPU 0, or an error: never the CPU instead.
 
     Raises
     ------
     ModelError
         onnxruntime cannot read the file.
     DependencyError
-        onnxruntime is not installed.
+        onnxruntime, or its CUDA provider, is not installed.
+    DeviceError
+        The CUDA provider does not start.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise DependencyError(
-                thing="onnxruntime",
-                got=str(error),
-                expected="the ONNX runtime",
-                hint='Install it: pip install "onnxruntime>=1.23,<2".',
-            ) from error
+    def __init__(self, path: Path, name: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        onnxruntime = import_onnxruntime()
+        if device == "cuda":
+            require_cuda(onnxruntime)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = name
+        self._device = device
+        # What is not for the GPU (shapes, mostly) runs on the CPU also with CUDA.
+        providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
         try:
-            # From bytes: a model that names other files to read them cannot.
+            # From bytes: a model that names other files to read them cannot. And no fallback:
+            # onnxruntime would print a line and go on with the CPU.
             self._session: Any = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                path.read_bytes(), options, providers=providers, enable_fallback=0
             )
         except Exception as error:  # onnxruntime's errors share no base
+            if device == "cuda" and _GPU_FAILED.search(str(error)):
+                raise _device_error(name, str(error)) from error
             raise ModelError(
                 thing=f"{name} ({path})",
                 got=f"a file onnxruntime cannot run: {error}",
                 expected="an ONNX network",
                 hint="Install again: pip install --force-reinstall realtime-affect.",
             ) from error
+        if device == "cuda" and _CUDA not in self._session.get_providers():
+            # With missing CUDA libraries it starts without the provider, and says so in a log only.
+            raise _device_error(name, "onnxruntime started without its CUDA provider")
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         self._names = [spec.name for spec in self.outputs]
@@ -101,6 +114,8 @@ class OrtEngine(Closing):
         try:
             outputs = self._session.run(self._names, arrays)
         except Exception as error:
+            if self._device == "cuda" and _GPU_FAILED.search(str(error)):
+                raise _device_error(self._name, str(error)) from error
             raise ModelError(
                 self._name,
                 got=f"onnxruntime failed: {error}",
@@ -116,6 +131,57 @@ class OrtEngine(Closing):
     def close(self) -> None:
         """Free the network. Idempotent."""
         self._session = None
+
+
+def import_onnxruntime() -> Any:
+    """Return the onnxruntime module.
+
+    Raises
+    ------
+    DependencyError
+        It is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DependencyError(
+            thing="onnxruntime",
+            got=str(error),
+            expected="the ONNX runtime",
+            hint='Install it: pip install "onnxruntime>=1.23,<2".',
+        ) from error
+    return onnxruntime
+
+
+def require_cuda(onnxruntime: Any) -> None:
+    """Make sure that this onnxruntime has its CUDA provider, and load what that needs.
+
+    Raises
+    ------
+    DependencyError
+        It is the CPU's build.
+    """
+    if _CUDA not in onnxruntime.get_available_providers():
+        raise DependencyError(
+            thing="onnxruntime's CUDA provider",
+            got=f"onnxruntime {onnxruntime.__version__} for the CPU",
+            expected="onnxruntime-gpu",
+            hint="pip install 'realtime-affect[cuda]', then once more: pip install "
+            "--force-reinstall --no-deps onnxruntime-gpu (both packages write the same folder).",
+        )
+    # The CUDA libraries lie in packages of their own, where the loader does not look. What cannot
+    # be loaded is printed there; starting the provider tells it as an error.
+    with contextlib.redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls()
+
+
+def _device_error(name: str, said: str) -> DeviceError:
+    return DeviceError(
+        thing=f"{name} by onnxruntime's CUDA provider",
+        got=said,
+        expected="success",
+        hint="realtime-affect doctor says what is missing; the onnxruntime backend needs no GPU.",
+    )
 
 
 def _spec(node: Any) -> TensorSpec:

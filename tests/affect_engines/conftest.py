@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from affect_engines.base import TensorSpec, check_feeds
 from affect_engines.errors import ModelError
+from tests.affect_engines import fake_tensorrt
 
 
 class FakeEngine:
@@ -57,8 +60,21 @@ def _onnxruntime(_):
     return open_engine("action_units", backend="onnxruntime")
 
 
+def _tensorrt(version, request):
+    """Build and open a plan on the stand-in: our side of the calls, not TensorRT."""
+    from affect_engines import open_engine
+
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    folder = request.getfixturevalue("tmp_path_factory").getbasetemp() / f"plans-{version}"
+    monkeypatch.setenv("REALTIME_AFFECT_ENGINES", str(folder))  # built once, opened in each test
+    fake_tensorrt.install(monkeypatch, version)
+    return open_engine("action_units", backend="tensorrt", precision="fp32", build=True)
+
+
 # A new backend adds itself here and has to pass test_contract.py.
 BACKENDS = {"fake": lambda _: FakeEngine(), "litert": _litert, "onnxruntime": _onnxruntime}
+for version in fake_tensorrt.VERSIONS:
+    BACKENDS[f"stand-in for TensorRT {version}"] = partial(_tensorrt, version)
 
 
 @pytest.fixture(params=list(BACKENDS))

@@ -1,10 +1,12 @@
 import builtins
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from affect_engines import load_card, open_engine
-from affect_engines.errors import ModelError
+from affect_engines.errors import DeviceError, ModelError
 from affect_engines.ort import OrtEngine
 from affect_engines.store import model_path
 from affect_kernels.errors import DependencyError, UsageError
@@ -53,8 +55,92 @@ def test_inputs_of_different_lengths_are_refused(engine):
 
 
 def test_a_backend_that_cannot_read_the_file_is_refused():
-    with pytest.raises(UsageError, match=r"expected onnxruntime.*action_units\.onnx"):
+    with pytest.raises(UsageError, match=r"cuda or onnxruntime.*action_units\.onnx"):
         open_engine("action_units", backend="litert")
+
+
+class Session:
+    """onnxruntime with a CUDA provider that starts, or does as a broken one does."""
+
+    def __init__(self, content, options, *, providers, enable_fallback):
+        assert enable_fallback == 0
+        self.providers = providers
+
+    def get_providers(self):
+        return self.providers
+
+    def get_inputs(self):
+        return [SimpleNamespace(name="x", shape=["n", 2], type="tensor(float)")]
+
+    def get_outputs(self):
+        return [SimpleNamespace(name="y", shape=["n", 2], type="tensor(float)")]
+
+    def run(self, names, feeds):
+        return [2 * feeds["x"]]
+
+
+@pytest.fixture
+def gpu_build(monkeypatch, tmp_path):
+    """Let onnxruntime be the build with the CUDA provider; sessions are the class above."""
+    import onnxruntime
+
+    loaded = []
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "preload_dlls", lambda: loaded.append(sys.stdout.write("chatter"))
+    )
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    (tmp_path / "x.onnx").write_bytes(b"any")
+    return monkeypatch, tmp_path / "x.onnx", loaded
+
+
+def test_with_cuda_the_provider_is_asked_for_first_and_its_libraries_loaded(gpu_build, capsys):
+    _, path, loaded = gpu_build
+    with OrtEngine(path, "x", "cuda") as engine:
+        assert engine._session.providers == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        assert (engine.infer({"x": np.ones((3, 2), np.float32)})["y"] == 2).all()
+    assert len(loaded) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_the_cpu_s_build_is_never_taken_for_cuda(tmp_path):
+    with pytest.raises(DependencyError, match=r"realtime-affect\[cuda\]") as caught:
+        OrtEngine(tmp_path / "any.onnx", "any", "cuda")
+    assert caught.value.exit_code == 6
+
+
+def test_a_session_that_went_to_the_cpu_by_itself_is_refused(gpu_build):
+    monkeypatch, path, _ = gpu_build
+    monkeypatch.setattr(Session, "get_providers", lambda self: ["CPUExecutionProvider"])
+    with pytest.raises(DeviceError, match="started without its CUDA provider"):
+        OrtEngine(path, "x", "cuda")
+
+
+@pytest.mark.parametrize(
+    "text", ["CUDA failure 2: out of memory", "CUDNN_STATUS_NOT_INITIALIZED", "CUDA failure 719"]
+)
+def test_a_gpu_that_fails_while_running_is_told_apart_from_the_network(gpu_build, text):
+    monkeypatch, path, _ = gpu_build
+
+    def fail(self, names, feeds):
+        raise RuntimeError(text)
+
+    with OrtEngine(path, "x", "cuda") as engine:
+        monkeypatch.setattr(Session, "run", fail)
+        with pytest.raises(DeviceError, match=text):
+            engine.infer({"x": np.ones((1, 2), np.float32)})
+
+
+def test_a_gpu_that_fails_at_the_start_is_a_device_s_error(gpu_build):
+    monkeypatch, path, _ = gpu_build
+
+    def fail(self, *arguments, **keywords):
+        message = "CUDA failure 2: out of memory"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(Session, "__init__", fail)
+    with pytest.raises(DeviceError, match="out of memory"):
+        OrtEngine(path, "x", "cuda")
 
 
 def test_without_the_runtime_the_error_says_what_to_install(monkeypatch, tmp_path):
