@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating[Any]]
 
 
+def check_flow(flow: Array) -> None:
+    """Raise UsageError where an array is no batch of flows."""
+    if flow.ndim != 4 or flow.shape[3] != 2 or min(flow.shape[1:3]) < 2:
+        raise UsageError(
+            thing="flow to strain", got=str(flow.shape),
+            expected="(n, H, W, 2) with H, W of 2 or more",
+            hint="Put one flow into a batch of one.",
+        )  # fmt: skip
+
+
 def optical_strain(flow: Array) -> Array:
     """Return the magnitude of the strain of flows.
 
@@ -43,12 +53,7 @@ def optical_strain(flow: Array) -> Array:
     UsageError
         Another shape.
     """
-    if flow.ndim != 4 or flow.shape[3] != 2 or min(flow.shape[1:3]) < 2:
-        raise UsageError(
-            thing="flow to strain", got=str(flow.shape),
-            expected="(n, H, W, 2) with H, W of 2 or more",
-            hint="Put one flow into a batch of one.",
-        )  # fmt: skip
+    check_flow(flow)
     down, right = (np.gradient(flow, axis=axis) for axis in (1, 2))
     stretch = right[..., 0] ** 2 + down[..., 1] ** 2
     shear = down[..., 0] + right[..., 1]
@@ -59,6 +64,25 @@ def optical_strain(flow: Array) -> Array:
 def flow_features(flow: Array) -> Array:
     """Return (n, H, W, 3): u, v and their optical strain, of flows (n, H, W, 2)."""
     return np.concatenate([flow, optical_strain(flow)[..., None]], axis=3)
+
+
+def check_corners(
+    images: NDArray[Any], corners: NDArray[np.integer[Any]] | Sequence[Any]
+) -> NDArray[np.integer[Any]]:
+    """Return the corners as an array; raise UsageError where they do not fit the images."""
+    at = np.asarray(corners)
+    n, side = images.shape[:2]
+    reach = side // 4
+    fits = images.ndim == 4 and images.shape[2] == side and side % 4 == 0
+    if not fits or at.shape != (n, 4, 2) or at.min() < reach or at.max() > side - reach:
+        raise UsageError(
+            thing="crops to compose",
+            got=f"images {images.shape}, corners {at.shape} from {at.min()} to {at.max()}",
+            expected=f"(n, S, S, c) with S a multiple of 4, and (n, 4, 2) in {reach} to "
+            f"{side - reach}",
+            hint="Keep a quarter of the side between a centre and the border.",
+        )
+    return at
 
 
 def compose(
@@ -86,18 +110,9 @@ def compose(
     UsageError
         Images are not square or of odd quarters, corners do not fit them, or a crop sticks out.
     """
-    at = np.asarray(corners)
+    at = check_corners(images, corners)
     n, side = images.shape[:2]
     reach = side // 4
-    fits = images.ndim == 4 and images.shape[2] == side and side % 4 == 0
-    if not fits or at.shape != (n, 4, 2) or at.min() < reach or at.max() > side - reach:
-        raise UsageError(
-            thing="crops to compose",
-            got=f"images {images.shape}, corners {at.shape} from {at.min()} to {at.max()}",
-            expected=f"(n, S, S, c) with S a multiple of 4, and (n, 4, 2) in {reach} to "
-            f"{side - reach}",
-            hint="Keep a quarter of the side between a centre and the border.",
-        )
     out = np.empty_like(images)
     half = side // 2
     for i in range(n):
@@ -107,3 +122,11 @@ def compose(
                 i, row - reach : row + reach, column - reach : column + reach
             ]
     return out
+
+
+def composed_features(flow: Array, corners: NDArray[np.integer[Any]] | Sequence[Any]) -> Array:
+    """Return HTNet's input (n, S, S, 3): features of flows (n, S, S, 2), composed at corners.
+
+    Strain is that of the whole flow: a crop's border is none of the flow's.
+    """
+    return compose(flow_features(flow), corners)
