@@ -76,6 +76,8 @@ def paint_movement(  # noqa: PLR0913  (what, where, how: a drawing call)
     for words, end in (
         (f"brief movement{where}", ending),
         (f"brief movement{where}", name),
+        (f"brief{where}", ending),
+        (f"brief{where}", name),
         ("brief movement", ending),
         (f"brief movement{where}", ""),
         ("brief movement", ""),

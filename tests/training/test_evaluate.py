@@ -11,6 +11,7 @@ from realtime_affect.capture import open_source
 from realtime_affect.errors import InputMissingError, UsageError
 from realtime_affect.types import AU_OCCURRENCES
 from training import evaluate
+from training.action_units import coded
 from training.action_units.databases import read_database
 
 AT = range(20, 340, 40)
@@ -105,10 +106,10 @@ def test_bp4d_leaves_out_what_was_not_coded_and_units_we_do_not_read(bp4d):
 
 def test_labels_that_say_what_the_product_reads_score_full_and_others_do_not(disfa, monkeypatch):
     (recording,) = read_database("disfa", disfa)
-    numbers, intensity, occurrence = evaluate.read_recording(recording, "none")
+    numbers, intensity, occurrence = coded.read_recording(recording, "none")
     assert numbers == list(range(1, 9))
     read = {"intensity": intensity, "occurrence": occurrence}
-    same = evaluate.score(read, read)
+    same = coded.score(read, read)
     assert "AU23" not in same["units"]
     for name, unit in same["units"].items():
         assert unit["f1"] == 1 or np.isnan(unit["f1"])
@@ -116,7 +117,7 @@ def test_labels_that_say_what_the_product_reads_score_full_and_others_do_not(dis
             assert unit["icc"] == pytest.approx(1)
             assert unit["mae"] == 0
     assert same["f1_micro"] == 1
-    wrong = evaluate.score({"intensity": 5 - intensity, "occurrence": 1 - occurrence}, read)
+    wrong = coded.score({"intensity": 5 - intensity, "occurrence": 1 - occurrence}, read)
     assert wrong["f1_micro"] == 0
     assert wrong["mean"]["icc"] < 0
 
@@ -127,13 +128,13 @@ def test_a_unit_coded_for_a_part_of_the_people_is_scored_on_that_part():
     read = np.zeros((4, 18))
     read[0, 0] = read[2, 0] = 1
     coders, product = ({"intensity": table, "occurrence": table} for table in (truth, read))
-    result = evaluate.score(coders, product)
+    result = coded.score(coders, product)
     assert list(result["units"]) == ["AU01"]
     assert result["units"]["AU01"]["frames"] == 2
     assert result["f1_micro"] == 1
 
 
-@pytest.mark.parametrize("neutral", list(evaluate.NEUTRALS))
+@pytest.mark.parametrize("neutral", list(coded.NEUTRALS))
 @pytest.mark.parametrize("name", ["disfa", "disfaplus", "bp4d"])
 def test_the_command_reports_every_database(name, neutral, request, tmp_path, capsys):
     root = request.getfixturevalue(name)
@@ -150,14 +151,14 @@ def test_the_command_reports_every_database(name, neutral, request, tmp_path, ca
         "disfa": {"AU01", "AU12"}, "disfaplus": {"AU01", "AU26"}, "bp4d": {"AU01", "AU06"},
     }[name]  # fmt: skip
     printed = capsys.readouterr().out
-    assert evaluate.NEUTRALS[neutral] in " ".join(printed.split())
+    assert coded.NEUTRALS[neutral] in " ".join(printed.split())
     assert "mean" in printed
 
 
 def test_the_neutral_changes_what_is_read(disfaplus):
     (recording,) = read_database("disfaplus", disfaplus)
-    _, population, _ = evaluate.read_recording(recording, "none")
-    _, own, _ = evaluate.read_recording(recording, "first")
+    _, population, _ = coded.read_recording(recording, "none")
+    _, own, _ = coded.read_recording(recording, "first")
     assert np.nanmax(np.abs(population[1:] - own[1:])) > 0.05
     np.testing.assert_array_equal(population[0], own[0])  # read before it could be taken
 
