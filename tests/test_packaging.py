@@ -78,7 +78,7 @@ def test_the_wheel_holds_every_module_and_data_file_of_the_tree(content):
     expected = {
         f"{package}/{path.relative_to(folder).as_posix()}"
         for package, folder in PACKAGES.items()
-        for pattern in ("*.py", "*.toml", "*.npz", "py.typed", "demo.mp4")
+        for pattern in ("*.py", "*.cu", "*.cuh", "*.toml", "*.npz", "py.typed", "demo.mp4")
         for path in folder.rglob(pattern)
     }
     assert expected <= content
