@@ -190,6 +190,39 @@ def lifting_table() -> str:
     return "\n".join([*rows, "", "<sub>benchmarks/results/lifting_ablation.json</sub>"])
 
 
+def spotting_table() -> str:
+    """Return what the spotter of brief movements finds, misses and makes up.
+
+    ``micro_spotting.json`` holds ``judged``: name to n, precision, recall and f1;
+    ``recall_by``: what is varied to its values to n and recall; ``false_alarms``: name to events,
+    minutes, share_gated and at_most_per_min (the 95 % bound of a Poisson rate).
+    """
+    report = _evaluation("micro_spotting")
+    if report is None:
+        return "No record yet."
+    rows = ["| judged on | n | precision | recall | F1 |", "|---|---|---|---|---|"]
+    for name, found in report["judged"].items():
+        cells = " | ".join(f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
+        rows.append(f"| {name} | {found['n']} | {cells} |")
+    for varied, values in report.get("recall_by", {}).items():
+        rows += ["", f"| {varied} | " + " | ".join(values) + " |", "|---" * (len(values) + 1) + "|"]
+        cells = [f"{found['recall']:.2f} of {found['n']}" for found in values.values()]
+        rows.append("| recall | " + " | ".join(cells) + " |")
+    alarms = report.get("false_alarms", {})
+    if alarms:
+        rows += [
+            "",
+            "| where nothing is known to happen | told | minutes | not looked at | at most a minute |",
+            "|---|---|---|---|---|",
+        ]
+    for name, found in alarms.items():
+        rows.append(
+            f"| {name} | {found['events']} | {found['minutes']:.1f} "
+            f"| {100 * found['share_gated']:.0f} % | {found['at_most_per_min']:.2f} |"
+        )
+    return "\n".join([*rows, "", "<sub>benchmarks/results/micro_spotting.json</sub>"])
+
+
 def decision_table() -> str:
     """Return what a decision of the expression network costs."""
     rows = ["| CPU time, one thread | least | median |", "|---|---|---|"]
@@ -231,6 +264,7 @@ TABLES = {
     "faces": faces_table,
     "expression": expression_table,
     "lifting": lifting_table,
+    "spotting": spotting_table,
     "decision": decision_table,
     "rewrites": rewrites_table,
 }

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 EMPTY = (
@@ -22,6 +24,7 @@ def add(script, recorded_in):
         ("soak", "soak.jsonl"),
         ("units", "action_units.json"),
         ("faces", "action_units.json"),
+        ("spotting", "micro_spotting.json"),
     ],
 )
 def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
@@ -34,6 +37,28 @@ def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
     else:
         assert block.splitlines()[-1] == "No record yet."
         assert not any(letter.isdigit() for letter in block.replace("0.10.21", ""))
+
+
+def test_spotting_tells_what_is_found_what_it_depends_on_and_what_is_made_up(script, recorded_in):
+    records = script("records")
+    figures = {"n": 40, "precision": 0.5, "recall": 0.75, "f1": 0.6}
+    report = {
+        "judged": {"rendered films": figures},
+        "recall_by": {"intensity": {"0.05": {"n": 9, "recall": 1 / 3}}},
+        "false_alarms": {
+            "real clips": {"events": 1, "minutes": 4.2, "share_gated": 0.25, "at_most_per_min": 1.1}
+        },
+    }
+    records.RESULTS.mkdir(parents=True, exist_ok=True)
+    path = records.RESULTS / "micro_spotting.json"
+    path.write_text(json.dumps(report), encoding="utf-8")
+    rows = script("tables").spotting_table().splitlines()
+    assert "| rendered films | 40 | 0.500 | 0.750 | 0.600 |" in rows
+    assert "| intensity | 0.05 |" in rows
+    assert "| recall | 0.33 of 9 |" in rows
+    assert "| real clips | 1 | 4.2 | 25 % | 1.10 |" in rows
+    path.write_text(json.dumps({"judged": report["judged"]}), encoding="utf-8")
+    assert "told" not in script("tables").spotting_table()
 
 
 def test_only_what_is_between_markers_is_replaced(script, add):
