@@ -212,7 +212,7 @@ def spotting_table() -> str:
     if alarms:
         rows += [
             "",
-            "| where nothing is known to happen | told | minutes | not looked at | at most a minute |",
+            "| nothing is known to happen in | told | minutes | not looked at | at most a minute |",
             "|---|---|---|---|---|",
         ]
     for name, found in alarms.items():
