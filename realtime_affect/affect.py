@@ -32,12 +32,17 @@ class AffectConfig:
     expression : bool
         Tell the expression displayed, twelve times a second.
     precision : str
-        Form of the expression network: "fp32", "int8", or "auto" for the one its card prefers.
+        Of the expression network: "fp32", "int8", "fp16" (TensorRT only), or "auto" for what its
+        backend does best.
+    backend : str
+        What runs the expression network: "tensorrt", "cuda" or "onnxruntime" (the CPU), never
+        another one instead; "auto" takes the first of these that works.
     """
 
     gaze: bool = True
     expression: bool = True
-    precision: Literal["auto", "fp32", "int8"] = "auto"
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
+    backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
 
 
 class AffectReader:
@@ -52,7 +57,9 @@ class AffectReader:
     def __init__(self, config: AffectConfig | None = None) -> None:
         config = config or AffectConfig()
         self._gaze = GazeEstimator() if config.gaze else None
-        self._expression = ExpressionReader(config.precision) if config.expression else None
+        self._expression = None
+        if config.expression:
+            self._expression = ExpressionReader(config.precision, config.backend)
 
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""

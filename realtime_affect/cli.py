@@ -1,4 +1,4 @@
-"""The command line: ``realtime-affect run | analyze | doctor | models``.
+"""The command line: ``realtime-affect run | analyze | doctor | models | engines``.
 
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -16,14 +16,15 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from affect_engines.build import BuildProgress
     from realtime_affect.config import Config
     from realtime_affect.pipeline import Pipeline
     from realtime_affect.session import Progress
 
 _EPILOG: Final = (
     "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
-    "· 4 results cannot be written · 5 models · 6 a library is missing · 130 interrupted before "
-    "the work was done."
+    "· 4 results cannot be written · 5 models · 6 a library is missing · 7 a GPU is missing or "
+    "fails · 130 interrupted before the work was done."
 )
 
 app = typer.Typer(
@@ -42,7 +43,17 @@ models_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(models_app, name="models")
+engines_app = typer.Typer(
+    help="Build, list, check and clear TensorRT plans: what a GPU runs our networks by.",
+    no_args_is_help=True,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+)
+app.add_typer(engines_app, name="engines")
 
+_ModelsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="MODEL", help="Networks  [all of ours]")
+]
 _ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="TOML file instead of your own config.toml."),
@@ -260,6 +271,57 @@ def models_fetch(
             typer.echo(f"ok  {path}")
 
 
+@engines_app.command("build", epilog=_EPILOG)
+def engines_build(
+    models: _ModelsArgument = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp16, int8 (from the quantised form) or fp32.")
+    ] = "fp16",
+    max_faces: Annotated[
+        int, typer.Option("--max-faces", min=1, max=64, help="Most faces in one run.")
+    ] = 8,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build also what is there already.")
+    ] = False,
+) -> None:
+    """Build plans for this GPU and keep them in your cache: minutes a network, once."""
+    with _reporting():
+        from realtime_affect.engine_report import build_engines
+
+        with _build_progress() as progress:
+            build_engines(
+                models or (), precision, typer.echo, max_batch=max_faces, rebuild=rebuild,
+                progress=progress,
+            )  # fmt: skip
+
+
+@engines_app.command("list", epilog=_EPILOG)
+def engines_list() -> None:
+    """List the backends with what they lack, and the plans that are built."""
+    with _reporting():
+        from realtime_affect.engine_report import list_engines
+
+        list_engines(typer.echo)
+
+
+@engines_app.command("verify", epilog=_EPILOG)
+def engines_verify() -> None:
+    """Check every plan's SHA-256 and, on its GPU, its answers; exit code 5 if one is wrong."""
+    with _reporting():
+        from realtime_affect.engine_report import verify_engines
+
+        verify_engines(typer.echo)
+
+
+@engines_app.command("clear", epilog=_EPILOG)
+def engines_clear(models: _ModelsArgument = None) -> None:
+    """Delete the plans of some networks; without a name all, and what was timed for them."""
+    with _reporting():
+        from realtime_affect.engine_report import clear_engines
+
+        clear_engines(models or (), typer.echo)
+
+
 def _load(
     path: Path | None, overrides: list[str] | None, *, neutral: bool, max_faces: int | None
 ) -> Config:
@@ -388,5 +450,31 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             if now.name not in tasks:
                 tasks[now.name] = progress.add_task(now.name, total=now.total)
             progress.update(tasks[now.name], completed=now.done, total=now.total)
+
+        yield update
+
+
+@contextlib.contextmanager
+def _build_progress() -> Iterator[Callable[[str, BuildProgress], None]]:
+    """Show a bar a network with what TensorRT is doing; on a terminal only."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    tasks: dict[str, bars.TaskID] = {}
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("{task.fields[phase]}", markup=False),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+
+        def update(name: str, now: BuildProgress) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0, phase="")
+            progress.update(tasks[name], completed=now.share, phase=now.phase)
 
         yield update

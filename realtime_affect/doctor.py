@@ -103,7 +103,7 @@ def diagnose() -> Report:
     return Report(tuple(findings))
 
 
-_ON_CPU: Final = "Not used yet: every network of this version runs on the CPU."
+_ON_CPU: Final = "Nothing needs one: every network runs on the CPU."
 
 
 def _python() -> Iterator[Finding]:
@@ -225,7 +225,7 @@ def _gpu() -> Iterator[Finding]:
     count, version = ctypes.c_int(0), ctypes.c_int(0)
     failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     if failed or not count.value:
-        hint = f"Reinstall the driver, or ignore this. {_ON_CPU}"
+        hint = f"Reinstall the driver, or ignore this: {_ON_CPU[0].lower()}{_ON_CPU[1:]}"
         yield Finding("GPU, CUDA", "warn", "an NVIDIA driver, but no GPU answers", hint)
         return
     names = []
@@ -235,20 +235,54 @@ def _gpu() -> Iterator[Finding]:
         names.append(name.value.decode(errors="replace"))
     driver.cuDriverGetVersion(ctypes.byref(version))
     cuda = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
-    yield Finding("GPU, CUDA", "ok", f"{', '.join(names)}; {cuda}", _ON_CPU)
+    yield Finding("GPU, CUDA", "ok", f"{', '.join(names)}; {cuda}", "Which networks use it: below.")
 
 
 def _tensorrt() -> Iterator[Finding]:
+    from affect_engines.trt import is_real
+
     if importlib.util.find_spec("tensorrt") is None:
-        yield Finding("TensorRT", "absent", "not installed", _ON_CPU)
+        hint = "Of use with an NVIDIA GPU only: pip install 'realtime-affect[tensorrt]'."
+        yield Finding("TensorRT", "absent", "not installed", hint)
         return
     try:
-        version = importlib.import_module("tensorrt").__version__
+        version = str(importlib.import_module("tensorrt").__version__)
     except Exception as error:  # noqa: BLE001  (a broken install raises anything)
-        hint = f"Reinstall it, or ignore this. {_ON_CPU}"
+        hint = "Reinstall it, or ignore this: every network runs on the CPU."
         yield Finding("TensorRT", "warn", f"cannot be imported: {error!r}", hint)
+        return
+    if is_real(version):
+        yield Finding("TensorRT", "ok", version, tensorrt_proof())
     else:
-        yield Finding("TensorRT", "ok", version, _ON_CPU)
+        hint = "Nothing that ran with it counts as having run."
+        yield Finding("TensorRT", "warn", f"{version}: a stand-in for tests", hint)
+
+
+def tensorrt_proof() -> str:
+    """Return with which TensorRT, and where, plans of ours have really run."""
+    from affect_engines.trt import PROVED
+
+    if PROVED:
+        return f"Plans of ours have run with {', '.join(PROVED)}."
+    return (
+        "Unproved: no plan of ours has run yet, with any TensorRT on any GPU. Its calls were "
+        "compared with the bindings of 10.16 and 11.4; engines verify compares answers."
+    )
+
+
+def _backends() -> Iterator[Finding]:
+    from affect_engines.choose import survey
+
+    states = survey()
+    for state in states:
+        hint = state.hint or ("" if state.usable else "Please report this line.")
+        status: Status = "ok" if state.usable else "absent"
+        yield Finding(f"backend {state.name}", status, state.why, hint)
+    first = next((state.name for state in states if state.usable), None)
+    if first is None:
+        yield Finding("our networks", "fail", "no backend runs them", "Install again.")
+    else:
+        yield Finding("our networks", "ok", f"run by {first}, the first of these that is usable")
 
 
 def _video() -> Iterator[Finding]:
@@ -283,6 +317,7 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _display,
     _gpu,
     _tensorrt,
+    _backends,
     _video,
     _output,
 )

@@ -68,24 +68,26 @@ class ExpressionReader(Closing):
 
     Parameters
     ----------
-    precision : str
-        "fp32", "int8", or "auto" for the form that the card prefers.
+    precision, backend : str
+        As :func:`affect_engines.open_engine` takes them.
     engine : Engine, optional
         The network; None opens it. Closed with the reader.
 
     Raises
     ------
     ModelError
-        The network's file is missing or damaged.
+        The network's file is missing or damaged, or no plan of it fits.
     UsageError
         There is no form of this precision.
+    DependencyError, DeviceError
+        The backend asked for cannot run here.
     """
 
-    def __init__(self, precision: str = "auto", engine: Engine | None = None) -> None:
+    def __init__(
+        self, precision: str = "auto", backend: str = "auto", engine: Engine | None = None
+    ) -> None:
         card = load_card(_CARD)
-        if precision != "auto":
-            card = card.form(precision)
-        self._engine = open_engine(card) if engine is None else engine
+        self._engine = open_engine(card, backend, precision) if engine is None else engine
         self._columns = [card.decode["outputs"].index(name) for name in EXPRESSIONS]
         self._temperature = float(card.decode["temperature"])
         self._tokens_shape = tuple(card.decode["tokens"])

@@ -57,7 +57,7 @@ class ModelReport:
             for what, text in (
                 ("licence", card.licence), ("from", source), ("file", str(model.path)),
                 ("trained on", card.trained_on), ("limits", card.limits),
-                ("made by", card.reproduce),
+                ("made by", card.reproduce), ("TensorRT", _proof(card)),
             ):  # fmt: skip
                 if text:
                     table.add_row(what, escape(text))
@@ -81,6 +81,13 @@ class ModelReport:
 def describe_models() -> ModelReport:
     """Read every card and look at its file."""
     return ModelReport(list_models(), cards_without_file())
+
+
+def _proof(card: ModelCard) -> str:
+    """Return what is known about running this network by TensorRT; nothing where it cannot be."""
+    from realtime_affect.doctor import tensorrt_proof
+
+    return tensorrt_proof() if card.file.endswith(".onnx") else ""
 
 
 def _expressions_table(card: ModelCard) -> Table:

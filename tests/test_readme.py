@@ -106,7 +106,11 @@ def test_every_command_and_option_exists():
     group = get_command(app)
     assert commands("realtime-affect") == set(group.commands)
     options = {"--help"}
-    for command in [*group.commands.values(), *group.commands["models"].commands.values()]:
+    inner = [
+        *group.commands["models"].commands.values(),
+        *group.commands["engines"].commands.values(),
+    ]
+    for command in [*group.commands.values(), *inner]:
         options |= {text for parameter in command.params for text in parameter.opts}
     used = set(re.findall(r"`(--[a-z-]+)", README)) | set(
         re.findall(r"realtime-affect [^`\n#]*?(--?[a-z]+)\b", README)
@@ -115,6 +119,15 @@ def test_every_command_and_option_exists():
     assert used - options - {"-affect"} == set()
     assert "list|verify|fetch" in README
     assert set(group.commands["models"].commands) == {"list", "verify", "fetch"}
+    assert "engines build|list|verify|clear" in README
+    assert set(group.commands["engines"].commands) == {"build", "list", "verify", "clear"}
+
+
+def test_what_has_run_on_a_gpu_is_said_as_the_code_says_it():
+    from affect_engines.trt import PROVED
+
+    assert ("no version of TensorRT has run a plan of ours yet" in README) is (not PROVED)
+    assert [version for version in PROVED if version not in README] == []
 
 
 def test_every_chore_exists():

@@ -13,3 +13,5 @@ class ModelError(AffectError, RuntimeError):
 
 class DeviceError(AffectError, RuntimeError):
     """A GPU is missing, lost, out of memory, or its driver refuses; the network itself is fine."""
+
+    exit_code = 7

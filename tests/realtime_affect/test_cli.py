@@ -60,7 +60,7 @@ def assert_clear(result, code, *words):
 
 
 def test_help_names_every_exit_code():
-    for command in ([], ["run"], ["analyze"], ["doctor"], ["models"]):
+    for command in ([], ["run"], ["analyze"], ["doctor"], ["models"], ["engines"]):
         text = " ".join(call(*command, "--help").stdout.split())
         for code in ("0 done", "2 usage", "3 an input", "4 results", "5 models", "6 a library"):
             assert code in text

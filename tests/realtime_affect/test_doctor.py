@@ -232,7 +232,7 @@ def test_a_gpu_is_named_with_its_cuda_and_not_claimed_to_be_used(only, monkeypat
     monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: driver)
     (finding,) = only("gpu")().findings
     assert (finding.status, finding.detail) == ("ok", "First GPU, Second GPU; CUDA 13.1")
-    assert "Not used" in finding.hint
+    assert "Which networks use it" in finding.hint
 
 
 @pytest.mark.parametrize("driver", [driver_with(), driver_with("GPU", refuses=100)])
@@ -244,15 +244,16 @@ def test_a_driver_without_a_gpu_is_a_warning(only, monkeypatch, driver):
 
 
 @pytest.mark.parametrize(
-    ("module", "status", "detail"),
+    ("module", "status", "detail", "hint"),
     [
-        (None, "absent", "not installed"),
-        ("__version__ = '11.4'", "ok", "11.4"),
-        ("raise RuntimeError('no libnvinfer')", "warn", "no libnvinfer"),
+        (None, "absent", "not installed", "realtime-affect[tensorrt]"),
+        ("__version__ = '11.4.0.106'", "ok", "11.4.0.106", "no plan of ours has run yet"),
+        ("__version__ = '11.4.0.106+fake'", "warn", "a stand-in", "counts as having run"),
+        ("raise RuntimeError('no libnvinfer')", "warn", "no libnvinfer", "Reinstall"),
     ],
 )
-def test_tensorrt_is_tried_and_not_claimed_to_be_used(
-    only, monkeypatch, tmp_path, module, status, detail
+def test_tensorrt_is_tried_and_never_claimed_to_have_run(
+    only, monkeypatch, tmp_path, module, status, detail, hint
 ):
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: module)
     monkeypatch.syspath_prepend(tmp_path)
@@ -263,7 +264,39 @@ def test_tensorrt_is_tried_and_not_claimed_to_be_used(
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
     assert finding.status == status
     assert detail in finding.detail
-    assert "Not used" in finding.hint
+    assert hint in finding.hint
+
+
+def test_what_has_run_is_told_once_it_has(monkeypatch):
+    from affect_engines import trt
+
+    monkeypatch.setattr(trt, "PROVED", ("10.3.0 (Orin NX)",))
+    assert doctor.tensorrt_proof() == "Plans of ours have run with 10.3.0 (Orin NX)."
+
+
+def test_the_backends_are_told_with_what_they_lack_and_which_one_runs(only, monkeypatch):
+    from affect_engines import choose
+
+    states = (
+        choose.BackendState("tensorrt", usable=False, why="no driver", hint="Install it."),
+        choose.BackendState("cuda", usable=True, why="onnxruntime on a GPU"),
+        choose.BackendState("onnxruntime", usable=True, why="onnxruntime on the CPU"),
+    )
+    monkeypatch.setattr(choose, "survey", lambda: states)
+    assert only("backends")().findings == (
+        Finding("backend tensorrt", "absent", "no driver", "Install it."),
+        Finding("backend cuda", "ok", "onnxruntime on a GPU"),
+        Finding("backend onnxruntime", "ok", "onnxruntime on the CPU"),
+        Finding("our networks", "ok", "run by cuda, the first of these that is usable"),
+    )
+
+
+def test_without_any_backend_the_main_job_cannot_run(only, monkeypatch):
+    from affect_engines import choose
+
+    states = (choose.BackendState("onnxruntime", usable=False, why="missing"),)
+    monkeypatch.setattr(choose, "survey", lambda: states)
+    assert not only("backends")().ok
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from realtime_affect import errors
 from realtime_affect.errors import (
     AffectError,
     DependencyError,
+    DeviceError,
     InputError,
     InputMissingError,
     ModelError,
@@ -78,6 +79,7 @@ def test_exit_codes_are_those_the_documentation_names():
         OutputError: 4,
         ModelError: 5,
         DependencyError: 6,
+        DeviceError: 7,
     }
     text = " ".join((errors.__doc__ or "").split())
     for code, words in {
@@ -87,6 +89,7 @@ def test_exit_codes_are_those_the_documentation_names():
         4: "output",
         5: "models",
         6: "a library is missing",
+        7: "a GPU is missing or fails",
     }.items():
         assert f"{code} {words}" in text
 
