@@ -48,6 +48,8 @@ def print_report(
     for summary in summaries:
         if any(summary.drops.values()):
             console.print(Text(f"dropped: {_drops(summary.drops)}"), soft_wrap=True)
+        if summary.events:
+            console.print(Text(_movements(summary.events)), soft_wrap=True)
         for warning in summary.warnings:
             console.print(Text(f"warning: {summary.input}: {warning}"), soft_wrap=True)
     names = [path.name for summary in summaries for path in summary.files.values()]
@@ -79,6 +81,12 @@ def stage_table(stage_ms: Mapping[str, Percentiles]) -> Table:
 
 def _number(value: float, digits: int = 1) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "-"
+
+
+def _movements(events: Mapping[str, int]) -> str:
+    """Say what moved: ``"1 brief movement, 4 that lasted longer"``."""
+    brief, longer = events.get("micro", 0), events.get("macro", 0)
+    return f"{brief} brief movement{'s' * (brief != 1)}, {longer} that lasted longer"
 
 
 def _drops(drops: Mapping[str, int]) -> str:

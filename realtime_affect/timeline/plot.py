@@ -144,9 +144,9 @@ def _draw_face(
     )  # fmt: skip
     panels = []
     watched = bool(face.watched.any() or face.movements)
-    rows = ((0.05, 0.18), (0.25, 0.37), (0.645, 0.13), (0.80, 0.11))
+    rows = [(0.05, 0.18), (0.25, 0.37), (0.645, 0.13), (0.80, 0.11)]
     if watched:
-        rows = ((0.05, 0.18), (0.25, 0.37), (0.635, 0.045), (0.70, 0.11), (0.83, 0.09))
+        rows[2:] = [(0.635, 0.045), (0.70, 0.11), (0.83, 0.09)]
         _name_movements(figure, face, (left + width, top - 0.03 * height))
     for up, tall in rows:
         box = (left, top - (up + tall) * height, width, tall * height)

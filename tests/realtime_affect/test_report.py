@@ -58,3 +58,15 @@ def test_brackets_in_names_are_shown_as_they_are(name):
 
 def test_warnings_are_shown():
     assert "truncated after frame 31" in printed(summary(warnings=("truncated after frame 31",)))
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ({"micro": 1, "macro": 4}, "1 brief movement, 4 that lasted longer"),
+        ({"micro": 0, "macro": 0}, "0 brief movements, 0 that lasted longer"),
+    ],
+)
+def test_brief_movements_are_counted_where_they_were_looked_for(events, said):
+    assert said in printed(summary(events=events))
+    assert "movement" not in printed(summary())
