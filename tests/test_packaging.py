@@ -144,6 +144,11 @@ def test_imports_keep_the_rules():
     [
         ("affect_engines/base.py", "import torch", "no torch in what is installed"),
         ("realtime_affect/types.py", "import PyQt6.QtCore", "Qt only in the window"),
+        (
+            "affect_engines/build.py",
+            "import tensorrt",
+            "TensorRT only where plans are built and run",
+        ),
         ("affect_kernels/errors.py", "import realtime_affect.types", "imports go only downwards"),
         ("realtime_affect/types.py", "import affect_gui", "imports go only downwards"),
     ],

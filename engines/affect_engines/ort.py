@@ -166,7 +166,7 @@ def require_cuda(onnxruntime: Any) -> None:
             thing="onnxruntime's CUDA provider",
             got=f"onnxruntime {onnxruntime.__version__} for the CPU",
             expected="onnxruntime-gpu",
-            hint="pip install 'realtime-affect[cuda]', then once more: pip install "
+            hint="pip install 'realtime-affect[onnx-gpu]', then once more: pip install "
             "--force-reinstall --no-deps onnxruntime-gpu (both packages write the same folder).",
         )
     # The CUDA libraries lie in packages of their own, where the loader does not look. What cannot

@@ -45,7 +45,7 @@ def import_tensorrt() -> Any:
         "JetPack brings it. The onnxruntime backend needs none of it."
     )
     try:
-        import tensorrt  # type: ignore[import-not-found,unused-ignore]
+        import tensorrt
 
         version = str(tensorrt.__version__)
     except Exception as error:  # a broken install raises anything

@@ -104,7 +104,7 @@ def test_with_cuda_the_provider_is_asked_for_first_and_its_libraries_loaded(gpu_
 
 
 def test_the_cpu_s_build_is_never_taken_for_cuda(tmp_path):
-    with pytest.raises(DependencyError, match=r"realtime-affect\[cuda\]") as caught:
+    with pytest.raises(DependencyError, match=r"realtime-affect\[onnx-gpu\]") as caught:
         OrtEngine(tmp_path / "any.onnx", "any", "cuda")
     assert caught.value.exit_code == 6
 
