@@ -52,6 +52,7 @@ peers: .venv-peers/.ready  ## the peers to measure against, in an environment of
 bench: .venv/.test peers  ## speed records on the embedded demo, beside the peer
 	@.venv/bin/python benchmarks/peer_mediapipe.py --record
 	@.venv/bin/python benchmarks/latency.py --record
+	@.venv/bin/python benchmarks/engines.py --record
 
 soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
 	@.venv/bin/python benchmarks/soak.py --record
