@@ -206,6 +206,7 @@ class _Compiler:
         self._max_batch = max_batch
         self._phases = Phases(tell)
         self._cancelled = threading.Event()
+        self._broken: list[BaseException] = []
         self._log = make_log(trt, name)
 
     def run(self, content: bytes, timings: bytes) -> tuple[bytes, bytes]:
@@ -228,8 +229,8 @@ class _Compiler:
             self._cancelled.set()
             thread.join()
             raise
-        if failed:
-            raise failed[0]
+        for error in (*self._broken, *failed):
+            raise error
         return found[0]
 
     def _compile(self, content: bytes, timings: bytes) -> tuple[bytes, bytes]:
@@ -294,7 +295,7 @@ class _Compiler:
     def _monitor(self) -> Any:
         """Return what TensorRT tells its progress, from threads of its own."""
         trt: Any = self._trt
-        phases, cancelled = self._phases, self._cancelled
+        phases, cancelled, guarded = self._phases, self._cancelled, self._guarded
 
         class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
             def __init__(self) -> None:
@@ -303,16 +304,24 @@ class _Compiler:
             def phase_start(
                 self, phase_name: str, parent_phase: str | None, num_steps: int
             ) -> None:
-                phases.start(phase_name, parent_phase, num_steps)
+                guarded(lambda: phases.start(phase_name, parent_phase, num_steps))
 
             def step_complete(self, phase_name: str, step: int) -> bool:
-                phases.step(phase_name, step)
+                guarded(lambda: phases.step(phase_name, step))
                 return not cancelled.is_set()
 
             def phase_finish(self, phase_name: str) -> None:
-                phases.finish(phase_name)
+                guarded(lambda: phases.finish(phase_name))
 
         return Monitor()
+
+    def _guarded(self, tell: Callable[[], None]) -> None:
+        """Keep what telling raises: going through TensorRT it would end the process."""
+        try:
+            tell()
+        except BaseException as error:  # noqa: BLE001  (raised again once TensorRT has returned)
+            self._broken.append(error)
+            self._cancelled.set()
 
     def _refused(self, parser: Any) -> ModelError:
         told = []

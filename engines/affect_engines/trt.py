@@ -190,8 +190,9 @@ class TrtEngine(Closing):
         return outputs
 
     def warm_up(self) -> None:
-        """Run once on zeros."""
-        self.infer({spec.name: np.zeros(_shape(spec, 1), spec.dtype) for spec in self.inputs})
+        """Run every number of rows once on zeros: each has a context and a graph of its own."""
+        for n in range(1, self.max_batch + 1):
+            self.infer({spec.name: np.zeros(_shape(spec, n), spec.dtype) for spec in self.inputs})
 
     def close(self) -> None:
         """Free network and memory. Idempotent."""

@@ -16,19 +16,13 @@ import numpy as np
 
 from affect_kernels import _nvrtc
 from affect_kernels._launch import Launch, fingerprint, headers, read_source, sum_bytes
-from affect_kernels.errors import AffectError, DependencyError
+from affect_kernels.errors import DependencyError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
     from numpy.typing import NDArray
-
-
-class DeviceError(AffectError, RuntimeError):
-    """There is no usable GPU, or it failed."""
-
-    exit_code = 6
 
 
 def _driver() -> Any:

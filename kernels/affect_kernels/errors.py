@@ -50,3 +50,9 @@ class DependencyError(AffectError, ImportError):
     """An optional library is missing; the hint names the extra that brings it."""
 
     exit_code = 6
+
+
+class DeviceError(AffectError, RuntimeError):
+    """A GPU is missing, lost or out of memory, or its driver refuses; the work itself is fine."""
+
+    exit_code = 7

@@ -119,6 +119,16 @@ def test_ctrl_c_cancels_and_keeps_nothing(card, stand_in, tmp_path, monkeypatch)
     assert list((tmp_path / "engines").glob("*.plan")) == []
 
 
+def test_what_fails_while_progress_is_told_is_raised_after_tensorrt_has_returned(card, stand_in):
+    def broken(progress):
+        message = "the terminal is gone"
+        raise OSError(message)
+
+    with pytest.raises(OSError, match="the terminal is gone"):
+        build_plan(card, "fp32", progress=broken)
+    assert stand_in[0].n_built == 0
+
+
 def test_too_little_memory_is_tried_with_less_scratch_and_then_told(card, stand_in):
     stand_in[0].refuses = "Error Code 2: OutOfMemory"
     with pytest.raises(DeviceError, match="enough GPU memory"):

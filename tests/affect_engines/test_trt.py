@@ -65,6 +65,15 @@ def test_each_number_of_faces_is_recorded_once_and_then_replayed(plan, card, sta
         assert driver.calls.count("cuGraphLaunch") == 3
 
 
+def test_after_warming_up_no_number_of_faces_is_prepared_any_more(plan, card, stand_in):
+    with TrtEngine(plan, card.name) as engine:
+        engine.warm_up()
+        before = stand_in[1].calls.count("cuStreamBeginCapture_v2")
+        for n in range(1, engine.max_batch + 1):
+            engine.infer(feeds(engine, n))
+        assert stand_in[1].calls.count("cuStreamBeginCapture_v2") == before == engine.max_batch
+
+
 def test_without_graphs_nothing_is_recorded(plan, card, stand_in):
     with TrtEngine(plan, card.name, graphs=False) as engine:
         engine.infer(feeds(engine, 2))
