@@ -94,7 +94,9 @@ class LineFile:
 
 
 def csv_field(text: str) -> str:
-    """Quote `text` as a CSV field where it needs it."""
+    """Quote `text` as a CSV field where it needs it; nothing stays nothing."""
+    if not text:
+        return ""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow([text])
     return line.getvalue()[:-2]

@@ -195,7 +195,7 @@ def test_each_event_is_a_line_micro_and_macro(tmp_path):
     path = tmp_path / "a.events.csv"
     writer = EventWriter(path)
     unsure = micro_event(
-        1000, "macro", offset_ns=1800 * MS, decided_ns=2000 * MS, regions=('a "b"', "c, d"),
+        1000, "macro", offset_ns=1800 * MS, decided_ns=2000 * MS, regions=('a "b"', "c, d"), units=(),
         probabilities=np.full(4, np.nan, np.float32),
     )  # fmt: skip
     for one in readings({1: [micro_event(400)], 2: [unsure]}, 80, faces=(1, 2)):
@@ -212,6 +212,7 @@ def test_each_event_is_a_line_micro_and_macro(tmp_path):
     }  # fmt: skip
     assert (second["kind"], second["duration_ms"], second["p_micro_none"]) == ("macro", "800.0", "")
     assert second["regions"] == 'a "b";c, d'
+    assert '""' not in path.read_text().replace('a ""b""', "")
     assert writer.counts == {"micro": 1, "macro": 1}
 
 
