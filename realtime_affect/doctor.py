@@ -266,7 +266,7 @@ def tensorrt_proof() -> str:
         return f"Plans of ours have run with {', '.join(PROVED)}."
     return (
         "Unproved: no plan of ours has run yet, with any TensorRT on any GPU. Its calls were "
-        "compared with the bindings of 10.16 and 11.4; engines verify compares answers."
+        "compared with the bindings of 10.3 to 11.4; engines verify compares answers."
     )
 
 

@@ -1,6 +1,6 @@
 """A network file -> a TensorRT plan for this GPU, once, in minutes.
 
-One way for 10.x and 11.x: the network is strongly typed, and its precision stands in the file
+One way for 10.3 to 11.x: the network is strongly typed, and its precision stands in the file
 (:mod:`affect_engines.precision`). What was timed is kept and makes the next build shorter.
 """
 
@@ -235,7 +235,10 @@ class _Compiler:
 
     def _compile(self, content: bytes, timings: bytes) -> tuple[bytes, bytes]:
         trt = self._trt
-        builder = trt.Builder(self._log)
+        try:
+            builder = trt.Builder(self._log)
+        except TypeError as error:  # what the bindings make of a builder that is null
+            raise device_error(self._name, self._log, f"no builder: {error}") from error
         network = builder.create_network(
             1 << trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED.value
         )

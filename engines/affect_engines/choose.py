@@ -220,7 +220,7 @@ def _open_tensorrt(card: ModelCard, precision: str, *, build: bool) -> Engine:
         if not build:
             raise
         plan = build_plan(card, "fp16" if precision == "auto" else precision)
-    return TrtEngine(read_plan(plan.key, card.name), card.name)
+    return _settled(TrtEngine(read_plan(plan.key, card.name), card.name))
 
 
 def _open_cuda(card: ModelCard, precision: str) -> Engine:
@@ -232,7 +232,17 @@ def _open_cuda(card: ModelCard, precision: str) -> Engine:
         card = card.form("fp32")  # int8 form is made for CPUs
     card = _ort_form(card, precision)
     find_gpu()
-    return OrtEngine(model_path(card), card.name, "cuda")
+    return _settled(OrtEngine(model_path(card), card.name, "cuda"))
+
+
+def _settled(engine: Engine) -> Engine:
+    """Warm an engine up on its GPU: what that lacks shows now, and not at the first decision."""
+    try:
+        engine.warm_up()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
 
 
 def _open_cpu(card: ModelCard, precision: str) -> Engine:

@@ -1,4 +1,4 @@
-"""TensorRT plans of 10.x and 11.x: one code path, a recorded graph for each number of faces.
+"""TensorRT plans of 10.3 to 11.x: one code path, a recorded graph for each number of faces.
 
 Nothing of this has run on a GPU or with TensorRT yet (:data:`PROVED`). Its calls are compared with
 the recorded bindings of 10.16 and 11.4, and its logic runs against a stand-in made of them.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PROVED: Final[tuple[str, ...]] = ()
 """TensorRT versions that have really built and run a plan of ours, each with the GPU: none yet."""
 
-MAJORS: Final = (10, 11)
+_OLDEST, _TOO_NEW = (10, 3), (12, 0)  # 10.0 lacks a call that is used; 12 is not known
 _LOG = logging.getLogger(__name__)
 _KEPT_LINES: Final = 5
 
@@ -50,10 +50,13 @@ def import_tensorrt() -> Any:
         version = str(tensorrt.__version__)
     except Exception as error:  # a broken install raises anything
         raise DependencyError(
-            thing="TensorRT", got=str(error), expected="TensorRT 10.x or 11.x", hint=install
+            thing="TensorRT", got=str(error), expected="TensorRT 10.3 to 11.x", hint=install
         ) from error
-    if int(re.match(r"\d*", version)[0] or 0) not in MAJORS:  # type: ignore[index]
-        raise DependencyError(thing="TensorRT", got=version, expected="10.x or 11.x", hint=install)
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if not _OLDEST <= numbers < _TOO_NEW:
+        raise DependencyError(
+            thing="TensorRT", got=version, expected="10.3 to 10.x, or 11.x", hint=install
+        )
     return tensorrt
 
 
@@ -206,7 +209,10 @@ class TrtEngine(Closing):
 
     def _load(self, plan: bytes) -> None:
         trt, log = self._trt, self._log
-        self._runtime = runtime = trt.Runtime(log)
+        try:
+            self._runtime = runtime = trt.Runtime(log)
+        except TypeError as error:  # what the bindings make of a runtime that is null
+            raise device_error(self._name, log, f"no runtime: {error}") from error
         self._engine = engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             said = complaint(log, "TensorRT does not read it")

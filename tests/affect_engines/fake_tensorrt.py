@@ -26,8 +26,7 @@ _KINDS = {
 }  # fmt: skip
 _DTYPES = {"FLOAT": np.float32, "UINT8": np.uint8, "INT64": np.int64, "HALF": np.float16}
 _ENUMS = (
-    "DataType", "BuilderFlag", "MemoryPoolType", "NetworkDefinitionCreationFlag",
-    "ExecutionContextAllocationStrategy",
+    "DataType", "BuilderFlag", "MemoryPoolType", "ExecutionContextAllocationStrategy",
 )  # fmt: skip
 SCRATCH_BYTES = 4096
 
@@ -88,6 +87,10 @@ class FakeTensorRT(types.ModuleType):
         for kind in _ENUMS:
             members = [name for name in self.surface[kind] if name.isupper() or name == "TF32"]
             setattr(self, kind, self._enum(kind, members))
+        # As in the real ones: the flag's number differs between the versions.
+        self.NetworkDefinitionCreationFlag = self._enum(
+            "NetworkDefinitionCreationFlag", ["STRONGLY_TYPED"], first=int(version.startswith("10"))
+        )
         self.TensorIOMode = self._enum("TensorIOMode", ["INPUT", "OUTPUT"])
         self.ILogger = self._base("ILogger", INTERNAL_ERROR=0, ERROR=1, WARNING=2)
         self.IProgressMonitor = self._base("IProgressMonitor")
@@ -103,9 +106,7 @@ class FakeTensorRT(types.ModuleType):
         return self.surface[kind][name]
 
     def check_call(self, kind, name, signature, arguments, keywords):
-        known = surfaces.parameters(signature)
-        if known is None:
-            return
+        known = surfaces.parameters(signature) or surfaces.OVERLOADED[kind, name]
         names = [parameter for parameter, _ in known]
         given = {*names[: len(arguments)], *keywords}
         needed = {parameter for parameter, has_default in known if not has_default}
@@ -124,7 +125,7 @@ class FakeTensorRT(types.ModuleType):
 
         return make
 
-    def _enum(self, kind, members):
+    def _enum(self, kind, members, first=0):
         module = self
 
         class Recording(type(IntEnum)):
@@ -133,7 +134,7 @@ class FakeTensorRT(types.ModuleType):
                     module.used.add((kind, name))
                 return super().__getattribute__(name)
 
-        return Recording(kind, (IntEnum,), _namespace(kind, members))
+        return Recording(kind, (IntEnum,), _namespace(kind, members, first))
 
     def _base(self, kind, **values):
         module = self
@@ -157,9 +158,9 @@ class FakeTensorRT(types.ModuleType):
         return Known(kind, (Base,), dict(values)) if values else type(kind, (Base,), {})
 
 
-def _namespace(kind, members):
+def _namespace(kind, members, first):
     namespace = type(IntEnum).__prepare__(kind, (IntEnum,))
-    for value, name in enumerate(members):
+    for value, name in enumerate(members, first):
         namespace[name] = value
     return namespace
 

@@ -31,6 +31,17 @@ CLASSES = {
     "engine": "ICudaEngine", "context": "IExecutionContext", "kind": "DataType",
 }  # fmt: skip
 
+# Members with several signatures, of which a recording says only that; the one we use is read from
+# the docstrings of the same bindings (bindings.py checks it).
+OVERLOADED = {
+    ("ICudaEngine", "create_execution_context"): [("self", False), ("strategy", True)],
+    ("IExecutionContext", "set_input_shape"): [("self", False), ("name", False), ("shape", False)],
+    ("Builder", "build_serialized_network"): [
+        ("self", False), ("network", False), ("config", False),
+    ],
+    ("Runtime", "deserialize_cuda_engine"): [("self", False), ("serialized_engine", False)],
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Use:
@@ -118,7 +129,9 @@ def complaints(surface, found):
             wrong.append(f"{use.where}: {use.kind} has no {use.member}")
         elif use.member and use.n_arguments is not None:
             known = parameters(surface[use.kind][use.member])
+            known = known or OVERLOADED.get((use.kind, use.member))
             if known is None:
+                wrong.append(f"{use.where}: {use.kind}.{use.member} has unknown signatures")
                 continue
             names = [name for name, _ in known]
             given = {*names[: use.n_arguments], *use.keywords}

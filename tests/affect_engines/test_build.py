@@ -129,6 +129,16 @@ def test_what_fails_while_progress_is_told_is_raised_after_tensorrt_has_returned
     assert stand_in[0].n_built == 0
 
 
+def test_a_builder_that_cannot_be_made_is_a_gpu_s_error(card, stand_in):
+    def null(logger):
+        message = "pybind11::init(): factory function returned nullptr"
+        raise TypeError(message)
+
+    stand_in[0].Builder = null
+    with pytest.raises(DeviceError, match=r"no builder: pybind11"):
+        build_plan(card, "fp32")
+
+
 def test_too_little_memory_is_tried_with_less_scratch_and_then_told(card, stand_in):
     stand_in[0].refuses = "Error Code 2: OutOfMemory"
     with pytest.raises(DeviceError, match="enough GPU memory"):

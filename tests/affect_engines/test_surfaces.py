@@ -40,6 +40,7 @@ def test_both_majors_are_recorded():
         (surfaces.Use("OnnxParser", "parse", "x:1", 4), "takes self, model, path"),
         (surfaces.Use("OnnxParser", "parse", "x:1", 1), "takes self, model, path"),
         (surfaces.Use("OnnxParser", "parse", "x:1", 2, ("folder",)), "takes self, model, path"),
+        (surfaces.Use("Builder", "build_serialized_network", "x:1", 2), "self, network, config"),
     ],
 )
 def test_a_call_that_is_not_there_is_told(use, complaint):

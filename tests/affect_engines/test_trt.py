@@ -127,6 +127,17 @@ def test_a_plan_of_another_gpu_is_refused(plan, card, stand_in):
         TrtEngine(plan, card.name)
 
 
+def test_a_runtime_that_cannot_be_made_is_a_gpu_s_error(plan, card, stand_in):
+    def null(logger):
+        message = "pybind11::init(): factory function returned nullptr"
+        raise TypeError(message)
+
+    stand_in[0].Runtime = null
+    with pytest.raises(DeviceError, match=r"no runtime: pybind11"):
+        TrtEngine(plan, card.name)
+    assert stand_in[1].left() == []
+
+
 def test_too_little_memory_says_so_and_leaves_none_behind(plan, card, stand_in):
     stand_in[1].free = 1000
     with pytest.raises(DeviceError, match=r"CUDA_ERROR_OUT_OF_MEMORY.*Close what else"):
@@ -190,10 +201,10 @@ def test_without_tensorrt_the_error_says_what_to_install(monkeypatch):
     assert caught.value.exit_code == 6
 
 
-@pytest.mark.parametrize("version", ["8.6.1", "12.0.1", "unknown"])
-def test_another_major_version_is_refused(monkeypatch, version):
+@pytest.mark.parametrize("version", ["8.6.1", "10.0.1", "12.0.1", "unknown"])
+def test_a_version_that_is_too_old_or_not_known_is_refused(monkeypatch, version):
     module = type(sys)("tensorrt")
     module.__version__ = version
     monkeypatch.setitem(sys.modules, "tensorrt", module)
-    with pytest.raises(DependencyError, match=r"expected 10\.x or 11\.x"):
+    with pytest.raises(DependencyError, match=r"expected 10\.3 to 10\.x, or 11\.x"):
         import_tensorrt()
