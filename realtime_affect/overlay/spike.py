@@ -70,18 +70,22 @@ def paint_movement(  # noqa: PLR0913  (what, where, how: a drawing call)
     at = x + reach + round(0.5 * size)
     room = x + width - at
     where = f" · {event.regions[0]}" if event.regions else ""
+    part = where.replace(" right ", " ").replace(" left ", " ")
     told = likely_class(event)
     name, ending = (told[0], f"{told[0]} {100 * told[1]:.0f}%") if told else ("", "")
     gap = round(0.8 * size)
     for words, end in (
         (f"brief movement{where}", ending),
         (f"brief movement{where}", name),
+        (f"brief movement{part}", name),
         (f"brief{where}", ending),
         (f"brief{where}", name),
         ("brief movement", ending),
         (f"brief movement{where}", ""),
-        ("brief movement", ""),
+        (f"brief movement{part}", ""),
         (f"brief{where}", ""),
+        (f"brief{part}", ""),
+        (part.removeprefix(" · ") or "brief movement", ""),  # the spike says the rest
         ("brief", ""),
     ):
         end_width = text_width(end, size, BOLD) + gap if end else 0

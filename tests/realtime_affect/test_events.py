@@ -195,8 +195,8 @@ def test_each_event_is_a_line_micro_and_macro(tmp_path):
     path = tmp_path / "a.events.csv"
     writer = EventWriter(path)
     unsure = micro_event(
-        1000, "macro", offset_ns=1800 * MS, decided_ns=2000 * MS, regions=('a "b"', "c, d"), units=(),
-        probabilities=np.full(4, np.nan, np.float32),
+        1000, "macro", offset_ns=1800 * MS, decided_ns=2000 * MS, regions=('a "b"', "c, d"),
+        units=(), probabilities=np.full(4, np.nan, np.float32),
     )  # fmt: skip
     for one in readings({1: [micro_event(400)], 2: [unsure]}, 80, faces=(1, 2)):
         writer.write(one)

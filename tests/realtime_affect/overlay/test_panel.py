@@ -167,3 +167,20 @@ def test_a_movement_in_no_region_or_of_a_long_name_stays_on_its_line():
             1.0, full=True,
         )  # fmt: skip
         assert np.flatnonzero(changed.any(axis=0))[-1] < width
+
+
+def test_where_the_panel_is_narrow_the_side_goes_before_the_part():
+    region = micro_event(400, regions=("right inner brow",), probabilities=UNSURE)
+    part = micro_event(400, regions=("inner brow",), probabilities=UNSURE)
+    other = micro_event(400, regions=("right chin",), probabilities=UNSURE)
+    assert (trace(region) != trace(part)).any()
+
+    def narrow(event):
+        image = np.zeros((420, 420, 3), np.uint8)
+        affect = affect_of(name="fear", micro=MicroReading((event,), ""))
+        content = PanelContent(face_of(PERSON, units={"AU12": 0.0}), affect, False, 1000 * MS)
+        paint_panel(image, 0, 0, content, SKY, 1.0, full=False)
+        return image
+
+    assert (narrow(region) == narrow(part)).all()
+    assert (narrow(region) != narrow(other)).any()
