@@ -25,12 +25,14 @@
 #define AFFECT_UNROLL _Pragma("unroll")
 #define AFFECT_NO_UNROLL _Pragma("unroll 1")
 #else
+#include <setjmp.h>
+#include <ucontext.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>
-#include <ucontext.h>
 #define AFFECT_HD inline
 #define AFFECT_D inline
 #define AFFECT_UNROLL
@@ -136,7 +138,7 @@ AFFECT_D float shuffle_xor(float value, int mask) {
 #define AFFECT_SHARED(type, name, count) __shared__ type name[count]
 
 #define AFFECT_KERNEL(name, Arguments, threads) \
-  extern "C" __global__ void __launch_bounds__(threads) name(const Arguments a)
+  extern "C" __global__ void __launch_bounds__(threads, 1) name(const Arguments a)
 
 #else
 
@@ -160,10 +162,11 @@ class Grid {
   int run(const Body& body) {
     outer_ = here();
     here() = this;
+    begin(body);
     bool fits = true;
     for (at[2] = 0; at[2] < size[2] && fits; ++at[2])
       for (at[1] = 0; at[1] < size[1] && fits; ++at[1])
-        for (at[0] = 0; at[0] < size[0] && fits; ++at[0]) fits = run_block(body);
+        for (at[0] = 0; at[0] < size[0] && fits; ++at[0]) fits = run_block();
     here() = outer_;
     return status_;
   }
@@ -189,14 +192,16 @@ class Grid {
  private:
   enum State { kReady, kAtWarp, kAtBlock, kEnded };
   struct Fiber {
-    ucontext_t context;
+    ucontext_t first;  // where it begins; from then on it goes on at `place`
+    jmp_buf place;     // unlike ucontext, needs no call of the kernel to go there
+    bool begun;
     State state;
     std::size_t shared;
   };
 
   int status_ = kDone;
   Grid* outer_ = nullptr;
-  ucontext_t scheduler_;
+  jmp_buf scheduler_;
   std::vector<Fiber> fibers_;
   std::unique_ptr<char[]> stacks_;
   std::vector<char> memory_ = std::vector<char>(kSharedLimit);
@@ -205,40 +210,55 @@ class Grid {
   const void* body_ = nullptr;
 
   template <class Body>
-  static void start() {
-    Grid& grid = *here();
-    (*static_cast<const Body*>(grid.body_))();
-    grid.fibers_[grid.thread].state = kEnded;
-    swapcontext(&grid.fibers_[grid.thread].context, &grid.scheduler_);
-  }
-
-  void wait(State state) {
-    const int self = thread;
-    fibers_[self].state = state;
-    swapcontext(&fibers_[self].context, &scheduler_);
+  void begin(const Body& body) {
+    body_ = &body;
+    fibers_.resize(threads);
+    exchanged_.resize(threads);
+    stacks_.reset(new char[static_cast<std::size_t>(threads) * kStack]);
+    for (int i = 0; i < threads; ++i) {
+      Fiber& fiber = fibers_[i];
+      getcontext(&fiber.first);
+      fiber.first.uc_stack.ss_sp = stacks_.get() + static_cast<std::size_t>(i) * kStack;
+      fiber.first.uc_stack.ss_size = kStack;
+      fiber.first.uc_link = nullptr;
+      makecontext(&fiber.first, &Grid::live<Body>, 0);
+      fiber.begun = false;
+    }
   }
 
   template <class Body>
-  bool run_block(const Body& body) {
-    fibers_.resize(threads);
-    exchanged_.resize(threads);
-    if (!stacks_) stacks_.reset(new char[static_cast<std::size_t>(threads) * kStack]);
+  static void live() {  // a coroutine: the same thread of one block after the other
+    Grid& grid = *here();
+    while (true) {
+      (*static_cast<const Body*>(grid.body_))();
+      grid.wait(kEnded);
+    }
+  }
+
+  // Both are frames of their own, in which nothing changes between leaving and coming back.
+  __attribute__((noinline)) void wait(State state) {
+    Fiber& fiber = fibers_[thread];
+    fiber.state = state;
+    if (_setjmp(fiber.place) == 0) _longjmp(scheduler_, 1);
+  }
+
+  __attribute__((noinline)) void go_on(Fiber& fiber) {
+    if (_setjmp(scheduler_) != 0) return;
+    if (fiber.begun) _longjmp(fiber.place, 1);
+    fiber.begun = true;
+    setcontext(&fiber.first);
+  }
+
+  bool run_block() {
     std::memset(memory_.data(), 0xff, memory_.size());
-    body_ = &body;
     for (int i = 0; i < threads; ++i) {
-      Fiber& fiber = fibers_[i];
-      getcontext(&fiber.context);
-      fiber.context.uc_stack.ss_sp = stacks_.get() + static_cast<std::size_t>(i) * kStack;
-      fiber.context.uc_stack.ss_size = kStack;
-      fiber.context.uc_link = nullptr;
-      makecontext(&fiber.context, &Grid::start<Body>, 0);
-      fiber.state = kReady;
-      fiber.shared = 0;
+      fibers_[i].state = kReady;
+      fibers_[i].shared = 0;
     }
     while (true) {
       for (int i = 0; i < threads; ++i) {
         thread = backwards ? threads - 1 - i : i;
-        if (fibers_[thread].state == kReady) swapcontext(&scheduler_, &fibers_[thread].context);
+        if (fibers_[thread].state == kReady) go_on(fibers_[thread]);
       }
       if (status_ != kDone) return false;
       if (all(0, threads, kEnded)) return true;
