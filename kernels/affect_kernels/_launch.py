@@ -152,9 +152,10 @@ def read_source(path: str) -> str:
 
 def headers(source: str) -> dict[str, str]:
     """Return what a ``.cu`` may include, by the name it uses: all ``.cuh`` beside it and above."""
-    folder = files("affect_kernels").joinpath(*source.split("/")[:-1])
-    near = [item for item in folder.iterdir() if item.name.endswith(".cuh")]
-    return {HEADER: read_source(HEADER), **{item.name: item.read_text("utf-8") for item in near}}
+    package = files("affect_kernels")
+    folder = package.joinpath(*source.split("/")[:-1])
+    near = [item for f in (package, folder) for item in f.iterdir() if item.name.endswith(".cuh")]
+    return {item.name: item.read_text("utf-8") for item in near}
 
 
 def fingerprint(source: str, *more: str) -> str:

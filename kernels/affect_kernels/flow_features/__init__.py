@@ -1,7 +1,7 @@
 """What networks read off optical flow: its strain, and HTNet's composition of four crops.
 
 ``reference`` is the plain form, for any floating dtype; ``cpu`` has the same names compiled by
-numba.
+numba; ``cuda`` has launches of the form for NVIDIA cards.
 """
 
 from affect_kernels.flow_features.reference import (

@@ -57,10 +57,10 @@ def pool_norm(  # noqa: PLR0913  (as the plain form)
 ) -> Array:
     """As ``reference.pool_norm``; float16 is computed in float32."""
     check(x, kernel, grid, stride)
-    dtype = np.float64 if x.dtype == np.float64 else np.float32
+    dtype: type[np.floating[Any]] = np.float64 if x.dtype == np.float64 else np.float32
     _, rows, columns = pooled_grid(grid, stride)
     out = np.empty((x.shape[0], x.shape[2], 1 + grid[0] * rows * columns, x.shape[3]), dtype)
-    taps = np.ascontiguousarray(kernel, dtype).reshape(27, -1)
+    taps: Array = np.ascontiguousarray(kernel, dtype).reshape(27, -1)
     _pool(x.astype(dtype, copy=False), taps, *grid, rows, columns, stride, eps, out)
     out *= scale.astype(dtype, copy=False)
     out += shift.astype(dtype, copy=False)

@@ -1,7 +1,7 @@
 """Attention over pooled tokens with decomposed relative positions: MViT's.
 
 ``reference`` is the plain form, for any floating dtype; ``cpu`` has the same name compiled by
-numba. Only the plain one ever holds all
+numba; ``cuda`` has launches of the form for NVIDIA cards. Only the plain one ever holds all
 logits.
 """
 
