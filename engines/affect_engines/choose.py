@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ONNX_BACKENDS: Final = ("tensorrt", "cuda", "onnxruntime")
 """Backends of ONNX networks, in the order in which ``"auto"`` tries them."""
 
+_TRIED: Final = "action_units"  # shipped and small: what a backend is tried with
 _LOG = logging.getLogger(__name__)
 
 
@@ -191,7 +192,7 @@ def find_plan(card: ModelCard, precision: str) -> StoredPlan:
 
 
 def survey() -> tuple[BackendState, ...]:
-    """Look at every backend of ONNX networks, without opening a network."""
+    """Look at every backend of ONNX networks; where a GPU is, this takes a second or two."""
     checks: dict[str, Callable[[], str]] = {
         "tensorrt": _look_at_tensorrt, "cuda": _look_at_cuda, "onnxruntime": _look_at_cpu,
     }  # fmt: skip
@@ -303,11 +304,13 @@ def _look_at_tensorrt() -> str:
 
 def _look_at_cuda() -> str:
     from affect_engines._cuda import find_gpu
-    from affect_engines.ort import import_onnxruntime, require_cuda
+    from affect_engines.cards import load_card
+    from affect_engines.ort import import_onnxruntime
 
     gpu = find_gpu()
     onnxruntime = import_onnxruntime()
-    require_cuda(onnxruntime)
+    # Whether CUDA's libraries are all there shows only once a network is opened.
+    _open_cuda(load_card(_TRIED), "fp32").close()
     return f"onnxruntime {onnxruntime.__version__} on {gpu.name}"
 
 

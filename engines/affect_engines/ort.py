@@ -89,7 +89,12 @@ class OrtEngine(Closing):
             ) from error
         if device == "cuda" and _CUDA not in self._session.get_providers():
             # With missing CUDA libraries it starts without the provider, and says so in a log only.
-            raise _device_error(name, "onnxruntime started without its CUDA provider")
+            raise DeviceError(
+                thing=f"{name} by onnxruntime's CUDA provider",
+                got="onnxruntime started without it",
+                expected="the libraries of CUDA and cuDNN that it names above",
+                hint="pip install 'realtime-affect[onnx-gpu]' brings them.",
+            )
         self.inputs = tuple(_spec(node) for node in self._session.get_inputs())
         self.outputs = tuple(_spec(node) for node in self._session.get_outputs())
         self._names = [spec.name for spec in self.outputs]

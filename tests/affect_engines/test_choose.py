@@ -239,3 +239,22 @@ def test_cuda_is_opened_with_the_form_that_is_not_made_for_cpus(card, monkeypatc
     choose._open_cuda(both, "auto")
     choose._open_cuda(both, "int8")
     assert seen == [("fp32.onnx", "cuda"), ("int8.onnx", "cuda")]
+
+
+def test_the_survey_opens_a_network_to_see_whether_cuda_starts(monkeypatch):
+    fake_cuda.install(monkeypatch)
+    opened = []
+
+    def engine(path, name, device):
+        opened.append((name, device))
+        return FakeEngine()
+
+    monkeypatch.setattr("affect_engines.ort.OrtEngine", engine)
+    assert survey()[1].usable
+    assert opened == [("action_units", "cuda")]
+
+    def refused(path, name, device):
+        raise DeviceError("CUDA", got="no libcublas", expected="it", hint="Install it.")
+
+    monkeypatch.setattr("affect_engines.ort.OrtEngine", refused)
+    assert survey()[1] == choose.BackendState("cuda", False, "CUDA: no libcublas", "Install it.")
