@@ -251,6 +251,24 @@ def rewrites_table() -> str:
     return "\n".join([*lines, "", _provenance("ifdd_rewrites")])
 
 
+def engines_table() -> str:
+    """Return what a run of each of our networks takes, by backend, and what could not be run."""
+    rows = ["| network | run by | faces | p50 | p99 | differs from the CPU's fp32 by |"]
+    rows += ["|---" * 6 + "|"]
+    absent: dict[str, str] = {}
+    for record in newest("engines").values():
+        for network, figures in record["figures"].items():
+            rows += [
+                f"| {network} | {name} | {faces} | {times['p50_ms']:.2f} ms "
+                f"| {times['p99_ms']:.2f} ms | {100 * engine['difference']:.2f} % |"
+                for name, engine in figures["engines"].items()
+                for faces, times in engine["faces"].items()
+            ]
+            absent |= {k: why for k, why in figures["skipped"].items() if " " not in k}
+    rows += ["", *(f"Not run by {name}: {why}." for name, why in absent.items())]
+    return "\n".join([*rows, "", _provenance("engines")])
+
+
 def _evaluation(name: str = "action_units") -> dict[str, Any] | None:
     path = records.RESULTS / f"{name}.json"
     return json.loads(path.read_text("utf-8")) if path.exists() else None
@@ -267,6 +285,7 @@ TABLES = {
     "spotting": spotting_table,
     "decision": decision_table,
     "rewrites": rewrites_table,
+    "engines": engines_table,
 }
 
 

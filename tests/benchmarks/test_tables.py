@@ -25,6 +25,7 @@ def add(script, recorded_in):
         ("units", "action_units.json"),
         ("faces", "action_units.json"),
         ("spotting", "micro_spotting.json"),
+        ("engines", "engines.jsonl"),
     ],
 )
 def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
@@ -37,6 +38,19 @@ def test_the_readme_s_tables_are_what_the_records_say(script, name, results):
     else:
         assert block.splitlines()[-1] == "No record yet."
         assert not any(letter.isdigit() for letter in block.replace("0.10.21", ""))
+
+
+def test_engines_are_told_with_what_could_not_be_run(script, add):
+    times = {"p50_ms": 1.234, "p99_ms": 2.0}
+    engine = {"difference": 0.0123, "faces": {"1": times, "4": {**times, "p50_ms": 4.0}}}
+    skipped = {"tensorrt": "no driver", "onnxruntime fp16": "fp16"}
+    figures = {"units": {"engines": {"onnxruntime int8": engine}, "skipped": skipped}}
+    add("engines", {"rounds": 3}, figures)
+    rows = script("tables").engines_table().splitlines()
+    assert "| units | onnxruntime int8 | 1 | 1.23 ms | 2.00 ms | 1.23 % |" in rows
+    assert "| units | onnxruntime int8 | 4 | 4.00 ms | 2.00 ms | 1.23 % |" in rows
+    assert "Not run by tensorrt: no driver." in rows
+    assert not any("fp16" in row for row in rows)
 
 
 def test_spotting_tells_what_is_found_what_it_depends_on_and_what_is_made_up(script, recorded_in):
