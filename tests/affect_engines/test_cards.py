@@ -6,15 +6,15 @@ import pytest
 
 from affect_engines.cards import TRUSTS, list_cards, load_card, parse_card
 from affect_kernels.errors import UsageError
-from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS
+from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
 
 FETCHED = ("blazeface_full", "blazeface_short", "face_mesh", "iris")
 
 
 def test_the_face_networks_and_our_own_have_cards():
     assert list_cards() == (
-        "action_units", "blazeface_full", "blazeface_short", "face_mesh", "ifdd", "ifdd_stream",
-        "iris",
+        "action_units", "blazeface_full", "blazeface_short", "face_mesh", "htnet", "htnet_live",
+        "ifdd", "ifdd_stream", "iris",
     )  # fmt: skip
 
 
@@ -115,3 +115,21 @@ def test_published_ifdd_claims_no_weights_and_says_how_to_bring_them():
     assert not card.has_file
     assert not card.evaluation
     assert "training.ifdd.convert" in card.limits
+
+
+def test_published_htnet_claims_no_weights_and_says_what_does_nothing_in_it():
+    card = load_card("htnet")
+    assert not card.has_file
+    assert not card.evaluation
+    assert "training.htnet.deploy" in card.limits
+    assert "attention cannot attend" in card.limits
+
+
+def test_the_card_of_brief_movements_tells_every_attempt_and_forbids_lie_detection():
+    card = load_card("htnet_live")
+    assert tuple(card.decode["outputs"]) == MICRO_CLASSES
+    assert len(card.evaluation["sibling_zero_shot"]["attempts_uf1"]) >= 1
+    low, high = card.evaluation["sibling_zero_shot"]["uf1_interval"]
+    assert low < card.evaluation["sibling_zero_shot"]["uf1"] < high
+    assert sum(map(sum, card.evaluation["sibling_zero_shot_confusion"].values())) == 442
+    assert "must not be used to detect lies" in card.limits

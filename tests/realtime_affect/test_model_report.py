@@ -76,4 +76,4 @@ def test_a_network_without_weights_says_how_to_bring_them():
     assert "ifdd no weights" in text
     assert "training.ifdd.convert" in text
     told = json.loads(json.dumps(describe_models().as_dict(), allow_nan=False))
-    assert [card["name"] for card in told["without_file"]] == ["ifdd"]
+    assert [card["name"] for card in told["without_file"]] == ["htnet", "ifdd"]

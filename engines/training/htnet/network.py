@@ -68,8 +68,10 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (n, c, h, w)."""
-        spread = (x.var(1, unbiased=False, keepdim=True) + _EPS).sqrt()
-        return (x - x.mean(1, keepdim=True)) / spread * self.g + self.b
+        last = x.permute(0, 2, 3, 1)
+        shape = last.shape[3:]
+        last = nn.functional.layer_norm(last, shape, self.g.flatten(), self.b.flatten(), _EPS)
+        return last.permute(0, 3, 1, 2)
 
 
 class _Residual(nn.Module):
@@ -209,13 +211,13 @@ def aggregation(channels: int) -> nn.Sequential:
 
 def fold(x: Tensor, side: int) -> Tensor:
     """Put the side x side blocks of (n, c, h, w) into the batch, row by row."""
-    n, c, h, w = x.shape
-    cut = x.reshape(n, c, side, h // side, side, w // side)
-    return cut.permute(0, 2, 4, 1, 3, 5).reshape(n * side * side, c, h // side, w // side)
+    _, c, h, w = x.shape
+    cut = x.reshape(-1, c, side, h // side, side, w // side)
+    return cut.permute(0, 2, 4, 1, 3, 5).reshape(-1, c, h // side, w // side)
 
 
 def unfold(x: Tensor, side: int) -> Tensor:
     """Invert :func:`fold`."""
-    n, c, h, w = x.shape
-    cut = x.reshape(n // side**2, side, side, c, h, w)
-    return cut.permute(0, 3, 1, 4, 2, 5).reshape(n // side**2, c, side * h, side * w)
+    _, c, h, w = x.shape
+    cut = x.reshape(-1, side, side, c, h, w)
+    return cut.permute(0, 3, 1, 4, 2, 5).reshape(-1, c, side * h, side * w)

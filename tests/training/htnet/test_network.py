@@ -13,10 +13,10 @@ from training.htnet.deploy import export, pruned
 from training.htnet.network import HTNet, HTNetConfig, fold, unfold
 from training.metrics import confusion, uar, uf1
 
-SMALL = HTNetConfig(width=24, blocks=(1, 1, 1))
+SMALL = HTNetConfig(width=24, blocks=(1, 1, 2))
 CONFIGS = {
     "small28": SMALL,
-    "small56_attn": HTNetConfig(image_px=56, width=24, blocks=(1, 1, 1)),
+    "small56_attn": HTNetConfig(image_px=56, width=24, blocks=(1, 2, 1)),
     "full": HTNetConfig(),
 }
 
@@ -106,6 +106,20 @@ def test_without_what_does_nothing_it_is_the_same(case):
     with torch.no_grad():
         wanted = network(images)
         assert (small(images) - wanted).abs().max() <= 1e-5 * wanted.abs().max().clamp(min=1)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", [lambda network: network, pruned], ids=["whole", "pruned"])
+def test_the_onnx_of_both_forms_says_what_the_published_network_does(folder, form):
+    pytest.importorskip("onnx", reason="onnx is not installed: make training")
+    import onnxruntime
+
+    golden = read(folder / "golden_small28.npz")
+    content = export(form(load(golden, "small28")))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    logits = session.run(None, {"flow": golden["input"]})[0]
+    wanted = golden["official_logits"]
+    assert np.abs(logits - wanted).max() <= 1e-5 * max(1, np.abs(wanted).max())
 
 
 def test_the_published_size_has_as_many_parameters():
