@@ -77,7 +77,40 @@ for version in fake_tensorrt.VERSIONS:
     BACKENDS[f"stand-in for TensorRT {version}"] = partial(_tensorrt, version)
 
 
-@pytest.fixture(params=list(BACKENDS))
+def _on_gpu(backend, request):
+    """Open a network on a real GPU, or skip with what is missing."""
+    from affect_engines import open_engine
+    from affect_kernels.errors import DependencyError, DeviceError
+
+    folder = request.getfixturevalue("tmp_path_factory").getbasetemp() / "plans"
+    request.getfixturevalue("monkeypatch").setenv("REALTIME_AFFECT_ENGINES", str(folder))
+    try:
+        return open_engine("action_units", backend=backend, precision="fp32", build=True)
+    except (DependencyError, DeviceError) as error:
+        pytest.skip(f"{backend} cannot run here: {error.thing}: {error.got}")
+
+
+def _has_gpu():
+    from affect_engines._cuda import find_gpu
+    from affect_kernels.errors import DeviceError
+
+    try:
+        find_gpu()
+    except DeviceError:
+        return False  # test_gpu.py says so, once and not for every test of the contract
+    return True
+
+
+ON_GPU = ("cuda", "tensorrt") if _has_gpu() else ()
+for backend in ON_GPU:
+    BACKENDS[backend] = partial(_on_gpu, backend)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.gpu] if name in ON_GPU else []) for name in BACKENDS
+    ]
+)
 def engine(request):
     engine = BACKENDS[request.param](request)
     yield engine

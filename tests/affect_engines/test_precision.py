@@ -3,11 +3,15 @@ import builtins
 import numpy as np
 import pytest
 
-from affect_engines import load_card
+from affect_engines import load_card, open_engine
+from affect_engines.agree import TOLERANCES, difference
+from affect_engines.build import source_form
+from affect_engines.cards import list_cards
 from affect_engines.errors import ModelError
+from affect_engines.ort import OrtEngine
 from affect_engines.precision import in_precision
 from affect_engines.store import model_path
-from affect_kernels.errors import DependencyError
+from affect_kernels.errors import DependencyError, UsageError
 
 onnx = pytest.importorskip("onnx", reason="onnx writes other precisions; make training")
 
@@ -155,3 +159,18 @@ def test_without_onnx_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DependencyError, match=r"realtime-affect\[tensorrt\]"):
         in_precision("small", b"bytes", "fp16")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("name", [n for n in list_cards() if load_card(n).file.endswith(".onnx")])
+def test_every_network_of_ours_says_nearly_the_same_in_every_precision(name, precision, tmp_path):
+    try:
+        source = source_form(load_card(name), precision)
+    except UsageError as error:
+        pytest.skip(f"it has no such form: {error.got}")
+    path = tmp_path / "turned.onnx"
+    path.write_bytes(in_precision(name, model_path(source).read_bytes(), precision))
+    same = "int8" if precision == "int8" else "fp32"
+    with OrtEngine(path, name) as engine, open_engine(name, "onnxruntime", same) as right:
+        assert engine.inputs == right.inputs
+        assert 0 < difference(engine, right, 3) <= TOLERANCES[precision]
