@@ -1,6 +1,7 @@
 """One table of parameters for the plain and the compiled form."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -110,3 +111,12 @@ def test_the_steps_are_ifdd_s(form, shared_golden):
         detail = form.predict(approx, detail, weights[1])
         for found, name in ((approx, "xa_after_updater"), (detail, "xd_after_predictor")):
             assert np.abs(found - golden[name]).max() <= 1e-5 * np.abs(golden[name]).max()
+
+
+def test_many_threads_get_the_same(form):
+    inputs = [make(CASES[1], np.float32, k) for k in range(8)]
+    alone = [form.update(*arrays) for arrays in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda arrays: form.update(*arrays), inputs))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

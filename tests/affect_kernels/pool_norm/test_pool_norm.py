@@ -1,5 +1,7 @@
 """One table of parameters for the plain and the compiled form."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,17 @@ def test_it_is_what_the_published_module_computes(form, stride):
         x, kernel, norm.weight.detach().numpy(), norm.bias.detach().numpy(), grid, stride
     )
     assert np.abs(found - wanted).max() < 2e-5 * np.abs(wanted).max()
+
+
+def test_many_threads_get_the_same(form):
+    inputs = [make(CASES[1], np.float32, k) for k in range(8)]
+
+    def run(made):
+        arrays, grid, stride = made
+        return form.pool_norm(*arrays, grid, stride)
+
+    alone = [run(made) for made in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, inputs))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

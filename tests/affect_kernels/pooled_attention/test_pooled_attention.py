@@ -1,5 +1,6 @@
 """One table of parameters for the plain and the compiled form."""
 
+from concurrent.futures import ThreadPoolExecutor
 from math import prod
 
 import numpy as np
@@ -122,3 +123,12 @@ def test_it_is_what_the_published_module_computes(form):
     tables = tuple(getattr(attention, f"rel_pos_{axis}").detach().numpy() for axis in "thw")
     found = form.pooled_attention(q, k, v, tables, shape.grid_q, shape.grid_kv)
     assert np.abs(found.reshape(wanted.shape) - wanted).max() < 2e-5 * np.abs(wanted).max()
+
+
+def test_many_threads_get_the_same(form):
+    inputs = [make(CASES[1], np.float32, k) for k in range(8)]
+    alone = [form.pooled_attention(*arrays) for arrays in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda arrays: form.pooled_attention(*arrays), inputs))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
