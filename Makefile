@@ -20,7 +20,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test check training train-action-units train-expression setup peers bench soak golden clean
+.PHONY: help run test test-gpu check training train-action-units train-expression setup peers bench soak golden clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -31,6 +31,17 @@ run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= 
 test: .venv/.test check  ## set up, check and test everything this machine can test
 	@$(MODELS)
 	@.venv/bin/python -m pytest $(ARGS)
+
+# Where compute-sanitizer is (a CUDA toolkit has it), it watches the same tests without the huge arrays.
+test-gpu: .venv/.test  ## run the kernels' tests on an NVIDIA GPU; elsewhere say why not
+	@! command -v nvidia-smi >/dev/null || .venv/bin/python -c 'import pycuda' 2>/dev/null || \
+		$(INSTALL) --editable '.[cuda]'
+	@.venv/bin/python -m pytest -m gpu $(ARGS)
+	@command -v compute-sanitizer >/dev/null || { echo "compute-sanitizer is not on this machine"; exit 0; }; \
+	command -v nvidia-smi >/dev/null || exit 0; \
+	for tool in memcheck racecheck; do \
+		compute-sanitizer --tool $$tool --error-exitcode 1 \
+			.venv/bin/python -m pytest -q -m gpu -k 'not huge' --timeout 0 tests/affect_kernels || exit 1; done
 
 check: .venv/.test  ## lint, format, types, import rules
 	@.venv/bin/ruff check --quiet .
