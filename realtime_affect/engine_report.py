@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from affect_engines import open_engine
 from affect_engines.agree import TOLERANCES, difference
 from affect_engines.build import MAX_BATCH, build_plan, source_form
-from affect_engines.cards import list_cards, load_card
+from affect_engines.cards import card_of_file, list_cards, load_card
 from affect_engines.choose import find_plan, reason, survey
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.plans import clear_plans, list_plans, plans_folder, read_plan
@@ -58,12 +59,17 @@ def build_engines(  # noqa: PLR0913  (a command's options)
 ) -> tuple[StoredPlan, ...]:
     """Build the plans of some networks, or of all that have one of this precision.
 
+    Networks are named by their cards, or are .onnx files of whoever brings them.
+
     Raises
     ------
     UsageError, DependencyError, DeviceError, ModelError
         As :func:`affect_engines.build.build_plan`, for the first network that fails.
     """
-    cards = [load_card(name) for name in models or buildable()]
+    cards = [
+        card_of_file(Path(name)) if name.endswith(".onnx") else load_card(name)
+        for name in models or buildable()
+    ]
     built = []
     for card in cards:
         try:
@@ -134,7 +140,7 @@ def _state(plan: StoredPlan) -> str:
     """Return a plan's state, "foreign" where it is whole and not for this machine."""
     if plan.state != "ok":
         return plan.state
-    return "ok" if _fits(plan) else "foreign"
+    return "ok" if _fits(plan) or plan.model not in list_cards() else "foreign"
 
 
 def _fits(plan: StoredPlan) -> bool:
@@ -147,7 +153,9 @@ def _fits(plan: StoredPlan) -> bool:
 def _verdict(plan: StoredPlan) -> str:
     """Run a plan and the CPU on the same inputs, if it fits here; return what came out."""
     if not _fits(plan):
-        return "whole; for another machine, not run"
+        brought = plan.model not in list_cards()
+        why = "its network is not one of ours" if brought else "for another machine"
+        return f"whole; {why}, not run"
     precision = plan.key.precision
     same = "int8" if precision == "int8" else "fp32"
     with (

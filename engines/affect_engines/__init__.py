@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from affect_engines.base import Engine, Feed, TensorSpec
-from affect_engines.cards import ModelCard, load_card
+from affect_engines.cards import ModelCard, card_of_file, load_card
 from affect_engines.choose import ONNX_BACKENDS, open_onnx
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Final
 
 __all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card", "open_engine"]
@@ -26,14 +27,18 @@ BACKENDS: Final = ("litert", *ONNX_BACKENDS)
 
 
 def open_engine(
-    card: str | ModelCard, backend: str = "auto", precision: str = "auto", *, build: bool = False
+    card: str | ModelCard | Path,
+    backend: str = "auto",
+    precision: str = "auto",
+    *,
+    build: bool = False,
 ) -> Engine:
     """Open the network of a card, its file checked by hash.
 
     Parameters
     ----------
-    card : str or ModelCard
-        A card, or its name.
+    card : str, ModelCard or Path
+        A card, its name, or a network file of your own.
     backend : str
         One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` takes LiteRT for its kind
         of file; for ONNX it tries tensorrt, cuda and onnxruntime (the CPU) in this order, logs
@@ -70,7 +75,8 @@ def open_engine(
     from affect_engines.litert import LiteRtEngine
     from affect_engines.store import model_path
 
-    card = load_card(card) if isinstance(card, str) else card
+    if not isinstance(card, ModelCard):
+        card = load_card(card) if isinstance(card, str) else card_of_file(card)
     kind = card.file.rpartition(".")[2]
     able = ONNX_BACKENDS if kind == "onnx" else ("litert",)
     if backend not in ("auto", *able):

@@ -6,16 +6,19 @@ code.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from affect_engines.errors import ModelError
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 Trust = Literal["high", "medium", "low", "none"]
 TRUSTS: Final[tuple[Trust, ...]] = ("high", "medium", "low", "none")
@@ -183,6 +186,29 @@ def load_card(name: str) -> ModelCard:
         )
     text = (resources.files("affect_engines") / "cards" / f"{name}.toml").read_text("utf-8")
     return parse_card(name, text)
+
+
+def card_of_file(path: Path) -> ModelCard:
+    """Make the card of a network whoever uses it brings: nothing is known of it but its hash.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(
+            thing=f"network {path}",
+            got=str(error.strerror),
+            expected="a file",
+            hint="Name an .onnx file, or one of ours: realtime-affect models list.",
+        ) from error
+    return ModelCard(
+        path.stem, str(path.resolve()), digest, licence="unknown", reference=str(path),
+        trained_on="Not known.", limits="Not known.",
+    )  # fmt: skip
 
 
 def parse_card(name: str, text: str) -> ModelCard:

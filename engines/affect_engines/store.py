@@ -263,7 +263,7 @@ def _place(card: ModelCard, content: bytes, source: Path, say: Callable[[str], N
 
 
 def _place_of(card: ModelCard) -> Path:
-    if card.shipped:
+    if card.shipped:  # or wherever it lies, for a file that whoever uses it brings
         return Path(str(resources.files("affect_engines") / "weights" / card.file))
     return models_folder() / card.file
 

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from affect_engines.cards import TRUSTS, list_cards, load_card, parse_card
+from affect_engines.cards import TRUSTS, card_of_file, list_cards, load_card, parse_card
+from affect_engines.errors import ModelError
+from affect_engines.store import model_path
 from affect_kernels.errors import UsageError
 from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
 
@@ -133,3 +135,16 @@ def test_the_card_of_brief_movements_tells_every_attempt_and_forbids_lie_detecti
     assert low < card.evaluation["sibling_zero_shot"]["uf1"] < high
     assert sum(map(sum, card.evaluation["sibling_zero_shot_confusion"].values())) == 442
     assert "must not be used to detect lies" in card.limits
+
+
+def test_a_network_file_of_one_s_own_has_a_card_that_claims_nothing(tmp_path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"network")
+    card = card_of_file(path)
+    assert (card.name, card.file, card.licence) == ("mine", str(path), "unknown")
+    assert model_path(card) == path
+    path.write_bytes(b"another")
+    with pytest.raises(ModelError, match="SHA-256"):
+        model_path(card)
+    with pytest.raises(ModelError, match=r"nobody\.onnx.*No such file"):
+        card_of_file(tmp_path / "nobody.onnx")

@@ -5,8 +5,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
+from affect_engines import load_card, open_engine
 from affect_engines.errors import ModelError
 from affect_engines.plans import list_plans
+from affect_engines.store import model_path
 from realtime_affect import engine_report
 from realtime_affect.cli import app
 from tests.affect_engines import fake_tensorrt
@@ -92,6 +94,18 @@ def test_a_plan_that_is_there_is_not_built_again_unless_asked(gpu):
     assert gpu[0].n_built == 1
     call("build", "action_units", "--precision", "fp32", "--rebuild")
     assert gpu[0].n_built == 2
+
+
+def test_a_plan_of_one_s_own_network_is_built_and_opened(gpu, tmp_path):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(model_path(load_card("action_units")).read_bytes())
+    code, text = call("build", str(path), "--precision", "fp32")
+    assert code == 0, text
+    assert "mine             fp32  ok" in call("list")[1]
+    assert "not one of ours, not run" in call("verify")[1]
+    with open_engine(path, "tensorrt") as engine:
+        assert engine.outputs[0].name == "units"
+    assert call("build", str(tmp_path / "nobody.onnx"))[0] == 5
 
 
 def test_a_damaged_plan_is_told_and_exits_with_5(gpu):
