@@ -8,6 +8,7 @@
         [--out report.json]
     python -m training.evaluate spotting --dataset casme2sq|sammlv|casme3 --root DIR \
         [--out report.json]
+    python -m training.evaluate micro --dataset casme2|smic|samm --root DIR [--out report.json]
 
 Action units, against FACS coders: ``training.action_units.coded``.
 
@@ -17,7 +18,8 @@ non-overlapping windows averaged; WAR, UAR and the confusion matrix.
 Stills: the shipped expression network on FER+, each still a clip that stands still.
 
 Spotting: what ``realtime-affect analyze`` tells of brief movements in long videos, by the rules of
-the Micro-Expression Grand Challenge: ``training.megc.evaluate``.
+the Micro-Expression Grand Challenge. Micro: the classes of movements whose onset and apex are
+known. Both: ``training.megc.evaluate``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from typing import TYPE_CHECKING
 from realtime_affect.errors import AffectError
 from training.action_units.coded import NEUTRALS
 from training.action_units.databases import READERS
-from training.megc.databases import FILMS
+from training.megc.databases import CLIPS, FILMS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     spotting.add_argument("--dataset", choices=tuple(FILMS), required=True)
     spotting.add_argument("--root", type=Path, required=True, help="folder of the database")
     spotting.add_argument("--out", type=Path, help="JSON to write")
+    micro = commands.add_parser("micro", help="classes of brief movements in cut clips")
+    micro.add_argument("--dataset", choices=tuple(CLIPS), required=True)
+    micro.add_argument("--root", type=Path, required=True, help="folder of the database")
+    micro.add_argument("--out", type=Path, help="JSON to write")
     options = parser.parse_args(arguments)
     try:
         _run(options)
@@ -92,6 +98,10 @@ def _run(options: argparse.Namespace) -> None:
         from training.ifdd_stream.score_stills import evaluate_stills
 
         evaluate_stills(options.ferplus, options.split, options.precision, options.out)
+    elif options.command == "micro":
+        from training.megc.evaluate import evaluate_classes
+
+        evaluate_classes(options.dataset, options.root, options.out)
     else:
         from training.megc.evaluate import evaluate_spotting
 

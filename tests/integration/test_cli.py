@@ -116,7 +116,9 @@ def test_a_live_run_leaves_its_files(call, astronaut, tmp_path):
     done = call("run", clip(tmp_path / "clip.mp4", astronaut, 50), "--neutral")
     assert_clear(done, 0, "No window: ", "vision", "age")
     out = tmp_path / "out" / "clip"
-    assert {p.name for p in out.iterdir()} == {
+    names = {p.name for p in out.iterdir()}
+    # The list of brief movements is there where they are looked for.
+    assert names - {"clip.events.csv"} == {
         *("clip.csv", "annotated.mp4", "timeline.png", "summary.json")
     }
     (entry,) = summary_of(out)["inputs"]

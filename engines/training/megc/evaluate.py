@@ -202,7 +202,7 @@ def map_of(clip: Clip) -> Float32 | None:
 
 
 def evaluate_classes(
-    dataset: str, root: Path, out: Path | None, classifier: Classifier
+    dataset: str, root: Path, out: Path | None, classifier: Classifier | None = None
 ) -> dict[str, Any]:
     """Tell the classes of all clips of a database, print and write the report.
 
@@ -215,6 +215,10 @@ def evaluate_classes(
     from rich.progress import track
 
     clips = read_clips(dataset, root)
+    if classifier is None:
+        from realtime_affect.micro_classes import MicroClassifier
+
+        classifier = MicroClassifier()
     shown_clips = track(clips, f"reading {dataset}", console=Console(stderr=True))
     maps = [map_of(clip) for clip in shown_clips]
     known = [n for n, flow in enumerate(maps) if flow is not None]

@@ -151,8 +151,9 @@ def test_the_report_has_the_challenge_s_figures(casme2sq, tmp_path, capsys):
 
 
 def test_a_folder_without_the_database_ends_the_command(tmp_path, capsys):
-    assert command.main(["spotting", "--dataset", "sammlv", "--root", str(tmp_path)]) == 3
-    assert "databases.py" in capsys.readouterr().err
+    for words in (["spotting", "--dataset", "sammlv"], ["micro", "--dataset", "smic"]):
+        assert command.main([*words, "--root", str(tmp_path)]) == 3
+        assert "databases.py" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -227,6 +228,20 @@ def test_classes_are_told_with_none_and_forced_without(tmp_path, monkeypatch, ca
     assert report["forced"]["confusion"][0] == [3, 0, 0, 0]
     assert json.loads((tmp_path / "r.json").read_text())["forced"]["uar"] == 1.0
     assert "a face in 5 of 6 clips" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("models")
+def test_the_command_asks_the_product_s_own_network(demo, tmp_path, capsys):
+    folder = tmp_path / "HS" / "s1" / "micro" / "positive" / "s1_po_01"
+    folder.mkdir(parents=True)
+    clip(folder, [demo[0], demo[4]])
+    out = tmp_path / "r.json"
+    words = ["micro", "--dataset", "smic", "--root", str(tmp_path), "--out", str(out)]
+    assert command.main(words) == 0
+    report = json.loads(out.read_text())
+    assert (report["clips"], report["with_a_face"]) == (1, 1)
+    assert sum(report["told"]["confusion"][1]) == 1
+    assert "a face in 1 of 1 clips" in capsys.readouterr().out
 
 
 def test_clips_without_any_face_have_no_figures(tmp_path, monkeypatch):
