@@ -1,7 +1,7 @@
 """Launches of ``lifting_attention.cu``: values, for a device or for the CPU harness of the tests.
 
-A step is three launches, each on what the one before wrote; :func:`update` and :func:`predict` run
-them in order.
+A step is one launch, :func:`step`, of as many blocks as a card holds at once; or three of any size,
+one for each phase, as :func:`update` and :func:`predict` run them.
 """
 
 from __future__ import annotations
@@ -27,19 +27,24 @@ HEAD: Final = 96
 """Channels of a head."""
 
 _THREADS: Final = 128
-_ATTEND_THREADS: Final = 64
 _ROWS: Final = 32  # tokens of a tile
 _COLUMNS: Final = {"f16": 64, "f32": 32}
-_QUERIES: Final = {"f16": 32, "f32": 16}
+_QUERIES: Final = {"f16": 64, "f32": 32}
 
 
-def project(band: Array, other: Array, weights: StepWeights) -> Launch:
-    """Return the launch that projects bands (n, N, C) to queries, keys and values.
+def step(band: Array, other: Array, weights: StepWeights, sign: float, across: int) -> Launch:
+    """Return the launch that does a whole step: it writes ``out``, and ``q``, ``kv``, ``mixed``.
 
-    Returns
-    -------
-    Launch
-        Writes ``q`` (n, N, C) of `band` and ``kv`` (n, N, 2C) of `other`.
+    Parameters
+    ----------
+    band, other : (n, N, C) float32 or float16
+        What changes, and what is looked at; C a multiple of 96.
+    weights : StepWeights
+    sign : float
+        1 to update, -1 to predict.
+    across : int
+        Blocks. They wait for each other: no more than the card holds at once, which is one for
+        each multiprocessor at least.
 
     Raises
     ------
@@ -49,68 +54,94 @@ def project(band: Array, other: Array, weights: StepWeights) -> Launch:
     kind = _kind(band, other, *(getattr(weights, name) for name in StepWeights.__slots__))
     check(band, other, weights, band.shape[2] // HEAD)
     n, tokens, channels = band.shape
-    across = blocks(channels, _COLUMNS[kind]) + blocks(2 * channels, _COLUMNS[kind])
-    return Launch(
-        SOURCE, f"lifting_attention_project_{kind}", (across, blocks(n * tokens, _ROWS), 1),
-        _THREADS,
-        {
-            "band": Reads(band), "other": Reads(other), "query": Reads(weights.query),
-            "query_bias": Reads(weights.query_bias), "key_value": Reads(weights.key_value),
-            "key_value_bias": Reads(weights.key_value_bias), "q": Writes(band.shape, band.dtype),
-            "kv": Writes((n, tokens, 2 * channels), band.dtype), "rows": np.int32(n * tokens),
-            "channels": np.int32(channels),
-        },
-    )  # fmt: skip
+    written = {
+        "q": Writes(band.shape, band.dtype),
+        "kv": Writes((n, tokens, 2 * channels), band.dtype),
+        "mixed": Writes(band.shape, band.dtype),
+        "out": Writes(band.shape, band.dtype),
+        "arrived": Writes.over(np.zeros(2, np.uint32)),
+    }
+    own = {name: Reads(getattr(weights, name)) for name in StepWeights.__slots__}
+    arrays = {"band": Reads(band), "other": Reads(other), **own, **written}
+    return _launch(kind, band.shape, arrays, (0, 2), sign, across)
+
+
+def project(band: Array, other: Array, weights: StepWeights) -> Launch:
+    """Return the launch of a step's first phase alone; shapes and errors are those of :func:`step`.
+
+    It writes ``q`` (n, N, C) of `band` and ``kv`` (n, N, 2C) of `other`.
+    """
+    whole = step(band, other, weights, 1.0, 1)
+    names = ("band", "other", "query", "query_bias", "key_value", "key_value_bias", "q", "kv")
+    kind = _kind(band)
+    n, tokens, channels = band.shape
+    columns = blocks(channels, _COLUMNS[kind]) + blocks(2 * channels, _COLUMNS[kind])
+    arrays = {name: whole.arguments[name] for name in names}
+    across = columns * blocks(n * tokens, _ROWS)
+    return _launch(kind, band.shape, arrays, (0, 0), 1.0, across)
 
 
 def attend(q: Array, kv: Array) -> Launch:
-    """Return the launch that attends, and adds the value of a token's own place.
+    """Return the launch of the second phase alone: attend, and add the own place's value.
 
     It writes ``mixed`` (n, N, C).
     """
     kind = _kind(q, kv)
     n, tokens, channels = q.shape
-    heads = channels // HEAD
-    return Launch(
-        SOURCE, f"lifting_attention_attend_{kind}", (blocks(tokens, _QUERIES[kind]), n * heads, 1),
-        _ATTEND_THREADS,
-        {
-            "q": Reads(q), "kv": Reads(kv), "mixed": Writes(q.shape, q.dtype),
-            "tokens": np.int32(tokens), "heads": np.int32(heads),
-        },
-    )  # fmt: skip
+    arrays = {"q": Reads(q), "kv": Reads(kv), "mixed": Writes(q.shape, q.dtype)}
+    across = n * (channels // HEAD) * blocks(tokens, _QUERIES[kind])
+    return _launch(kind, q.shape, arrays, (1, 1), 1.0, across)
 
 
 def add(band: Array, mixed: Array, weights: StepWeights, sign: float) -> Launch:
-    """Return the launch that adds what was attended to, projected, times a sign: ``out``."""
+    """Return the launch of the third phase alone; it writes ``out`` (n, N, C)."""
     kind = _kind(band, mixed, weights.project, weights.project_bias)
     n, tokens, channels = band.shape
-    return Launch(
-        SOURCE, f"lifting_attention_add_{kind}",
-        (blocks(channels, _COLUMNS[kind]), blocks(n * tokens, _ROWS), 1), _THREADS,
-        {
-            "band": Reads(band), "mixed": Reads(mixed), "project": Reads(weights.project),
-            "project_bias": Reads(weights.project_bias), "out": Writes(band.shape, band.dtype),
-            "rows": np.int32(n * tokens), "channels": np.int32(channels), "sign": np.float32(sign),
-        },
-    )  # fmt: skip
+    arrays = {
+        "band": Reads(band), "mixed": Reads(mixed), "project": Reads(weights.project),
+        "project_bias": Reads(weights.project_bias), "out": Writes(band.shape, band.dtype),
+    }  # fmt: skip
+    across = blocks(channels, _COLUMNS[kind]) * blocks(n * tokens, _ROWS)
+    return _launch(kind, band.shape, arrays, (2, 2), sign, across)
 
 
 def update(run: Run, approx: Array, detail: Array, weights: StepWeights) -> Array:
-    """Do ``reference.update`` by what runs a launch and returns what it writes."""
-    return _step(run, approx, detail, weights, 1.0)
+    """Do ``reference.update``, phase by phase, by what runs a launch and returns what it writes."""
+    return _in_phases(run, approx, detail, weights, 1.0)
 
 
 def predict(run: Run, approx: Array, detail: Array, weights: StepWeights) -> Array:
-    """Do ``reference.predict`` by what runs a launch and returns what it writes."""
-    return _step(run, detail, approx, weights, -1.0)
+    """Do ``reference.predict``, phase by phase, by what runs a launch and returns its writes."""
+    return _in_phases(run, detail, approx, weights, -1.0)
 
 
-def _step(run: Run, band: Array, other: Array, weights: StepWeights, sign: float) -> Array:
+def _in_phases(run: Run, band: Array, other: Array, weights: StepWeights, sign: float) -> Array:
     projected = run(project(band, other, weights))
     mixed = run(attend(projected["q"], projected["kv"]))["mixed"]
     out: Array = run(add(band, mixed, weights, sign))["out"]
     return out
+
+
+_ARRAYS: Final = (
+    "band", "other", *StepWeights.__slots__, "q", "kv", "mixed", "out", "arrived",
+)  # fmt: skip
+
+
+def _launch(  # noqa: PLR0913  (one kernel for all phases)
+    kind: str, shape: tuple[int, ...], arrays: Mapping[str, Any], phases: tuple[int, int],
+    sign: float, across: int,
+) -> Launch:  # fmt: skip
+    n, tokens, channels = shape
+    none = Reads(np.empty(0, np.float32))  # an array that these phases do not touch
+    return Launch(
+        SOURCE, f"lifting_attention_{kind}", (across, 1, 1), _THREADS,
+        {
+            **{name: arrays.get(name, none) for name in _ARRAYS},
+            "samples": np.int32(n), "tokens": np.int32(tokens),
+            "heads": np.int32(channels // HEAD), "first": np.int32(phases[0]),
+            "last": np.int32(phases[1]), "sign": np.float32(sign),
+        },
+    )  # fmt: skip
 
 
 def _kind(band: Array, *more: Array) -> str:

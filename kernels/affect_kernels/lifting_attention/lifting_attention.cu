@@ -1,19 +1,20 @@
 // Lifting steps by attention, IFDD's update and predict: band +- project(attention(Q, K, V) + V).
 //
-// Launch: three a step, each of which needs all of the one before it.
-//   project: x: tiles of 64 columns of Q, then of K and V; y: tiles of 32 tokens; 128 threads
-//   attend:  x: tiles of 32 queries (float: 16); y: samples x heads; 64 threads
-//   add:     x: tiles of 64 columns; y: tiles of 32 tokens; 128 threads   (float: 32 columns in both)
+// Launch: 1-D, 128 threads; blocks take tiles in turn, so any number of blocks will do. A step has
+// three phases, each of which needs all of the one before: project (tiles of 32 tokens by 64 columns
+// of Q, K, V; float: 32), attend (64 queries of a head; float: 32), add (32 by 64 again).
+// A launch does the phases `first` to `last`: one at a time, or all with a barrier of the whole grid
+// between them, for which no more blocks may be launched than the card holds at once: a block that
+// waits for one that cannot begin waits forever.
 // Bytes: weights once (4.7 MB in half at 768 channels), both bands, Q, K, V and what was attended to,
-// written once and read again from the second cache (0.3 MB each at 196 tokens), the band that
-// changes once more.
-// Why it is fast: with few tokens such a step is launches and waiting, not work: 0.57 GMAC. A library
+// written once and read again from the second cache (0.3 MB each at 196 tokens), the band that changes
+// once more.
+// Why it is fast: with few tokens such a step is launches and waiting, not work: 0.5 GMAC. A library
 // takes about a dozen launches. Here biases, both inputs' projections, heads taken apart and put
-// together, logits, softmax, the own place's value, and the sum with the band are parts of three.
-// Products are tensor cores' (half, summed in float) over tiles of 96 channels, of which the next is
-// on its way in registers while one is worked on; tiles are small so that 196 tokens make 252 blocks.
-// One launch for all would need a barrier over the grid. The float form has no tensor cores: it is for
-// checking, not for speed.
+// together, logits, softmax, the own place's value, and the sum with the band are parts of one.
+// Products are tensor cores' (half, summed in float) over tiles of 96 channels, of which the next is on
+// its way in registers while one is worked on; tiles are small so that 196 tokens make 252 of them.
+// The float form has no tensor cores: it is for checking, not for speed.
 // Limits: heads of 96 channels.
 #include "device.cuh"
 #include "flash.cuh"
@@ -21,32 +22,46 @@
 namespace affect {
 
 static const int kThreads = 128;
-static const int kAttendThreads = 64;
+static const int kMemory = 2496;  // 16-byte units of shared memory: what the largest phase needs
 
 template <class T>
-struct Projecting {
-  In<T> band, other;                // (rows, channels): the one that changes, the one looked at
+struct Lifting {
+  In<T> band, other;                // (samples, tokens, channels): what changes, what is looked at
   In<T> query, query_bias;          // (channels, channels), (channels,)
   In<T> key_value, key_value_bias;  // (2 channels, channels), (2 channels,)
-  Out<T> q, kv;                     // (rows, channels), (rows, 2 channels)
-  int rows, channels;
-};
-
-template <class T>
-struct Attending {
-  In<T> q, kv;   // (samples, tokens, channels), (samples, tokens, 2 channels)
-  Out<T> mixed;  // (samples, tokens, channels)
-  int tokens, heads;
-};
-
-template <class T>
-struct Adding {
-  In<T> band, mixed;             // (rows, channels)
-  In<T> project, project_bias;   // (channels, channels), (channels,)
-  Out<T> out;                    // (rows, channels)
-  int rows, channels;
+  In<T> project, project_bias;      // (channels, channels), (channels,)
+  Out<T> q, kv, mixed, out;         // as band, kv with 2 channels; a phase fills its own
+  Out<unsigned int> arrived;        // (2,) zeros, where more than one phase is done
+  int samples, tokens, heads;
+  int first, last;  // phases
   float sign;
+
+  AFFECT_D int rows() const { return samples * tokens; }
+  AFFECT_D int channels() const { return heads * kChannels; }
 };
+
+AFFECT_D int tiles_of(int items, int each) { return (items + each - 1) / each; }
+
+// Wait until all blocks have come, and see all that they wrote.
+AFFECT_D void grid_sync(const Out<unsigned int>& arrived, int which) {
+  sync();
+#ifdef __CUDACC__
+  if (thread() == 0) {
+    unsigned int* const count = arrived.data + which;
+    __threadfence();
+    atomicAdd(count, 1u);
+    unsigned int seen;
+    do {
+      asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(seen) : "l"(count) : "memory");
+    } while (seen < gridDim.x);
+    __threadfence();
+  }
+#else
+  if (grid_x() != 1) ++here()->strays;  // blocks run one after the other here: none can wait
+  if (thread() == 0) arrived.put(which, 1);
+#endif
+  sync();
+}
 
 // ------------------------------------------------------------------------------------------- half
 
@@ -58,10 +73,10 @@ static const int kRowUnits = kChannels / 8;
 // A tile of rows * weights^T. `left` is (rows, depth), `weights` (columns, depth), depth a multiple of
 // 96. `take(row, column, two)` gets pairs of neighbouring columns. Four warps: two by two.
 template <class Take>
-AFFECT_D void product(const In<half>& left, const In<half>& weights, int first_row, int rows,
-                      int first_column, int columns, int depth, const Take& take) {
-  AFFECT_SHARED(Unit, left_units, 2 * kTileRows * kStride / 8);
-  AFFECT_SHARED(Unit, weight_units, 2 * kTileColumns * kStride / 8);
+AFFECT_D void product(Unit* memory, const In<half>& left, const In<half>& weights, int first_row,
+                      int rows, int first_column, int columns, int depth, const Take& take) {
+  Unit* const left_units = memory;
+  Unit* const weight_units = memory + 2 * kTileRows * kStride / 8;
   constexpr int kLeftRounds = kTileRows * kRowUnits / kThreads;
   constexpr int kWeightRounds = kTileColumns * kRowUnits / kThreads;
   Unit fetched[kLeftRounds + kWeightRounds];
@@ -125,13 +140,17 @@ AFFECT_D void product(const In<half>& left, const In<half>& weights, int first_r
   }
 }
 
-AFFECT_D void attend(const Attending<half>& a) {
-  AFFECT_SHARED(Unit, key_units, 2 * kKeys * kValueStride / 8);
-  AFFECT_SHARED(Unit, value_units, 2 * kKeys * kValueStride / 8);
-  constexpr int kRounds = kKeys * kRowUnits / kAttendThreads;
-  const int channels = a.heads * kChannels, head = block_y() % a.heads, p = thread() % 4;
-  const Index sample = block_y() / a.heads * static_cast<Index>(a.tokens);  // its first token
-  const int first = (block_x() * (kAttendThreads / 32) + thread() / 32) * kWarpQueries;
+static const int kHalfQueries = kWarpQueries * kThreads / 32;
+
+// A tile of the queries of a head, heads counted over all samples.
+AFFECT_D void attend(Unit* memory, const Lifting<half>& a, int heads_before, int tile_of_queries) {
+  Unit* const key_units = memory;
+  Unit* const value_units = memory + 2 * kKeys * kValueStride / 8;
+  constexpr int kRounds = kKeys * kRowUnits / kThreads;
+  const In<half> q = a.q.again(), kv = a.kv.again();
+  const int channels = a.channels(), head = heads_before % a.heads, p = thread() % 4;
+  const Index sample = heads_before / a.heads * static_cast<Index>(a.tokens);  // its first token
+  const int first = tile_of_queries * kHalfQueries + thread() / 32 * kWarpQueries;
   Left left[kSteps];
   AFFECT_UNROLL
   for (int s = 0; s < kSteps; ++s) {
@@ -139,27 +158,27 @@ AFFECT_D void attend(const Attending<half>& a) {
     for (int i = 0; i < 4; ++i) {
       const int token = token_of(first, i % 2);
       const Index at = (sample + token) * channels + head * kChannels + 16 * s + 8 * (i / 2) + 2 * p;
-      left[s].words[i] = token < a.tokens ? load_two(a.q, at) : 0;
+      left[s].words[i] = token < a.tokens ? load_two(q, at) : 0;
     }
   }
   Unit fetched[2][kRounds];
   const auto fetch = [&](int tile) {
     AFFECT_UNROLL
     for (int i = 0; i < kRounds; ++i) {
-      const int unit = i * kAttendThreads + thread();
+      const int unit = i * kThreads + thread();
       const int key = tile * kKeys + unit / kRowUnits;
       fetched[0][i] = fetched[1][i] = Unit();
       if (key < a.tokens) {
         const Index at = (sample + key) * 2 * channels + head * kChannels + unit % kRowUnits * 8;
-        a.kv.load(at, fetched[0][i]);
-        a.kv.load(at + channels, fetched[1][i]);
+        kv.load(at, fetched[0][i]);
+        kv.load(at + channels, fetched[1][i]);
       }
     }
   };
   const auto put = [&](int tile) {
     AFFECT_UNROLL
     for (int i = 0; i < kRounds; ++i) {
-      const int unit = i * kAttendThreads + thread();
+      const int unit = i * kThreads + thread();
       const int at = (tile % 2 * kKeys + unit / kRowUnits) * (kValueStride / 8) + unit % kRowUnits;
       key_units[at] = fetched[0][i];
       value_units[at] = fetched[1][i];
@@ -188,7 +207,7 @@ AFFECT_D void attend(const Attending<half>& a) {
     AFFECT_UNROLL
     for (int n = 0; n < kChannels / 8; ++n) {
       float own[2];  // the value of the same place
-      a.kv.load((sample + token) * 2 * channels + channels + column + n * 8, own);
+      kv.load((sample + token) * 2 * channels + channels + column + n * 8, own);
       const float two[2] = {running.out[n].items[2 * r] * share + own[0],
                             running.out[n].items[2 * r + 1] * share + own[1]};
       a.mixed.store((sample + token) * channels + column + n * 8, two);
@@ -202,10 +221,10 @@ static const int kFloatColumns = 32;
 static const int kDepth = 32;
 
 template <class Take>
-AFFECT_D void product(const In<float>& left, const In<float>& weights, int first_row, int rows,
-                      int first_column, int columns, int depth, const Take& take) {
-  AFFECT_SHARED(float, left_tile, kTileRows * (kDepth + 1));
-  AFFECT_SHARED(float, weight_tile, kFloatColumns * (kDepth + 1));
+AFFECT_D void product(Unit* memory, const In<float>& left, const In<float>& weights, int first_row,
+                      int rows, int first_column, int columns, int depth, const Take& take) {
+  float* const left_tile = reinterpret_cast<float*>(memory);
+  float* const weight_tile = left_tile + kTileRows * (kDepth + 1);
   constexpr int kEach = kTileRows * kFloatColumns / kThreads;  // rows of a thread, in one column
   const int column = thread() % kFloatColumns, first = thread() / kFloatColumns * kEach;
   float sums[kEach] = {};
@@ -244,33 +263,36 @@ AFFECT_D void product(const In<float>& left, const In<float>& weights, int first
   }
 }
 
-AFFECT_D void attend(const Attending<float>& a) {
-  AFFECT_SHARED(Quad, keys, kKeys * kQuads * 4);
-  AFFECT_SHARED(Quad, values, kKeys * kQuads * 4);
-  const int channels = a.heads * kChannels, head = block_y() % a.heads;
-  const Index sample = block_y() / a.heads * static_cast<Index>(a.tokens);
-  const int token = block_x() * (kAttendThreads / 4) + thread() / 4;
+static const int kFloatQueries = kThreads / 4;
+
+AFFECT_D void attend(Unit* memory, const Lifting<float>& a, int heads_before, int tile_of_queries) {
+  Quad* const keys = reinterpret_cast<Quad*>(memory);
+  Quad* const values = keys + kKeys * kQuads * 4;
+  const In<float> from = a.q.again(), kv = a.kv.again();
+  const int channels = a.channels(), head = heads_before % a.heads;
+  const Index sample = heads_before / a.heads * static_cast<Index>(a.tokens);
+  const int token = tile_of_queries * kFloatQueries + thread() / 4;
   const int held = smaller(token, a.tokens - 1);  // threads beyond the end follow the last query
   Quad q[kQuads];
-  load_row(a.q, (sample + held) * channels + head * kChannels, q);
+  load_row(from, (sample + held) * channels + head * kChannels, q);
   FloatRunning running = {{}, kLeast, 0.0f};
   for (int first = 0; first < a.tokens; first += kKeys) {
     const int count = smaller(kKeys, a.tokens - first);
     sync();
     AFFECT_NO_UNROLL
-    for (int i = thread(); i < count * kQuads * 4; i += kAttendThreads) {
+    for (int i = thread(); i < count * kQuads * 4; i += kThreads) {
       const Index at = (sample + first + i / (kQuads * 4)) * 2 * channels + head * kChannels;
-      a.kv.load(at + i % (kQuads * 4) * 4, keys[i]);
-      a.kv.load(at + channels + i % (kQuads * 4) * 4, values[i]);
+      kv.load(at + i % (kQuads * 4) * 4, keys[i]);
+      kv.load(at + channels + i % (kQuads * 4) * 4, values[i]);
     }
     sync();
     AFFECT_NO_UNROLL
     for (int j = 0; j < count; ++j)
       running.take(dot(q, keys + j * kQuads * 4) * kScale, values + j * kQuads * 4);
   }
-  if (token >= a.tokens) return;
+  if (token >= a.tokens) return;  // the next tile begins with a barrier
   Quad own[kQuads];
-  load_row(a.kv, (sample + token) * 2 * channels + channels + head * kChannels, own);
+  load_row(kv, (sample + token) * 2 * channels + channels + head * kChannels, own);
   const Index to = (sample + token) * channels + head * kChannels + thread() % 4 * 4;
   AFFECT_UNROLL
   for (int i = 0; i < kQuads; ++i) {
@@ -284,6 +306,8 @@ AFFECT_D void attend(const Attending<float>& a) {
 
 AFFECT_D int columns_of(const In<half>&) { return kTileColumns; }
 AFFECT_D int columns_of(const In<float>&) { return kFloatColumns; }
+AFFECT_D int queries_of(const In<half>&) { return kHalfQueries; }
+AFFECT_D int queries_of(const In<float>&) { return kFloatQueries; }
 
 template <class T, int N>
 AFFECT_D void add_bias(const In<T>& bias, int column, const float (&x)[N], float (&sum)[N]) {
@@ -327,30 +351,54 @@ struct PutSum {
   }
 };
 
+// Tiles that are neighbours share weights.
 template <class T>
-AFFECT_D void project(const Projecting<T>& a) {
-  const int width = columns_of(a.band), tiles = (a.channels + width - 1) / width;  // of queries
-  const bool queries = block_x() < tiles;
-  const int columns = queries ? a.channels : 2 * a.channels;
-  const Put<T> put = {queries ? a.query_bias : a.key_value_bias, queries ? a.q : a.kv, columns};
-  product(queries ? a.band : a.other, queries ? a.query : a.key_value, block_y() * kTileRows, a.rows,
-          (queries ? block_x() : block_x() - tiles) * width, columns, a.channels, put);
+AFFECT_D void project(Unit* memory, const Lifting<T>& a) {
+  const int width = columns_of(a.band), high = tiles_of(a.rows(), kTileRows);
+  const int wide = tiles_of(a.channels(), width);  // of queries
+  const int all = (wide + tiles_of(2 * a.channels(), width)) * high;
+  AFFECT_NO_UNROLL
+  for (int tile = block_x(); tile < all; tile += grid_x()) {
+    const int row = tile % high * kTileRows, column = tile / high;
+    const bool queries = column < wide;
+    const int columns = queries ? a.channels() : 2 * a.channels();
+    const Put<T> put = {queries ? a.query_bias : a.key_value_bias, queries ? a.q : a.kv, columns};
+    product(memory, queries ? a.band : a.other, queries ? a.query : a.key_value, row, a.rows(),
+            (queries ? column : column - wide) * width, columns, a.channels(), put);
+  }
 }
 
 template <class T>
-AFFECT_D void add(const Adding<T>& a) {
-  const PutSum<T> put = {a.project_bias, a.band, a.out, a.channels, a.sign};
-  product(a.mixed, a.project, block_y() * kTileRows, a.rows, block_x() * columns_of(a.band),
-          a.channels, a.channels, put);
+AFFECT_D void mix(Unit* memory, const Lifting<T>& a) {
+  const int each = tiles_of(a.tokens, queries_of(a.band));
+  AFFECT_NO_UNROLL
+  for (int tile = block_x(); tile < a.samples * a.heads * each; tile += grid_x())
+    attend(memory, a, tile / each, tile % each);
+}
+
+template <class T>
+AFFECT_D void add(Unit* memory, const Lifting<T>& a) {
+  const int width = columns_of(a.band), high = tiles_of(a.rows(), kTileRows);
+  const PutSum<T> put = {a.project_bias, a.band, a.out, a.channels(), a.sign};
+  AFFECT_NO_UNROLL
+  for (int tile = block_x(); tile < tiles_of(a.channels(), width) * high; tile += grid_x())
+    product(memory, a.mixed.again(), a.project, tile % high * kTileRows, a.rows(),
+            tile / high * width, a.channels(), a.channels(), put);
+}
+
+template <class T>
+AFFECT_D void lift(const Lifting<T>& a) {
+  AFFECT_SHARED(Unit, memory, kMemory);
+  if (a.first == 0) project(memory, a);
+  if (a.first == 0 && a.last > 0) grid_sync(a.arrived, 0);
+  if (a.first <= 1 && a.last >= 1) mix(memory, a);
+  if (a.first <= 1 && a.last == 2) grid_sync(a.arrived, a.first == 0 ? 1 : 0);
+  if (a.last == 2) add(memory, a);
 }
 
 }  // namespace affect
 
 using namespace affect;
 
-AFFECT_KERNEL(lifting_attention_project_f16, Projecting<half>, kThreads) { project(a); }
-AFFECT_KERNEL(lifting_attention_project_f32, Projecting<float>, kThreads) { project(a); }
-AFFECT_KERNEL(lifting_attention_attend_f16, Attending<half>, kAttendThreads) { attend(a); }
-AFFECT_KERNEL(lifting_attention_attend_f32, Attending<float>, kAttendThreads) { attend(a); }
-AFFECT_KERNEL(lifting_attention_add_f16, Adding<half>, kThreads) { add(a); }
-AFFECT_KERNEL(lifting_attention_add_f32, Adding<float>, kThreads) { add(a); }
+AFFECT_KERNEL(lifting_attention_f16, Lifting<half>, kThreads) { lift(a); }
+AFFECT_KERNEL(lifting_attention_f32, Lifting<float>, kThreads) { lift(a); }

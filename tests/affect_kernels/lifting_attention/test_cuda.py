@@ -39,6 +39,22 @@ def test_a_step_is_as_near_to_the_truth_as_the_plain_form_s(machine, case, step,
     assert_as_near(getattr(cuda, step)(machine.run, *arrays), step, *arrays)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_one_block_does_all_phases_in_one_launch(machine, dtype):
+    approx, detail, weights = make(CASES[1], dtype)
+    found = machine.run(cuda.step(detail, approx, weights, -1.0, 1))
+    np.testing.assert_array_equal(found["out"], cuda.predict(machine.run, approx, detail, weights))
+    assert found["arrived"].tolist() == [1, 1]
+
+
+@pytest.mark.gpu
+def test_many_blocks_wait_for_each_other_on_the_gpu(gpu):
+    approx, detail, weights = make((1, 196, 768), np.float16)
+    found = gpu.run(cuda.step(approx, detail, weights, 1.0, 8))
+    np.testing.assert_array_equal(found["out"], cuda.update(gpu.run, approx, detail, weights))
+    assert found["arrived"].tolist() == [8, 8]
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("step", ["update", "predict"])
