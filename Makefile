@@ -20,9 +20,9 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu check training train-action-units train-expression setup peers bench soak golden clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression setup peers bench soak golden clean
 help:  ## list the chores
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
 run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= for options)
 	@$(MODELS)
@@ -67,6 +67,10 @@ bench: .venv/.test peers  ## speed records on the embedded demo, beside the peer
 
 soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
 	@.venv/bin/python benchmarks/soak.py --record
+
+test-aarch64: .venv/.run  ## the product on emulated 64 bit ARM, as root: slow, its log is kept
+	@$(MODELS)
+	@PYTHONPATH=.:engines:kernels .venv/bin/python benchmarks/aarch64.py run $(ARGS)
 
 golden: .venv/.test peers  ## record MediaPipe's own points anew
 	@mkdir -p out

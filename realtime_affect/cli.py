@@ -1,4 +1,4 @@
-"""The command line: ``realtime-affect run | analyze | doctor | models | engines``.
+"""The command line: ``realtime-affect run | analyze | serve | doctor | models | engines``.
 
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -206,6 +206,31 @@ def analyze(  # noqa: PLR0913  (a command's options)
             raise typer.Exit(130)
         if done.failures:
             raise typer.Exit(max(getattr(failure, "exit_code", 1) for failure in done.failures))
+
+
+@app.command(epilog=_EPILOG)
+def serve(
+    named: Annotated[
+        str | None,
+        typer.Option("--config", metavar="PRESET|FILE", help="A preset's name, or a TOML file."),
+    ] = None,
+    overrides: _SetOption = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="Instead of serve.source; also csi://0 and GStreamer pipelines."
+        ),
+    ] = None,
+) -> None:
+    """Read a camera without a window, for months: results as a stream, health as a file.
+
+    A camera that is not there is waited for, what fails is started again, and load and heat lower
+    how much is done, never how fresh it is. SIGTERM and Ctrl-C drain and end with exit code 0.
+    """
+    with _reporting():
+        from realtime_affect.serve.command import serve as serve_until_stopped
+
+        serve_until_stopped(named, overrides or (), source)
 
 
 @app.command(epilog=_EPILOG)

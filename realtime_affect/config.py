@@ -21,6 +21,7 @@ from realtime_affect.detect import DetectConfig
 from realtime_affect.errors import UsageError
 from realtime_affect.overlay import OverlayConfig
 from realtime_affect.record import RecordConfig
+from realtime_affect.serve.config import ServeConfig
 from realtime_affect.track import TrackConfig
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Config:
     affect: AffectConfig = field(default_factory=AffectConfig)
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return sections of plain values, ready for JSON, keys in order."""

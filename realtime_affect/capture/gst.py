@@ -174,7 +174,8 @@ class LaunchDevice:
         self._name = name
         # A little less than the watchdog's patience, so that the camera is free again in time.
         self._waits_s = (0.9 * config.open_timeout_s, 0.9 * config.offline_after_s)
-        self._picture = np.empty((size[1], size[0], _CHANNELS), np.uint8)
+        self._bytes = bytearray(size[0] * size[1] * _CHANNELS)
+        self._picture = np.frombuffer(self._bytes, np.uint8).reshape(size[1], size[0], _CHANNELS)
         self._said: deque[str] = deque(maxlen=_SAID_LINES)
         self._first = True
         self._pipe, child_end = os.pipe()
@@ -215,7 +216,7 @@ class LaunchDevice:
         InputError
             The child died, or nothing came in time; the message holds its last words.
         """
-        flat = memoryview(self._picture).cast("B")
+        flat = memoryview(self._bytes)
         filled = 0
         until_s = time.monotonic() + self._waits_s[0 if self._first else 1]
         while filled < len(flat):
@@ -224,7 +225,8 @@ class LaunchDevice:
                 raise self._silent()
             got = os.readv(self._pipe, [flat[filled:]])
             if got == 0:
-                return self._ended(filled)
+                self._check_end(filled)
+                return None
             filled += got
         self._first = False
         bgr = cv2.cvtColor(self._picture, cv2.COLOR_BGRA2BGR)  # a new array, never ours to reuse
@@ -248,8 +250,8 @@ class LaunchDevice:
         if self._child.stdout is not None and not self._listener.is_alive():
             self._child.stdout.close()
 
-    def _ended(self, filled: int) -> None:
-        """Return None after an orderly end; raise where the child failed or tore a picture."""
+    def _check_end(self, filled: int) -> None:
+        """Raise where the child failed or tore a picture."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_END_WAIT_S)
         self._listener.join(_END_WAIT_S)

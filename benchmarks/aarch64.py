@@ -1,0 +1,318 @@
+"""ARM without an ARM machine: every dependency's wheel, and the product itself, emulated.
+
+    python benchmarks/aarch64.py wheels             # ask the package index, write the record
+    python benchmarks/aarch64.py run [--root DIR]   # as root: emulate Debian arm64, write the log
+
+``wheels`` resolves the default dependencies at the versions of constraints.txt for 64 bit ARM, for
+each Python, with nothing built from source. ``run`` makes a Debian arm64 folder with debootstrap,
+installs those wheels, and runs the product in it under qemu-user: each library by itself first,
+so that one which the emulator cannot run is named, then frames of the demo, whose rows are compared
+with this machine's. It needs debootstrap, qemu-user-static and its binfmt entry; times in the log
+say how slow the emulator is and nothing of ARM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import records
+
+ROOT = records.REPOSITORY
+RECORD = records.RESULTS / "aarch64_wheels.json"
+LOG = records.RESULTS / "aarch64.log"
+PYTHONS = ("3.11", "3.12")
+# What glibc 2.35 of JetPack 6 (Ubuntu 22.04) can load; JetPack 7 and Debian 12 have a newer one.
+GLIBC = 35
+FRAMES = 8
+PACKAGES = ("realtime_affect", "engines/affect_engines", "kernels/affect_kernels")
+LIBRARIES = (
+    "numpy", "scipy", "cv2", "av", "ai_edge_litert.interpreter", "onnxruntime", "matplotlib",
+    "rich", "typer", "platformdirs",
+)  # fmt: skip
+# In a fresh interpreter: import, and do a little work where importing alone runs no code.
+PROBES = {
+    "numpy": (
+        "a = m.random.default_rng(0).random((99, 99)); "
+        "assert m.allclose(a @ m.linalg.inv(a), m.eye(99))"
+    ),
+    "scipy": (
+        "from scipy.optimize import linear_sum_assignment as pairs; "
+        "assert pairs([[4, 1], [2, 9]])[1].tolist() == [1, 0]"
+    ),
+    "cv2": "import numpy; assert m.resize(numpy.full((8, 8, 3), 9, 'u1'), (4, 4)).mean() == 9",
+    "av": "assert 'h264' in m.codecs_available",
+}
+
+
+def default_dependencies() -> list[str]:
+    """Return the dependencies of a plain install, as pyproject.toml states them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return list(project["project"]["dependencies"])
+
+
+def platforms(glibc: int = GLIBC) -> list[str]:
+    """Return pip's options for 64 bit ARM with a glibc of 2.`glibc`."""
+    tags = ["manylinux2014_aarch64", *(f"manylinux_2_{n}_aarch64" for n in range(17, glibc + 1))]
+    return [option for tag in tags for option in ("--platform", tag)]
+
+
+def pip(python: str, *arguments: str) -> list[str]:
+    """Return a pip command that installs for ARM and `python` and builds nothing."""
+    return [
+        *(
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--retries",
+            "20",
+            "--disable-pip-version-check",
+        ),
+        *("--only-binary=:all:", "--implementation", "cp", "--python-version", python),
+        *("--constraint", str(ROOT / "constraints.txt"), *platforms(), *arguments),
+    ]
+
+
+def resolve(python: str) -> dict[str, dict[str, str]]:
+    """Ask the index; return version, file and SHA-256 of each wheel by name."""
+    command = pip(
+        python, "--dry-run", "--ignore-installed", "--target", "unused", "--report", "-",
+        *default_dependencies(),
+    )  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"Python {python}: {done.stderr.strip()}")
+    found = {}
+    for item in json.loads(done.stdout)["install"]:
+        info = item["download_info"]
+        found[item["metadata"]["name"].lower()] = {
+            "version": item["metadata"]["version"],
+            "wheel": info["url"].rsplit("/", 1)[-1],
+            "sha256": info["archive_info"]["hashes"]["sha256"],
+        }
+    return dict(sorted(found.items()))
+
+
+def write_wheels() -> None:
+    """Write the record of every wheel a plain install takes on 64 bit ARM."""
+    resolved = {python: resolve(python) for python in PYTHONS}
+    record = {
+        "made_by": "python benchmarks/aarch64.py wheels",
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "glibc": f"2.{GLIBC}",
+        "dependencies": default_dependencies(),
+        "wheels": resolved,
+    }
+    RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(f"{sum(map(len, resolved.values()))} wheels in {RECORD.name}")
+
+
+class Emulated:
+    """A Debian arm64 folder whose programs run under qemu-user; needs root."""
+
+    def __init__(self, root: Path, log: list[str]) -> None:
+        self.root, self._log = root, log
+
+    def say(self, text: str) -> None:
+        """Add a line to the log and show it."""
+        self._log.append(text)
+        print(text, flush=True)
+
+    def prepare(self) -> None:
+        """Make what is not there yet: system, wheels, project, networks, clip."""
+        if not (self.root / "usr/bin/python3").exists():
+            packages = "--include=python3,libgomp1"
+            _do("debootstrap", "--arch=arm64", "--variant=minbase", packages, "bookworm", self.root)
+        site = self.root / "opt/site"
+        if not site.is_dir():
+            wheels = json.loads(RECORD.read_text(encoding="utf-8"))["wheels"]["3.11"]
+            names = [f"{name}=={wheel['version']}" for name, wheel in wheels.items()]
+            _do(*pip("3.11", "--no-deps", "--no-compile", "--target", str(site), *names))
+        project = self.root / "opt/project"
+        shutil.rmtree(project, ignore_errors=True)
+        for package in PACKAGES:
+            target = project / Path(package).name
+            shutil.copytree(ROOT / package, target, ignore=shutil.ignore_patterns("__pycache__"))
+        from affect_engines.store import models_folder
+
+        shutil.copytree(models_folder(), self.root / "opt/models", dirs_exist_ok=True)
+        write_clip(self.root / "opt/clip.mp4", FRAMES)
+
+    def run(self, *arguments: str, timeout_s: float = 3600) -> subprocess.CompletedProcess[str]:
+        """Run a program inside; a signal is a negative return code."""
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "PYTHONPATH": "/opt/project:/opt/site",
+            "REALTIME_AFFECT_MODELS": "/opt/models",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        return subprocess.run(
+            ["nice", "-n", "10", "chroot", str(self.root), *arguments],
+            env=environment, capture_output=True, text=True, check=False, timeout=timeout_s,
+        )  # fmt: skip
+
+    def probe(self) -> bool:
+        """Import each library in a process of its own; return whether all work."""
+        fine = True
+        for name in LIBRARIES:
+            work = PROBES.get(name, "")
+            top = name.partition(".")[0]
+            program = (
+                f"import importlib, platform; m = importlib.import_module({name!r}); {work}\n"
+                f"from importlib import metadata as d; "
+                f"print(platform.machine(), d.packages_distributions()[{top!r}][0], "
+                f"d.version(d.packages_distributions()[{top!r}][0]))"
+            )
+            begin_s = time.monotonic()
+            done = self.run("/usr/bin/python3", "-c", program)
+            took_s = time.monotonic() - begin_s
+            good = done.returncode == 0 and done.stdout.startswith("aarch64 ")
+            fine &= good
+            words = done.stdout.strip() if good else _last(done)
+            self.say(f"{'ok  ' if good else 'FAIL'} import {name}: {words} ({took_s:.0f} s)")
+        return fine
+
+    def analyse(self) -> bool:
+        """Analyse the clip inside and here; return whether the rows agree."""
+        program = "from realtime_affect.cli import main; main()"
+        options = ["analyze", "/opt/clip.mp4", "--out", "/opt/out", "--no-timeline"]
+        begin_s = time.monotonic()
+        done = self.run("/usr/bin/python3", "-c", program, *options)
+        took_s = time.monotonic() - begin_s
+        if done.returncode:
+            self.say(f"FAIL analyze: exit code {done.returncode}: {_last(done)}")
+            return False
+        here = ROOT / "out" / "aarch64-here"
+        clip = self.root / "opt/clip.mp4"
+        _do(
+            sys.executable, "-c", program, "analyze", clip, "--out", here, "--no-timeline",
+            PYTHONPATH=os.pathsep.join(str((ROOT / p).parent) for p in PACKAGES),
+        )  # fmt: skip
+        theirs, ours = read_rows(self.root / "opt/out/clip.csv"), read_rows(here / "clip.csv")
+        worst, column = largest_difference(ours, theirs)
+        faces = sum(row["success"] == "1" for row in theirs)
+        good = len(ours) == len(theirs) and faces > 0 and worst <= 0.05
+        self.say(
+            f"{'ok  ' if good else 'FAIL'} analyze: {FRAMES} frames, {len(theirs)} rows, {faces} "
+            f"faces measured, {took_s:.0f} s; largest difference from x86-64: {worst:.4f} "
+            f"({column})"
+        )
+        return good
+
+
+def write_clip(path: Path, frames: int) -> None:
+    """Write the first frames of the demo as a clip of their own."""
+    import av
+
+    with av.open(str(ROOT / "realtime_affect/demo/demo.mp4")) as source, av.open(path, "w") as out:
+        stream = out.add_stream("libx264", rate=Fraction(30), options={"crf": "18", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for n, frame in enumerate(source.decode(video=0)):
+            if n == frames:
+                break
+            picture = frame.reformat(format="yuv420p")
+            picture.pts = None
+            picture.pict_type = av.video.frame.PictureType.NONE
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode(None))
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def largest_difference(
+    ours: list[dict[str, str]], theirs: list[dict[str, str]]
+) -> tuple[float, str]:
+    """Return the largest difference of an intensity, angle or share, and its column.
+
+    Compared are the columns whose scale is of the order of one; boxes and millimetres are not.
+    """
+    columns = re.compile(r"AU\d+(_right|_left)?_r|pose_R.|gaze_angle_.|p_\w+|quality|confidence")
+    worst, where = 0.0, "none"
+    for mine, other in zip(ours, theirs, strict=False):
+        for name in mine:
+            if not columns.fullmatch(name) or mine[name] == other[name]:
+                continue
+            if not (mine[name] and other[name]):
+                return float("inf"), name  # known on one side only
+            difference = abs(float(mine[name]) - float(other[name]))
+            if difference > worst:
+                worst, where = difference, name
+    return worst, where
+
+
+def run_emulated(root: Path) -> int:
+    """Run everything, write the log, and return the exit code."""
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        sys.exit("Needs root, and: apt-get install debootstrap qemu-user-static")
+    log: list[str] = []
+    emulated = Emulated(root, log)
+    emulated.prepare()
+    system = emulated.run(
+        "/usr/bin/python3",
+        "-c",
+        "import platform as p; print(*p.libc_ver(), p.machine(), p.python_version())",
+    )
+    if system.returncode:
+        sys.exit(f"arm64 programs do not run here ({_last(system)}); is binfmt set up for qemu?")
+    qemu = subprocess.run(
+        ["qemu-aarch64-static", "--version"], capture_output=True, text=True, check=False
+    )
+    state = records.code_state()
+    changed = ", changed since" if state["dirty"] else ""
+    emulated.say("python benchmarks/aarch64.py run")
+    emulated.say(f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {state['commit']}{changed}")
+    emulated.say(
+        f"Debian arm64 in a chroot: {system.stdout.strip()}; {qemu.stdout.splitlines()[0]}"
+    )
+    fine = emulated.probe()
+    fine = emulated.analyse() and fine
+    emulated.say("all of it ran" if fine else "not all of it ran")
+    LOG.write_text("\n".join(log) + "\n", encoding="utf-8")
+    return 0 if fine else 1
+
+
+def _do(*command: Any, **environment: str) -> None:
+    subprocess.run([str(word) for word in command], check=True, env={**os.environ, **environment})
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    """Return how a program ended, and its last line."""
+    if done.returncode in range(-64, 0) or done.returncode > 128:
+        number = -done.returncode if done.returncode < 0 else done.returncode - 128
+        return f"ended by signal {number}"
+    return (done.stderr.strip().splitlines() or ["no message"])[-1]
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("wheels", "run"))
+    parser.add_argument("--root", type=Path, default=ROOT / "out" / "aarch64")
+    options = parser.parse_args()
+    if options.what == "wheels":
+        write_wheels()
+        return 0
+    return run_emulated(options.root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

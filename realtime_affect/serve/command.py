@@ -1,0 +1,54 @@
+"""What ``realtime-affect serve`` does: settings in, signals in, a service out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from realtime_affect.serve.config import load_settings
+from realtime_affect.serve.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def serve(named: str | None, overrides: Iterable[str], source: str | None = None) -> None:
+    """Serve until the source ends or a signal asks to stop; must be called on the main thread.
+
+    Parameters
+    ----------
+    named : str or None
+        File or preset, as ``--config`` takes it.
+    overrides : iterable of str
+        ``section.key=value``.
+    source : str, optional
+        Instead of ``serve.source``.
+
+    Raises
+    ------
+    AffectError, WorkerError
+        What ended it; see :class:`~realtime_affect.serve.service.Service`.
+    """
+    config = load_settings(named, overrides)
+    if source is not None:
+        config = config.with_values({"serve.source": source})
+    service = Service(config)
+    before: dict[signal.Signals, Any] = {}
+
+    def ask(_number: int, _frame: Any) -> None:
+        service.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)  # a second signal does what it always did
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, ask)
+    try:
+        if service.server is not None and service.server.port is not None:
+            # On stderr: stdout may be the stream.
+            sys.stderr.write(f"serving on {config.serve.host}:{service.server.port}\n")
+            sys.stderr.flush()
+        service.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,244 @@
+"""How the service and its machine are: numbers for a file, a stream and a supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from realtime_affect.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+State = Literal[
+    "starting", "waiting", "online", "offline", "stalled", "restarting", "stopping", "ended",
+    "failed",
+]  # fmt: skip
+"""starting: before the first reading. waiting: the source cannot be opened yet. offline: it was
+lost and is being reopened. stalled: frames come and readings do not. restarting: a part failed.
+ended: the source has ended, or the service was stopped. failed: it gave up."""
+
+_SYS: Final = Path("/sys")
+_PROC: Final = Path("/proc")
+_AGES: Final = 600
+_AGE_WINDOW_NS: Final = 10_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the system says of itself; None where it says nothing.
+
+    Attributes
+    ----------
+    memory_mb : float or None
+        Resident memory of this process.
+    peak_memory_mb : float or None
+        The most it ever was.
+    free_memory_mb : float or None
+        What programs could still have of the whole machine's.
+    temperature_c : float or None
+        Of the hottest thermal zone.
+    hottest : str
+        Its name.
+    temperatures_c : mapping
+        Every zone by name; the hottest of those with the same name.
+    cpu_mhz, cpu_limit_mhz, cpu_top_mhz : float or None
+        The slowest core's present clock, what a power mode or heat allows it, what it can do.
+    """
+
+    memory_mb: float | None
+    peak_memory_mb: float | None
+    free_memory_mb: float | None
+    temperature_c: float | None
+    hottest: str
+    temperatures_c: Mapping[str, float]
+    cpu_mhz: float | None
+    cpu_limit_mhz: float | None
+    cpu_top_mhz: float | None
+
+
+def look_at_machine(sys: Path = _SYS, proc: Path = _PROC) -> Machine:
+    """Read memory, temperatures and clocks.
+
+    Parameters
+    ----------
+    sys, proc : Path
+        Where these file systems are, for tests.
+    """
+    temperatures = _temperatures(sys)
+    hottest = max(temperatures, key=lambda name: temperatures[name], default="")
+    own, whole = _table(proc / "self" / "status"), _table(proc / "meminfo")
+    return Machine(
+        memory_mb=_megabytes(own.get("VmRSS")),
+        peak_memory_mb=_megabytes(own.get("VmHWM")),
+        free_memory_mb=_megabytes(whole.get("MemAvailable")),
+        temperature_c=temperatures.get(hottest),
+        hottest=hottest,
+        temperatures_c=temperatures,
+        cpu_mhz=_slowest(sys, "scaling_cur_freq"),
+        cpu_limit_mhz=_slowest(sys, "scaling_max_freq"),
+        cpu_top_mhz=_slowest(sys, "cpuinfo_max_freq"),
+    )
+
+
+class Ages:
+    """How old readings were when they went out, over the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._samples: deque[tuple[int, float]] = deque(maxlen=_AGES)
+        self.newest_ns: int | None = None
+        """Monotonic time of the newest reading."""
+
+    def add(self, now_ns: int, age_ms: float) -> None:
+        """Note a reading; any thread may call."""
+        with self._lock:
+            self.newest_ns = now_ns
+            self._samples.append((now_ns, age_ms))
+
+    def percentiles(self, now_ns: int | None = None) -> tuple[float | None, float | None]:
+        """Return the median and the 99th percentile in milliseconds; None where none came."""
+        now_ns = time.monotonic_ns() if now_ns is None else now_ns
+        with self._lock:
+            recent = [age for at_ns, age in self._samples if now_ns - at_ns <= _AGE_WINDOW_NS]
+        if not recent:
+            return None, None
+        p50, p99 = np.percentile(recent, [50, 99])
+        return round(float(p50), 1), round(float(p99), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the service is at one moment; what the health file holds.
+
+    Attributes
+    ----------
+    state : str
+        See :data:`State`.
+    pid : int
+    uptime_s : float
+    fps : float
+        Frames analysed a second, over the last two seconds.
+    age_p50_ms, age_p99_ms : float or None
+        From a frame's capture until its line was ready, over the last ten seconds.
+    frames : int
+        Analysed since the pipeline was last started.
+    drops : mapping
+        "frames" and "decisions" replaced by newer ones, "left_out" by the pace on purpose,
+        "lines" that clients were too slow for.
+    faces : int
+        In the newest reading.
+    clients : int
+    rate_fps, rate_decisions_hz : float
+        What load and heat allow now.
+    lowered : bool
+        Whether that is less than the settings ask for.
+    busy_vision, busy_affect : float
+        Share of the last second that the two workers worked.
+    restarts : int
+        How often the pipeline was started again.
+    last_error : str
+        Empty where there was none.
+    machine : Machine
+    """
+
+    state: State
+    pid: int
+    uptime_s: float
+    fps: float
+    age_p50_ms: float | None
+    age_p99_ms: float | None
+    frames: int
+    drops: Mapping[str, int]
+    faces: int
+    clients: int
+    rate_fps: float
+    rate_decisions_hz: float
+    lowered: bool
+    busy_vision: float
+    busy_affect: float
+    restarts: int
+    last_error: str
+    machine: Machine
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+    def in_a_line(self) -> str:
+        """Return what ``systemctl status`` shows."""
+        age = "" if self.age_p50_ms is None else f", {self.age_p50_ms:.0f} ms old"
+        less = ", lowered" if self.lowered else ""
+        error = f"; {self.last_error}" if self.last_error and self.state != "online" else ""
+        return f"{self.state}, {self.fps:.1f} fps, {self.faces} faces{age}{less}{error}"
+
+
+def write_health(path: str | Path, health: Mapping[str, Any]) -> None:
+    """Replace the health file in one step: a reader finds the old or the new, never a half.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(health, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            thing=f"health file {path}",
+            got=error.strerror or str(error),
+            expected="a file that can be written",
+            hint="Its folder must exist and be ours; /run/realtime-affect is, under the unit.",
+        ) from error
+
+
+def _temperatures(sys: Path) -> dict[str, float]:
+    """Return every thermal zone in degrees; one that cannot be read is switched off."""
+    found: dict[str, float] = {}
+    for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*")):
+        try:
+            name = (zone / "type").read_text().strip()
+            degrees = int((zone / "temp").read_text()) / 1000
+        except (OSError, ValueError):
+            continue
+        # Zones without a sensor say -256 or 0 for ever; nothing we run on is below freezing point.
+        if degrees > 0:
+            found[name] = max(degrees, found.get(name, degrees))
+    return found
+
+
+def _table(path: Path) -> dict[str, str]:
+    """Return a file of ``name: value`` lines."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _megabytes(text: str | None) -> float | None:
+    """Return ``123 kB`` in units of 2^20 bytes."""
+    words = (text or "").split()
+    return round(int(words[0]) / 1024, 1) if words and words[0].isdigit() else None
+
+
+def _slowest(sys: Path, name: str) -> float | None:
+    clocks = []
+    for path in (sys / "devices" / "system" / "cpu").glob(f"cpu[0-9]*/cpufreq/{name}"):
+        try:
+            clocks.append(int(path.read_text()) / 1000)
+        except (OSError, ValueError):
+            continue
+    return min(clocks, default=None)

@@ -1,0 +1,350 @@
+"""The service: open, run, watch, restart, degrade, tell, and end when asked to.
+
+A source that is not there is waited for, and a part that fails is started again, each with longer
+and longer waits; five failures within a minute end the service with exit code 1, so that a
+supervisor can do what it is set to. A wrong setting, a missing model or library, a full disk end it
+at once with their own codes: trying again would not help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from realtime_affect.capture import SourceState
+from realtime_affect.errors import (
+    AffectError,
+    DependencyError,
+    InputError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
+from realtime_affect.pipeline import WorkerError
+from realtime_affect.serve.health import Ages, Health, State, look_at_machine, write_health
+from realtime_affect.serve.lines import health_line, reading_line
+from realtime_affect.serve.listeners import StdoutStream, StreamServer, publish_all
+from realtime_affect.serve.notify import Supervisor
+from realtime_affect.serve.opening import Paces, is_awaited, make_pipeline
+from realtime_affect.slots import SlotClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from realtime_affect.config import Config
+    from realtime_affect.pipeline import Pipeline
+    from realtime_affect.serve.health import Machine
+    from realtime_affect.session import Recording
+    from realtime_affect.slots import LatestSlot
+    from realtime_affect.stats import PipelineStats
+    from realtime_affect.types import Reading
+
+# What trying again would not mend.
+_FINAL: Final = (UsageError, ModelError, DependencyError, OutputError)
+_TICK_S: Final = 0.2
+_STEP_S: Final = 1.0
+_DRAIN_S: Final = 5.0
+
+
+class _Stream(Protocol):
+    drops: int
+
+    def publish(self, kind: str, line: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Service:
+    """Run until the source ends, :meth:`stop` is called, or it fails too often.
+
+    Parameters
+    ----------
+    config : Config
+    make : callable, optional
+        What returns a pipeline for the settings and paces; tests give their own.
+    look : callable, optional
+        What looks at the machine; tests give their own.
+    supervisor : Supervisor, optional
+        Default the one of the environment.
+    abort : callable, optional
+        What ends a process whose threads hang; tests give their own.
+
+    Raises
+    ------
+    OutputError
+        The stream's address is taken.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        make: Callable[[Config, Paces], Pipeline] = make_pipeline,
+        look: Callable[[], Machine] = look_at_machine,
+        supervisor: Supervisor | None = None,
+        abort: Callable[[int], object] = os._exit,
+    ) -> None:
+        settings = config.serve
+        self._config, self._make, self._look = config, make, look
+        self._supervisor = supervisor or Supervisor()
+        self._abort = abort
+        self._stopping = threading.Event()
+        self._began_ns = self._started_ns = time.monotonic_ns()
+        self._state: State = "starting"
+        self._last_error = ""
+        self._restarts = 0
+        self._failures: deque[float] = deque()
+        self._pipeline: Pipeline | None = None
+        self._ages = Ages()
+        self._faces = 0
+        self._next_step_s = 0.0
+        self._ready = False
+        self._paces = Paces.of(settings)
+        # Watched twice as often as asked, so that one late second does not end the service.
+        watchdog_s = self._supervisor.watchdog_s
+        self._step_s = _STEP_S if watchdog_s is None else min(_STEP_S, watchdog_s / 3)
+        self._streams: list[_Stream] = []
+        self.server: StreamServer | None = None
+        """What clients connect to, or None."""
+        if settings.port is not None or settings.socket is not None:
+            self.server = StreamServer(
+                settings.host, settings.port, settings.socket, settings.max_clients
+            )
+            self._streams.append(self.server)
+        if settings.stdout:
+            self._streams.append(StdoutStream())
+
+    def stop(self) -> None:
+        """Ask the service to drain and end; any thread, and a signal handler, may call."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Serve; returns when the source has ended or :meth:`stop` was called.
+
+        Raises
+        ------
+        AffectError
+            What trying again would not mend: settings, models, libraries, outputs, a missing file.
+        WorkerError
+            The pipeline failed too often.
+        """
+        try:
+            self._serve()
+        except BaseException as failure:
+            self._last_error = str(failure) or repr(failure)
+            self._state = "failed"
+            raise
+        finally:
+            self._supervisor.stopping()
+            with contextlib.suppress(AffectError):  # the first failure is the one to tell
+                self._tell()
+            for stream in self._streams:
+                stream.close()
+
+    def health(self) -> Health:
+        """Return how the service is now. Any thread may call."""
+        return self._health(self._look())
+
+    def _serve(self) -> None:
+        settings = self._config.serve
+        delay_s = settings.retry_first_s
+        while not self._stopping.is_set():
+            self._set_state("starting")
+            try:
+                pipeline = self._make(self._config, self._paces)
+            except InputError as error:
+                if not is_awaited(settings.source):
+                    raise
+                self._set_state("waiting", error)
+                delay_s = self._wait(delay_s)
+                continue
+            began_s = time.monotonic()
+            try:
+                self._follow(pipeline)
+            except _FINAL:
+                raise
+            except (AffectError, WorkerError) as failure:
+                if time.monotonic() - began_s > settings.restart_window_s:
+                    delay_s = settings.retry_first_s
+                self._note_failure(failure)
+                delay_s = self._wait(delay_s)
+            else:
+                break  # the source has ended, or we were told to stop
+        self._set_state("ended")
+
+    def _follow(self, pipeline: Pipeline) -> None:
+        """Run one pipeline until its source ends, it fails, or the service is to stop."""
+        self._ages = Ages()
+        self._started_ns = time.monotonic_ns()
+        with pipeline:
+            slot = pipeline.subscribe(lossless=False)
+            recording = self._record(pipeline) if self._config.serve.out is not None else None
+            publisher = threading.Thread(
+                target=self._publish, args=(slot, self._ages), name="publisher", daemon=True
+            )
+            self._pipeline = pipeline
+            with recording or contextlib.nullcontext():
+                pipeline.start()
+                publisher.start()
+                try:
+                    while pipeline.running and not self._stopping.is_set():
+                        self._step()
+                        self._stopping.wait(_TICK_S)
+                    if self._stopping.is_set():
+                        self._set_state("stopping")
+                    pipeline.stop()
+                    pipeline.join(_DRAIN_S)
+                    if recording is not None:
+                        recording.finish()
+                        _raise_failure(recording)
+                finally:
+                    slot.close()
+                    publisher.join(_DRAIN_S)
+                    self._pipeline = None
+
+    def _publish(self, slot: LatestSlot[Reading], ages: Ages) -> None:
+        """Turn readings into lines; a failure here is ours, and stalls the watchdog."""
+        while True:
+            try:
+                reading = slot.get()
+            except SlotClosed:
+                return
+            now_ns = time.monotonic_ns()
+            if self._streams:
+                publish_all(self._streams, "reading", reading_line(reading, now_ns))
+            self._faces = len(reading.scene.tracks)
+            ages.add(now_ns, (now_ns - reading.scene.frame.captured_ns) / 1e6)
+
+    def _step(self) -> None:
+        """Once a second: choose rates, judge, tell."""
+        if time.monotonic() < self._next_step_s:
+            return
+        self._next_step_s = time.monotonic() + self._step_s
+        pipeline = self._pipeline
+        if pipeline is not None and not self._stopping.is_set():
+            self._set_state(self._judge(pipeline))
+        self._tell()
+
+    def _judge(self, pipeline: Pipeline) -> State:
+        """Tell the state of a running pipeline by what came out of it."""
+        if pipeline.source_state is SourceState.OFFLINE:
+            return "offline"
+        newest_ns = self._ages.newest_ns
+        since_ns = self._started_ns if newest_ns is None else newest_ns
+        if time.monotonic_ns() - since_ns > self._config.serve.stall_s * 1e9:
+            return "stalled"
+        return "starting" if newest_ns is None else "online"
+
+    def _tell(self) -> None:
+        """Write the health file, send it to clients, feed the watchdog where all is well."""
+        machine = self._look()
+        temperature_c = machine.temperature_c
+        hot = temperature_c is not None and temperature_c >= self._config.serve.hot_c
+        self._paces.step(hot=hot)
+        health = self._health(machine)
+        told = health.as_dict()
+        if self._config.serve.health_file is not None:
+            write_health(self._config.serve.health_file, told)
+        publish_all(self._streams, "health", health_line(told))
+        line = health.in_a_line()
+        if self._state == "stalled":
+            self._supervisor.status(line)  # not alive: let the watchdog do its work
+            self._give_up_unwatched()
+        elif not self._ready and self._state in ("online", "waiting", "offline"):
+            self._ready = True
+            self._supervisor.ready(line)
+        else:
+            self._supervisor.alive(line)
+
+    def _give_up_unwatched(self) -> None:
+        """Leave without cleaning up where no watchdog will end a service that hangs."""
+        stalled_ns = time.monotonic_ns() - (self._ages.newest_ns or self._started_ns)
+        if self._supervisor.watchdog_s is None and stalled_ns > 2e9 * self._config.serve.stall_s:
+            self._abort(1)
+
+    def _health(self, machine: Machine) -> Health:
+        pipeline = self._pipeline
+        stats: PipelineStats | None = None if pipeline is None else pipeline.stats()
+        p50, p99 = self._ages.percentiles()
+        slots = {} if stats is None else stats.slots
+        frames, decisions = self._paces.frames, self._paces.decisions
+        return Health(
+            state=self._state,
+            pid=os.getpid(),
+            uptime_s=round((time.monotonic_ns() - self._began_ns) / 1e9, 1),
+            fps=0.0 if stats is None or self._state != "online" else round(stats.fps, 2),
+            age_p50_ms=p50,
+            age_p99_ms=p99,
+            frames=0 if stats is None else stats.frames_analysed,
+            drops={
+                "frames": slots["frames"].drops if slots else 0,
+                "decisions": slots["jobs"].drops if slots else 0,
+                "left_out": frames.left_out,
+                "lines": sum(stream.drops for stream in self._streams),
+            },
+            faces=self._faces if self._state == "online" else 0,
+            clients=0 if self.server is None else self.server.clients,
+            rate_fps=round(frames.hz, 2),
+            rate_decisions_hz=round(decisions.hz, 2),
+            lowered=frames.lowered or decisions.lowered,
+            busy_vision=round(frames.load.busy, 3),
+            busy_affect=round(decisions.load.busy, 3),
+            restarts=self._restarts,
+            last_error=self._last_error,
+            machine=machine,
+        )
+
+    def _set_state(self, state: State, error: BaseException | None = None) -> None:
+        if error is not None:
+            self._last_error = str(error) or repr(error)
+        if state != self._state:
+            self._next_step_s = 0.0  # a change is told at once
+        self._state = state
+
+    def _note_failure(self, failure: BaseException) -> None:
+        """Count a failure of the pipeline; raise it where there were too many."""
+        now_s, settings = time.monotonic(), self._config.serve
+        self._failures.append(now_s)
+        while now_s - self._failures[0] > settings.restart_window_s:
+            self._failures.popleft()
+        if len(self._failures) > settings.max_restarts:
+            raise failure
+        self._restarts += 1
+        self._set_state("restarting", failure.__cause__ or failure)
+
+    def _wait(self, delay_s: float) -> float:
+        """Wait, telling how things are; return the next, longer wait."""
+        until_s = time.monotonic() + delay_s
+        while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
+            self._step()
+            self._stopping.wait(min(left_s, _TICK_S))
+        return min(2 * delay_s, self._config.serve.retry_max_s)
+
+    def _record(self, pipeline: Pipeline) -> Recording:
+        """Write this run's files into a folder of its own."""
+        from realtime_affect.session import OutputFiles, Recording, files_of_run
+
+        out = self._config.serve.out
+        assert out is not None
+        name = pipeline.source_info.name
+        began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        files = files_of_run(Path(out) / f"{name}-{began}", name, video=self._config.record.video)
+        # No timeline: drawn at the end, over days of rows, it would hold up the end.
+        wanted = OutputFiles(rows=files.rows, video=files.video)
+        config = self._config.with_values({"overlay.recording": True})  # people in view are told
+        return Recording(pipeline, wanted, config, self._config.serve.source)
+
+
+def _raise_failure(recording: Recording) -> None:
+    failure = recording.failure
+    if isinstance(failure, AffectError | WorkerError):
+        raise failure
+    if failure is not None:
+        message = f"a file's writer stopped: {failure!r}"
+        raise WorkerError(message) from failure
