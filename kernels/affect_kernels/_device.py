@@ -91,7 +91,9 @@ class Device:
         major, minor = device.compute_capability()
         self.architecture: int = 10 * major + minor
         self.name: str = device.name()
-        self._l2_bytes = int(device.get_attribute(self._cuda.device_attribute.L2_CACHE_SIZE))
+        attributes = self._cuda.device_attribute
+        self._l2_bytes = int(device.get_attribute(attributes.L2_CACHE_SIZE))
+        self.multiprocessors = int(device.get_attribute(attributes.MULTIPROCESSOR_COUNT))
         self._cache = cache or _cache_folder()
         self._modules: dict[str, Any] = {}
         self._flush: Any = None

@@ -87,7 +87,7 @@ class Card:
         return "Stand-in"
 
     def get_attribute(self, attribute):
-        return {"l2": 1 << 20}[attribute]
+        return {"l2": 1 << 20, "multiprocessors": 16}[attribute]
 
     def retain_primary_context(self):
         return Context(self.driver)
@@ -133,7 +133,9 @@ class Driver(types.ModuleType):
     class LaunchError(Error):
         pass
 
-    device_attribute = types.SimpleNamespace(L2_CACHE_SIZE="l2")
+    device_attribute = types.SimpleNamespace(
+        L2_CACHE_SIZE="l2", MULTIPROCESSOR_COUNT="multiprocessors"
+    )
 
     def __init__(self, library=None, devices=1):
         super().__init__("pycuda.driver")
@@ -206,6 +208,7 @@ def test_a_launch_runs_and_leaves_no_memory_behind(driver, compiled, tmp_path, i
     launch = cuda.analyse(X, WAVELETS["cdf97"], in_place=in_place)
     with Device(cache=tmp_path) as device:
         assert (device.name, device.architecture, driver.pushed) == ("Stand-in", 90, 1)
+        assert device.multiprocessors == 16
         bands = device.run(launch)["bands"]
         assert driver.live == []
     assert driver.pushed == 0
