@@ -31,7 +31,7 @@ struct Lifting {
   In<T> key_value, key_value_bias;  // (2 channels, channels), (2 channels,)
   In<T> project, project_bias;      // (channels, channels), (channels,)
   Out<T> q, kv, mixed, out;         // as band, kv with 2 channels; a phase fills its own
-  Out<unsigned int> arrived;        // (2,) zeros, where more than one phase is done
+  Out<unsigned int> arrived;        // (2,) zeros at first, where more than one phase is done
   int samples, tokens, heads;
   int first, last;  // phases
   float sign;
@@ -42,23 +42,27 @@ struct Lifting {
 
 AFFECT_D int tiles_of(int items, int each) { return (items + each - 1) / each; }
 
-// Wait until all blocks have come, and see all that they wrote.
+static const unsigned int kFlip = 0x80000000u;
+
+// Wait until all blocks have come, and see all that they wrote. What blocks add together turns the
+// counter's highest bit over and leaves the others zero, so the next launch needs no zeros.
 AFFECT_D void grid_sync(const Out<unsigned int>& arrived, int which) {
   sync();
 #ifdef __CUDACC__
   if (thread() == 0) {
     unsigned int* const count = arrived.data + which;
     __threadfence();
-    atomicAdd(count, 1u);
-    unsigned int seen;
+    const unsigned int own = block_x() == 0 ? kFlip - (gridDim.x - 1) : 1u;
+    const unsigned int before = atomicAdd(count, own);
+    unsigned int now;
     do {
-      asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(seen) : "l"(count) : "memory");
-    } while (seen < gridDim.x);
+      asm volatile("ld.acquire.gpu.u32 %0, [%1];" : "=r"(now) : "l"(count) : "memory");
+    } while (((before ^ now) & kFlip) == 0);
     __threadfence();
   }
 #else
   if (grid_x() != 1) ++here()->strays;  // blocks run one after the other here: none can wait
-  if (thread() == 0) arrived.put(which, 1);
+  if (thread() == 0) arrived.put(which, arrived.again().get(which) + kFlip);
 #endif
   sync();
 }

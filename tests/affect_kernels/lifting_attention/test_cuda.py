@@ -44,7 +44,13 @@ def test_one_block_does_all_phases_in_one_launch(machine, dtype):
     approx, detail, weights = make(CASES[1], dtype)
     found = machine.run(cuda.step(detail, approx, weights, -1.0, 1))
     np.testing.assert_array_equal(found["out"], cuda.predict(machine.run, approx, detail, weights))
-    assert found["arrived"].tolist() == [1, 1]
+    assert found["arrived"].tolist() == [2**31, 2**31]  # ready for the next launch
+
+
+def test_blocks_cannot_wait_for_each_other_on_the_host(host):
+    approx, detail, weights = make(CASES[0], np.float32)
+    with pytest.raises(AssertionError, match="out of bounds"):
+        host.run(cuda.step(approx, detail, weights, 1.0, 2))
 
 
 @pytest.mark.gpu
@@ -52,7 +58,7 @@ def test_many_blocks_wait_for_each_other_on_the_gpu(gpu):
     approx, detail, weights = make((1, 196, 768), np.float16)
     found = gpu.run(cuda.step(approx, detail, weights, 1.0, 8))
     np.testing.assert_array_equal(found["out"], cuda.update(gpu.run, approx, detail, weights))
-    assert found["arrived"].tolist() == [8, 8]
+    assert found["arrived"].tolist() == [2**31, 2**31]
 
 
 @pytest.mark.gpu
