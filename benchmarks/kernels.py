@@ -6,9 +6,9 @@
 Needs an NVIDIA GPU, the extra ``cuda``, and PyTorch with CUDA for the twins. Each case is first
 compared with its eager twin, then timed by events with a cold L2 cache, one launch at a time; the
 same operation in eager PyTorch, compiled by it, and fused where PyTorch has that, alike. Beside
-them stand the bytes that must move once, the card's measured copy bandwidth and matrix rate, and the
-share of the better floor that was reached. A dry run needs no GPU: it prints the plan, with what
-the compiler says each kernel takes, and measures nothing.
+them stand the bytes that must move once, the card's measured copy bandwidth and matrix rate, and
+the share of the higher floor that was reached. A dry run needs no GPU: it prints the plan, with
+what the compiler says each kernel takes, and measures nothing.
 """
 
 from __future__ import annotations
