@@ -13,6 +13,7 @@ import selectors
 import socket
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _SEND_BYTES: Final = 1 << 16  # of the kernel for each client: what waits there is not the newest
 _CLOSE_WAIT_S: Final = 2.0
+_ACCEPT_PAUSE_S: Final = 0.02
 
 
 class _Client:
@@ -158,7 +160,9 @@ class StreamServer:
         try:
             connection, _ = listener.accept()
         except OSError:
-            return  # it has left again, or there are no descriptors: the next one may do
+            # It has left again, or there are no descriptors; it would be asked again at once.
+            time.sleep(_ACCEPT_PAUSE_S)
+            return
         if len(self._clients) >= self._max_clients:
             self.refused += 1
             connection.close()

@@ -69,3 +69,25 @@ def test_the_guide_says_what_has_not_been_tried_and_has_a_budget_for_every_prese
     assert "Estimate, not measured on a Jetson" in budget
     for name in preset_names():
         assert f"`{name.removesuffix('.toml')}`" in budget
+
+
+def test_the_image_is_made_of_what_a_wheel_needs_and_nothing_of_it_is_left_out():
+    import tomllib
+
+    project = Path(realtime_affect.__file__).parents[1] / "pyproject.toml"
+    if not project.is_file():
+        pytest.skip("no source tree around this package")
+    told = tomllib.loads(project.read_text(encoding="utf-8"))
+    lines = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    left_out = {line for line in lines if line and not line.startswith("#")}
+    needed = {
+        *told["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"],
+        *told["project"]["license-files"],
+        told["project"]["readme"],
+        "constraints.txt",
+        "pyproject.toml",
+    }
+    for name in needed:
+        parents = {str(parent) for parent in Path(name).parents} | {name}
+        assert not parents & left_out, name
+    assert "engines/training" in left_out
