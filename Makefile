@@ -20,7 +20,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression setup peers bench soak golden clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak golden clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -55,6 +55,9 @@ train-action-units: .venv/.torch  ## render, train, evaluate and ship the action
 
 train-expression: .venv/.torch  ## film, train, evaluate and ship the expression network
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.ifdd_stream $(ARGS)
+
+train-micro: .venv/.torch  ## the same for the classifier of brief movements
+	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.htnet $(ARGS)
 
 setup: .venv/.test  ## prepare .venv for work on the project
 	@.venv/bin/pre-commit install

@@ -130,7 +130,7 @@ def test_published_htnet_claims_no_weights_and_says_what_does_nothing_in_it():
 def test_the_card_of_brief_movements_tells_every_attempt_and_forbids_lie_detection():
     card = load_card("htnet_live")
     assert tuple(card.decode["outputs"]) == MICRO_CLASSES
-    assert len(card.evaluation["sibling_zero_shot"]["attempts_uf1"]) >= 1
+    assert len(card.evaluation["sibling_zero_shot"]["attempts_uf1"]) >= 2
     low, high = card.evaluation["sibling_zero_shot"]["uf1_interval"]
     assert low < card.evaluation["sibling_zero_shot"]["uf1"] < high
     assert sum(map(sum, card.evaluation["sibling_zero_shot_confusion"].values())) == 442

@@ -24,6 +24,7 @@ def add(script, recorded_in):
         ("soak", "soak.jsonl"),
         ("units", "action_units.json"),
         ("faces", "action_units.json"),
+        ("micro", "htnet_live.json"),
         ("spotting", "micro_spotting.json"),
         ("engines", "engines.jsonl"),
     ],

@@ -36,13 +36,15 @@ def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:
     folds = [*pack, "--work", str(work / "loso"), "--report", loso]
     return [
         *made,
-        ("train", ["live", "--flows", flows, "--out", run]),
-        ("train", ["stretched", "--flows", flows, "--out", sibling]),
+        ("train", ["live", "--flows", flows, "--out", run, "--epochs", "10"]),
+        ("train", ["stretched", "--flows", flows, "--out", sibling, "--epochs", "12"]),
         ("zero_shot", ["--run", sibling, *pack, "--why", why, "--name", "anew",
                        "--report", zero_shot]),
         ("loso", ["linear", *folds]),
         ("loso", ["reduced", *folds]),
         ("loso", ["tuned", "--pretrained", sibling, *folds]),
+        ("loso", ["readout", "--pretrained", sibling, *folds]),
+        ("loso", ["joined", "--pretrained", sibling, *folds]),
         ("export", ["--run", run, "--out", onnx]),
         ("evaluate", ["--onnx", onnx, "--run", run, "--flows", flows, "--report", live]),
         ("card", ["--live", live, "--zero-shot", zero_shot, "--loso", loso, "--onnx", onnx,

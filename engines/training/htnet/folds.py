@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.htnet.deploy import pruned
 from training.htnet.flows import flip
+from training.htnet.linear import COMPONENTS, STRENGTH, LinearReader
 from training.htnet.live import StretchedHTNet
 from training.htnet.network import CLASSES, HTNet, HTNetConfig
 from training.htnet.train import load_network
@@ -111,6 +112,58 @@ class Tuned:
             (top(held[0]).softmax(1) + top(held[1]).softmax(1)).argmax(1).numpy()
             for _ in learn(top, self.lessons, seed, pack.label[taught], lesson)
         ]
+
+
+class Readout:
+    """HTNet-Live that learned on stretched studio flow, only its last layer anew in each fold.
+
+    The last layer is a logistic regression on what the network gives it, averaged over image,
+    mirror image and both moved by a pixel. `joined`: answers are the mean of three probabilities,
+    its own, those of the network as the studio left it, and those of the linear reader of pixels.
+    """
+
+    def __init__(self, pretrained: Path, *, joined: bool = False) -> None:
+        self._joined = joined
+        self._pretrained = pretrained
+        self._seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Return the settings."""
+        return {"components": COMPONENTS, "c": STRENGTH, "joined": self._joined}
+
+    def __call__(
+        self, pack: Pack, taught: NDArray[np.bool_], _seed: int
+    ) -> list[NDArray[np.int64]]:
+        """Learn a fold; see ``loso.Learner``."""
+        if self._seen is None:
+            self._seen = self._look(pack)
+        features, untuned = self._seen
+        known = features[taught]
+        scaled = (features - known.mean(axis=0)) / known.std()
+        shares = _read_by_line(scaled, pack.label, taught)
+        if self._joined:
+            pixels = pack.flow.reshape(len(pack), -1) / 255.0
+            shares = shares + untuned[~taught] + _read_by_line(pixels, pack.label, taught)
+        return [shares.argmax(axis=1)]
+
+    def _look(self, pack: Pack) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return features and probabilities, which need no fold: nothing of the pack is learned."""
+        network = load_network(self._pretrained, "stretched")
+        assert isinstance(network, StretchedHTNet)
+        with torch.no_grad():
+            features = [network.features(torch.from_numpy(image)) for image in variants(pack.flow)]
+            shares = [network.network.mlp_head[2](one).softmax(1) for one in features]
+        return (
+            torch.stack(features).mean(0).double().numpy(),
+            torch.stack(shares).mean(0).double().numpy(),
+        )
+
+
+def _read_by_line(
+    samples: NDArray[np.float64], label: NDArray[np.int64], taught: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    reader = LinearReader.fit(samples[taught], label[taught], len(CLASSES))
+    return reader.shares(samples[~taught])
 
 
 class _Top(nn.Module):

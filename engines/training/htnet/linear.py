@@ -46,7 +46,13 @@ class LinearReader:
 
     def read(self, pixels: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the class of each sample (n, d)."""
-        return ((pixels - self.mean) @ self.weights + self.bias).argmax(axis=1)
+        return self.shares(pixels).argmax(axis=1)
+
+    def shares(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probabilities of the classes for each sample (n, d)."""
+        logits = (pixels - self.mean) @ self.weights + self.bias
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def _regress(

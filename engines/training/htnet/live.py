@@ -91,6 +91,11 @@ class StretchedHTNet(nn.Module):
             x = aggregate(unfold(stage(fold(x, side)), side))
         return x  # type: ignore[no-any-return]
 
+    def features(self, images: Tensor) -> Tensor:
+        """Return what the last layer is given: (n, 4 width)."""
+        stage, _ = self.network.layers[-1]  # type: ignore[misc]
+        return self.network.mlp_head[:2](stage(self.below(images)))  # type: ignore[no-any-return]
+
     def above(self, x: Tensor) -> Tensor:
         """Classify what :meth:`below` returned."""
         stage, _ = self.network.layers[-1]  # type: ignore[misc]

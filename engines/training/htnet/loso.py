@@ -1,7 +1,7 @@
 """Leave one subject out, honestly: 442 flow images of three databases, 68 subjects.
 
-    python -m training.htnet.loso linear|reduced|tuned --pack htnet_pack.npz --work FOLDER \
-        [--pretrained FOLDER] --report report.json
+    python -m training.htnet.loso linear|reduced|tuned|readout|joined --pack htnet_pack.npz \
+        --work FOLDER [--pretrained FOLDER] --report report.json
 
 One model a held-out subject, settings fixed beforehand, the last epoch's answers; nothing is ever
 chosen by looking at the subject that is held out. Beside that, plainly named, stands what the
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPEATS: Final = 2000
-MODELS: Final = ("linear", "reduced", "tuned")
+MODELS: Final = ("linear", "reduced", "tuned", "readout", "joined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,21 +184,23 @@ def make_learner(name: str, pretrained: Path | None) -> tuple[Learner, dict[str,
     Raises
     ------
     ValueError
-        ``tuned`` without the folder of what it begins with.
+        One that begins with the sibling, without the sibling's folder.
     """
     if name == "linear":
         from training.htnet.linear import COMPONENTS, STRENGTH
 
         return linear, {"components": COMPONENTS, "c": STRENGTH}
-    from training.htnet.folds import Reduced, Tuned
+    from training.htnet.folds import Readout, Reduced, Tuned
 
     if name == "reduced":
         return Reduced(), Reduced().about()
     if pretrained is None:
-        message = "tuned needs --pretrained, a folder of training.htnet.train stretched"
+        message = f"{name} needs --pretrained, a folder of training.htnet.train stretched"
         raise ValueError(message)
-    learner = Tuned(pretrained)
-    return learner, learner.about()
+    if name == "tuned":
+        return Tuned(pretrained), Tuned(pretrained).about()
+    readout = Readout(pretrained, joined=name == "joined")
+    return readout, readout.about()
 
 
 def main() -> None:
@@ -207,7 +209,7 @@ def main() -> None:
     parser.add_argument("model", choices=MODELS)
     parser.add_argument("--pack", type=Path, required=True, help="htnet_pack.npz")
     parser.add_argument("--work", type=Path, required=True, help="the folds' answers")
-    parser.add_argument("--pretrained", type=Path, help="of `tuned`: checkpoint of the sibling")
+    parser.add_argument("--pretrained", type=Path, help="checkpoint of the sibling")
     parser.add_argument("--report", type=Path, required=True, help="JSON, amended")
     parser.add_argument("--name", help="in the report; default: the model")
     options = parser.parse_args()

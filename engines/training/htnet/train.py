@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from realtime_affect.types import Float32
 
 KINDS: Final = ("live", "stretched")
+WIDE: Final = Framing(side=(0.6, 1.0), shift=0.08, shape=0.1, rigid=0.6, noise=0.25)
+"""What the second attempt at the sibling cut faces with: more differently than the first."""
+
 _NONE: Final = MICRO_CLASSES.index("none")
 
 
@@ -76,11 +79,13 @@ def stretched_lesson(maps: Float32, framing: Framing, rng: np.random.Generator) 
     return torch.from_numpy(stretch(cut(flow, framing, rng)))
 
 
-def lesson(kind: str, maps: Float32, rng: np.random.Generator) -> Tensor:
+def lesson(
+    kind: str, maps: Float32, rng: np.random.Generator, framing: Framing | None = None
+) -> Tensor:
     """Return what a network of a kind is shown of flow maps."""
     if kind == "live":
         return torch.from_numpy(live_lesson(maps, rng))
-    return stretched_lesson(maps, Framing(), rng)
+    return stretched_lesson(maps, framing or Framing(), rng)
 
 
 def taught(flows: Flows, kind: str) -> Flows:
@@ -88,7 +93,9 @@ def taught(flows: Flows, kind: str) -> Flows:
     return flows if kind == "live" else flows.of(flows.label != _NONE)
 
 
-def train(flows: Flows, kind: str, settings: Settings, out: Path) -> nn.Module:
+def train(
+    flows: Flows, kind: str, settings: Settings, out: Path, framing: Framing | None = None
+) -> nn.Module:
     """Train, go on where a run in `out` stopped, and leave ``checkpoint.pt`` there."""
     torch.manual_seed(settings.seed)
     network = make_network(kind)
@@ -112,7 +119,7 @@ def train(flows: Flows, kind: str, settings: Settings, out: Path) -> nn.Module:
         rng = np.random.default_rng([settings.seed, epoch])
         total = 0.0
         for some in np.array_split(rng.permutation(len(flows)), steps):
-            images = lesson(kind, flows.maps[some].astype(np.float32), rng)
+            images = lesson(kind, flows.maps[some].astype(np.float32), rng, framing)
             loss = loss_of(network(images), torch.from_numpy(flows.label[some]))
             optimizer.zero_grad()
             loss.backward()
@@ -156,17 +163,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=Settings().epochs)
     parser.add_argument("--seed", type=int, default=Settings().seed)
+    parser.add_argument("--wide", action="store_true", help="sibling: cut faces as WIDE says")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    framing = WIDE if options.wide else Framing()
     settings = Settings(epochs=options.epochs, seed=options.seed)
     flows = taught(read_flows(options.flows, "train"), options.kind)
     about = {
         "kind": options.kind, "pairs": len(flows), "people": len(np.unique(flows.person)),
         "data_sha256": hashlib.sha256(flows.maps.tobytes()).hexdigest(), **asdict(settings),
     }  # fmt: skip
+    if options.kind == "stretched":
+        about["framing"] = asdict(framing)
     (options.out / "about.json").write_text(json.dumps(about, indent=2), "utf-8")
-    network = train(flows, options.kind, settings, options.out)
+    network = train(flows, options.kind, settings, options.out, framing)
     held = taught(read_flows(options.flows, "validation"), options.kind)
     maps = held.maps.astype(np.float32)
     if options.kind == "stretched":

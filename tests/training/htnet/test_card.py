@@ -43,6 +43,7 @@ def test_the_card_tells_what_was_measured_and_every_attempt():
     assert found["studio_test"]["refused_blink"] == 0.9
     assert found["studio_test"]["uar_strength_005_to_01"] == 0.3
     assert found["sibling_zero_shot"]["attempts_uf1"] == [0.45, 0.5]
+    assert found["sibling_zero_shot"]["uf1"] == 0.45  # the first, which nothing was chosen by
     assert found["sibling_zero_shot_confusion"]["positive"] == [7, 8, 9]
     tuned = found["sibling_tuned_left_one_subject_out"]
     assert tuned["uf1"] == 0.5

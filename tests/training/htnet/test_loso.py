@@ -8,7 +8,7 @@ pytest.importorskip("numba", reason="numba is not installed: make training")
 
 import torch
 
-from training.htnet.folds import Lessons, Reduced, Tuned, mirror, variants
+from training.htnet.folds import Lessons, Readout, Reduced, Tuned, mirror, variants
 from training.htnet.linear import LinearReader
 from training.htnet.live import StretchedHTNet
 from training.htnet.loso import (
@@ -122,3 +122,16 @@ def test_the_pack_has_68_subjects_of_three_databases(shared_data):
     assert len(read) == 442
     assert len(np.unique(read.subject)) == 68
     assert np.bincount(read.label).tolist() == [250, 109, 83]
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_readout_learns_only_from_other_subjects(pack, tmp_path, joined):
+    torch.manual_seed(5)
+    torch.save({"network": StretchedHTNet().state_dict()}, tmp_path / "checkpoint.pt")
+    taught = pack.subject != "h"
+    answers = Readout(tmp_path, joined=joined)(pack, taught, 0)
+    assert np.array_equal(answers[0], pack.label[~taught])
+    lies = Pack(
+        pack.flow, pack.composed, np.where(taught, pack.label, 0), pack.subject, pack.database
+    )
+    assert np.array_equal(Readout(tmp_path, joined=joined)(lies, taught, 0)[0], answers[0])
