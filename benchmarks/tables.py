@@ -243,6 +243,7 @@ _LEFT_OUT = {
     "linear": "60 components of the pixels and logistic regression",
     "reduced": "HTNet's published form, made small",
     "tuned": "sibling, highest level tuned in each fold",
+    "whole": "sibling, tuned in each fold",
     "readout": "sibling, last layer anew in each fold",
     "joined": "mean of sibling, its last layer anew, and the linear one",
 }

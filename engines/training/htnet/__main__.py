@@ -43,6 +43,7 @@ def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:
         ("loso", ["linear", *folds]),
         ("loso", ["reduced", *folds]),
         ("loso", ["tuned", "--pretrained", sibling, *folds]),
+        ("loso", ["whole", "--pretrained", sibling, *folds]),
         ("loso", ["readout", "--pretrained", sibling, *folds]),
         ("loso", ["joined", "--pretrained", sibling, *folds]),
         ("export", ["--run", run, "--out", onnx]),

@@ -30,7 +30,8 @@ _LIMITS: Final = (
 _HEADINGS: Final = {
     "linear": "linear_left_one_subject_out",
     "reduced": "published_form_reduced_left_one_subject_out",
-    "tuned": "sibling_tuned_left_one_subject_out",
+    "tuned": "sibling_highest_level_tuned_left_one_subject_out",
+    "whole": "sibling_tuned_whole_left_one_subject_out",
     "readout": "sibling_last_layer_anew_left_one_subject_out",
     "joined": "sibling_and_linear_joined_left_one_subject_out",
 }

@@ -1,6 +1,6 @@
 """Leave one subject out, honestly: 442 flow images of three databases, 68 subjects.
 
-    python -m training.htnet.loso linear|reduced|tuned|readout|joined --pack htnet_pack.npz \
+    python -m training.htnet.loso linear|reduced|tuned|whole|readout|joined --pack htnet_pack.npz \
         --work FOLDER [--pretrained FOLDER] --report report.json
 
 One model a held-out subject, settings fixed beforehand, the last epoch's answers; nothing is ever
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 REPEATS: Final = 2000
-MODELS: Final = ("linear", "reduced", "tuned", "readout", "joined")
+MODELS: Final = ("linear", "reduced", "tuned", "whole", "readout", "joined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +197,9 @@ def make_learner(name: str, pretrained: Path | None) -> tuple[Learner, dict[str,
     if pretrained is None:
         message = f"{name} needs --pretrained, a folder of training.htnet.train stretched"
         raise ValueError(message)
-    if name == "tuned":
-        return Tuned(pretrained), Tuned(pretrained).about()
+    if name in ("tuned", "whole"):
+        tuned = Tuned(pretrained, whole=name == "whole")
+        return tuned, tuned.about()
     readout = Readout(pretrained, joined=name == "joined")
     return readout, readout.about()
 

@@ -103,14 +103,17 @@ def test_the_reduced_form_learns_a_fold_and_answers_after_every_epoch(pack):
     assert torch.is_grad_enabled()
 
 
-def test_only_the_highest_level_is_tuned_and_it_learns(pack, tmp_path):
+@pytest.mark.parametrize(("whole", "epochs"), [(False, 25), (True, 6)])
+def test_a_network_is_tuned_in_each_fold_from_where_the_studio_left_it(
+    pack, tmp_path, whole, epochs
+):
     torch.manual_seed(4)
     torch.save({"network": StretchedHTNet().state_dict()}, tmp_path / "checkpoint.pt")
-    learner = Tuned(tmp_path, Lessons(epochs=25, batch=8, rate=3e-3, balanced=True))
+    learner = Tuned(tmp_path, Lessons(epochs, 8, 3e-3, balanced=True), whole=whole)
     taught = pack.subject != "h"
     answers = learner(pack, taught, 0)
     assert np.array_equal(answers[-1], pack.label[~taught])
-    again = Tuned(tmp_path, learner.lessons)(pack, taught, 0)
+    again = Tuned(tmp_path, learner.lessons, whole=whole)(pack, taught, 0)
     assert all(np.array_equal(a, b) for a, b in zip(answers, again, strict=True))
 
 
