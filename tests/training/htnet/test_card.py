@@ -45,7 +45,7 @@ def test_the_card_tells_what_was_measured_and_every_attempt():
     assert found["sibling_zero_shot"]["attempts_uf1"] == [0.45, 0.5]
     assert found["sibling_zero_shot"]["uf1"] == 0.45  # the first, which nothing was chosen by
     assert found["sibling_zero_shot_confusion"]["positive"] == [7, 8, 9]
-    tuned = found["sibling_tuned_left_one_subject_out"]
+    tuned = found["sibling_highest_level_tuned_left_one_subject_out"]
     assert tuned["uf1"] == 0.5
     assert tuned["uf1_best_epoch_on_the_test_fold"] == 0.9
     assert "published_form_reduced_left_one_subject_out" not in found  # not in the report
