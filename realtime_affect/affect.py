@@ -1,7 +1,7 @@
 """AffectJob -> AffectSnapshot: what is decided about a face beside the frame-rate path.
 
-Where the eyes look, how often they blink, which expression is displayed: what needs time, and may
-be slower than the camera without holding up a box.
+Where the eyes look, how often they blink, which expression is displayed, which movements were
+brief: what needs time, and may be slower than the camera without holding up a box.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 from realtime_affect.blink import blinks_per_min
 from realtime_affect.expression import ExpressionReader
 from realtime_affect.gaze import GazeEstimator
+from realtime_affect.micro import MicroSpotter
+from realtime_affect.micro_classes import MicroClassifier
 from realtime_affect.types import AffectResult, AffectSnapshot
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class AffectConfig:
         Measure gaze with the iris network (two runs a face, the costliest part a face has).
     expression : bool
         Tell the expression displayed, twelve times a second.
+    micro : bool
+        Spot brief facial movements, at 25 frames a second or more.
     precision : str
         Of the expression network: "fp32", "int8", "fp16" (TensorRT only), or "auto" for what its
         backend does best.
@@ -41,6 +45,7 @@ class AffectConfig:
 
     gaze: bool = True
     expression: bool = True
+    micro: bool = True
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
     backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
 
@@ -60,12 +65,14 @@ class AffectReader:
         self._expression = None
         if config.expression:
             self._expression = ExpressionReader(config.precision, config.backend)
+        self._micro = MicroSpotter(MicroClassifier()) if config.micro else None
 
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""
         frame = job.scene.frame
         windows = {window.track_id: window for window in job.windows}
         shown = self._expression.decide(job.clips) if self._expression is not None else {}
+        brief = self._micro.decide(job.moments) if self._micro is not None else {}
         results = {}
         for track in job.scene.tracks:
             if track.face is None:
@@ -76,12 +83,13 @@ class AffectReader:
             window = windows.get(track.track_id)
             rate = blinks_per_min(window) if window is not None else float("nan")
             results[track.track_id] = AffectResult(
-                track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id)
-            )
+                track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id),
+                brief.get(track.track_id),
+            )  # fmt: skip
         return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
 
     def close(self) -> None:
         """Free the networks. Idempotent."""
-        for network in (self._gaze, self._expression):
+        for network in (self._gaze, self._expression, self._micro):
             if network is not None:
                 network.close()

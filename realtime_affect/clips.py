@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from realtime_affect.blink import WINDOW_S
-from realtime_affect.types import ClipWindow, EyeWindow
+from realtime_affect.types import ClipWindow, EyeWindow, FaceWindow
 
 if TYPE_CHECKING:
-    from realtime_affect.types import Image, Scene
+    from realtime_affect.types import Face, Image, Scene
+
+MOMENTS_S: Final = 0.6
+"""How far a job reaches back for a reader that missed some: longer pauses begin anew anyway."""
 
 
 class _Ring:
@@ -147,4 +150,30 @@ class ClipHistory:
                 windows.append(clip.add(track.track_id, t_ns, track.face.crop))
         gone_ns = t_ns - self._timing.max_gap_ms * 1e6
         self._clips = {k: clip for k, clip in self._clips.items() if clip.seen_ns >= gone_ns}
+        return tuple(windows)
+
+
+class FaceHistory:
+    """The faces of every track over the last 0.6 s; the vision thread's alone.
+
+    Values are passed on as they are: a window costs two tuples of references.
+    """
+
+    def __init__(self) -> None:
+        self._moments: dict[int, deque[tuple[int, Face]]] = {}
+
+    def append(self, scene: Scene) -> tuple[FaceWindow, ...]:
+        """Take in a scene; return the windows of the tracks measured in it."""
+        t_ns = scene.frame.t_ns
+        oldest_ns = t_ns - MOMENTS_S * 1e9
+        windows = []
+        for track in scene.tracks:
+            if track.face is not None:
+                moments = self._moments.setdefault(track.track_id, deque())
+                moments.append((t_ns, track.face))
+                while moments[0][0] < oldest_ns:
+                    moments.popleft()
+                times, faces = zip(*moments, strict=True)
+                windows.append(FaceWindow(track.track_id, times, faces))
+        self._moments = {k: m for k, m in self._moments.items() if m[-1][0] >= oldest_ns}
         return tuple(windows)

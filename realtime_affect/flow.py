@@ -44,7 +44,7 @@ _FORGET_S: Final = 0.5  # a face unseen for longer has a new place
 
 # Where a face moves with its head and little else: the points heads are fitted to, the ridge of the
 # nose, forehead, cheekbones. What moves by itself there, a robust fit leaves out.
-_STIFF_POINTS: Final = np.array(
+STIFF_POINTS: Final = np.array(
     [
         *RIGID_POINTS.tolist(),
         *(5, 4, 1, 45, 275, 51, 281, 3, 248),
@@ -184,7 +184,7 @@ def spot_crop(image: Image, place: Steady) -> Image:
     )  # fmt: skip
 
 
-class _Stiff(NamedTuple):
+class _StiffPlaces(NamedTuple):
     """Where stiff points lie in the crop, and what rigid motion does there and everywhere.
 
     Attributes
@@ -202,15 +202,16 @@ class _Stiff(NamedTuple):
 
 
 @cache
-def _stiff() -> _Stiff:
+def _stiff_places() -> _StiffPlaces:
+    """Return where the average face is stiff."""
     points = load_neutral_face().points
     half = (CROP_PX - 1) / 2
     places = (points[:, :2] - CENTRE_MM) / MM_PER_PX
-    depths = (points[:, 2] - points[_STIFF_POINTS, 2].mean()) / MM_PER_PX
-    columns, rows = np.rint(places[_STIFF_POINTS] + half).astype(np.int64).T
+    depths = (points[:, 2] - points[STIFF_POINTS, 2].mean()) / MM_PER_PX
+    columns, rows = np.rint(places[STIFF_POINTS] + half).astype(np.int64).T
     grid = np.mgrid[:CROP_PX, :CROP_PX].reshape(2, -1).T[:, ::-1] - half
-    return _Stiff(
-        rows, columns, rigid_basis(places[_STIFF_POINTS], depths[_STIFF_POINTS]),
+    return _StiffPlaces(
+        rows, columns, rigid_basis(places[STIFF_POINTS], depths[STIFF_POINTS]),
         np.ascontiguousarray(
             rigid_basis(grid, _depth_at(grid, places, depths)).reshape(-1, 6).T, np.float32
         ),
@@ -286,7 +287,7 @@ def remove_rigid(flow: Float32) -> Float32:
     Similarity and the two turns out of the plane, at the average face's depth, are fitted where
     faces are stiff.
     """
-    stiff = _stiff()
+    stiff = _stiff_places()
     smooth = cv2.blur(flow, (5, 5))
     fitted = fit_rigid(smooth[stiff.rows, stiff.columns], stiff.basis)
     rigid = fitted.astype(np.float32) @ stiff.everywhere

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from affect_engines.base import Closing
 from realtime_affect.affect import AffectReader
 from realtime_affect.capture import Source, open_source
-from realtime_affect.clips import ClipHistory, EyeHistory
+from realtime_affect.clips import ClipHistory, EyeHistory, FaceHistory
 from realtime_affect.config import Config
 from realtime_affect.errors import AffectError
 from realtime_affect.expression import clip_timing
@@ -122,7 +122,9 @@ class Pipeline(Closing):
         self._began_ns = time.monotonic_ns()
         self._live = live
         # Models first: a camera should not be opened, and light up, for a run that cannot begin.
-        self._vision = vision or Vision(config.detect, config.track, config.action_units)
+        self._vision = vision or Vision(
+            config.detect, config.track, config.action_units, steady=config.affect.micro
+        )
         self._affect = affect or AffectReader(config.affect)
         self._source: Source = (
             source if isinstance(source, Source) else open_source(source, config.capture, live=live)
@@ -315,7 +317,7 @@ class Pipeline(Closing):
     def _see(self) -> None:
         stills = self._source.info.kind == "stills"
         analyse = self._vision.analyse_still if stills else self._vision.analyse
-        eyes, clips = EyeHistory(), ClipHistory(clip_timing())
+        eyes, clips, moments = EyeHistory(), ClipHistory(clip_timing()), FaceHistory()
         while True:
             try:
                 frame = self._frames.get()
@@ -327,7 +329,12 @@ class Pipeline(Closing):
             scene = analyse(frame)
             if stills:  # each a clip that stands still
                 clips = ClipHistory(clip_timing())
-            job = AffectJob(scene, () if stills else eyes.append(scene), clips.append(scene))
+            job = AffectJob(
+                scene,
+                () if stills else eyes.append(scene),
+                clips.append(scene),
+                () if stills else moments.append(scene),
+            )
             self._clock.add("vision", time.perf_counter_ns() - start_ns)
             for stage, ns in self._vision.times.ns.items():
                 self._clock.add(stage, ns)

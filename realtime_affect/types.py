@@ -272,6 +272,28 @@ class ActionUnits:
 
 
 @dataclass(frozen=True, slots=True)
+class SteadyCrop:
+    """A face turned, shifted and scaled to the average one, without the jitter of landmarks.
+
+    Attributes
+    ----------
+    image : (128, 128) uint8
+        Grey (``flow.spot_crop``).
+    to_frame : (2, 3) float64
+        Maps pixels of the crop to those of the frame.
+    """
+
+    image: Image
+    to_frame: Float64
+
+    def __post_init__(self) -> None:
+        image = frozen_array(self.image, np.uint8, (128, 128), "SteadyCrop.image")
+        to_frame = frozen_array(self.to_frame, np.float64, (2, 3), "SteadyCrop.to_frame")
+        object.__setattr__(self, "image", image)
+        object.__setattr__(self, "to_frame", to_frame)
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """What was measured on a tracked face in this very frame.
 
@@ -286,6 +308,8 @@ class Face:
     action_units : ActionUnits
     crop : (48, 48) uint8
         Grey, turned to the front: what the expression network looks at (``align.slot_crop``).
+    steady : SteadyCrop or None
+        What brief movements are spotted in; None where that is switched off, and in stills.
     """
 
     mesh: FaceMesh
@@ -294,6 +318,7 @@ class Face:
     quality: FaceQuality
     action_units: ActionUnits
     crop: Image
+    steady: SteadyCrop | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.eye_openness, np.float32, (2,), "Face.eye_openness")
@@ -398,15 +423,35 @@ class ClipWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceWindow:
+    """One track's faces of the last 0.6 s, as they were measured: references, nothing is copied.
+
+    Attributes
+    ----------
+    track_id : int
+    t_ns : tuple of int
+        Source times, ascending.
+    faces : tuple of Face
+        At these times.
+    """
+
+    track_id: int
+    t_ns: tuple[int, ...]
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AffectJob:
     """Everything the affect worker needs for one decision about all faces.
 
-    Complete in itself, never a delta, so it may be dropped.
+    Complete in itself, never a delta, so it may be dropped. ``moments`` reach back far enough for
+    a reader that missed some jobs to catch up on the faces in them.
     """
 
     scene: Scene
     windows: tuple[EyeWindow, ...]
     clips: tuple[ClipWindow, ...] = ()
+    moments: tuple[FaceWindow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

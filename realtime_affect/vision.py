@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import cv2
@@ -20,10 +20,11 @@ from realtime_affect.action_units import (
 )
 from realtime_affect.align import align_crop, slot_crop, turn_to_front
 from realtime_affect.detect import DetectConfig, FaceDetector
+from realtime_affect.flow import SteadyFrame, spot_crop
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.pose import fit_heads, head_poses
 from realtime_affect.track import TrackConfig, TrackedFace, Tracker, publish
-from realtime_affect.types import Face, FaceQuality, Scene
+from realtime_affect.types import Face, FaceQuality, Scene, SteadyCrop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ class _Person:
     """What the vision thread remembers of one track besides its place."""
 
     baseline: NeutralBaseline
+    steady: SteadyFrame = field(default_factory=SteadyFrame)
     measured: Face | None = None
     frame_index: int = -1
 
@@ -117,6 +119,8 @@ class Vision:
     Parameters
     ----------
     detect, track, action_units : configurations, optional
+    steady : bool
+        Whether faces of a video carry the steady picture that brief movements are spotted in.
     detector, mesher, units : optional
         Networks to use instead of the cards', as tests do.
 
@@ -126,18 +130,20 @@ class Vision:
         A model file is missing or is not what its card says.
     """
 
-    def __init__(  # noqa: PLR0913  (three sections, three networks)
+    def __init__(  # noqa: PLR0913  (three sections, a switch, three networks)
         self,
         detect: DetectConfig | None = None,
         track: TrackConfig | None = None,
         action_units: ActionUnitConfig | None = None,
         *,
+        steady: bool = True,
         detector: Detector | None = None,
         mesher: Mesher | None = None,
         units: UnitReader | None = None,
     ) -> None:
         self._track_config = track or TrackConfig()
         self._unit_config = action_units or ActionUnitConfig()
+        self._steady = steady
         self._detector: Detector = detector or FaceDetector(detect or DetectConfig())
         self._mesher: Mesher = mesher or MeshEstimator()
         self._units: UnitReader = units or ActionUnitReader()
@@ -161,7 +167,8 @@ class Vision:
         self.times.lap("mesh")
         in_view = tracker.settle()
         self.times.lap("track")
-        self._measure([face for face in crops if face.misses == 0], crops, frame)
+        seen = [face for face in crops if face.misses == 0]
+        self._measure(seen, crops, frame, steady=self._steady)
         self.times.lap("action_units")
         self._forget()
         tracks = []
@@ -188,7 +195,7 @@ class Vision:
         self.times.lap("mesh")
         in_view = tracker.settle()
         self.times.lap("track")
-        self._measure(in_view, crops, frame)
+        self._measure(in_view, crops, frame, steady=False)
         self.times.lap("action_units")
         tracks = [publish(face, self._people[face].measured) for face in in_view]
         self._people.clear()
@@ -226,7 +233,12 @@ class Vision:
         return crops
 
     def _measure(
-        self, faces: Sequence[TrackedFace], crops: Mapping[TrackedFace, _Seen], frame: Frame
+        self,
+        faces: Sequence[TrackedFace],
+        crops: Mapping[TrackedFace, _Seen],
+        frame: Frame,
+        *,
+        steady: bool,
     ) -> None:
         """Measure pose, eyes, quality and action units of faces meshed in this frame.
 
@@ -249,7 +261,10 @@ class Vision:
             assert face.mesh is not None
             quality = _quality(float(heads.scale[i]), poses[i], crops[face].crop)
             moment = slot_crop(*crops[face], heads, i)
-            person.measured = Face(face.mesh, poses[i], openness[i], quality, units[i], moment)
+            still = _steady_crop(person.steady, frame, points[i]) if steady else None
+            person.measured = Face(
+                face.mesh, poses[i], openness[i], quality, units[i], moment, still
+            )
             person.frame_index = frame.index
             if quality.view_deg < _REST_VIEW_DEG:
                 self._learn(person.baseline, front[i], aligned[i], angles[i], units[i], frame.t_ns)
@@ -274,6 +289,11 @@ class Vision:
         known = self._tracker.known
         if len(self._people) > len(known):
             self._people = {face: p for face, p in self._people.items() if face in known}
+
+
+def _steady_crop(steady: SteadyFrame, frame: Frame, points: Float32) -> SteadyCrop:
+    place = steady.update(frame.t_ns, points)
+    return SteadyCrop(spot_crop(frame.image, place), place.to_frame())
 
 
 def _quality(scale: float, pose: HeadPose, crop: Image) -> FaceQuality:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from realtime_affect.clips import ClipHistory, ClipTiming, EyeHistory
+from realtime_affect.clips import ClipHistory, ClipTiming, EyeHistory, FaceHistory
 from realtime_affect.track import TrackConfig
 from realtime_affect.vision import Vision
 from tests.realtime_affect.world import Person, World, frame_at
@@ -96,3 +96,26 @@ def test_every_face_has_its_own_clip():
     assert (first.track_id, second.track_id) == (1, 2)
     assert not first.warming_up
     assert len(second.t_ns) == 1
+
+
+def test_a_job_reaches_back_over_the_faces_of_the_last_moments():
+    world = World(lambda i: [Person("a", 150, 150)] if i < 30 or i > 60 else [])
+    vision = Vision(track=TrackConfig(detect_every_ms=500), detector=world, mesher=world)
+    history = FaceHistory()
+    windows = [history.append(vision.analyse(frame_at(i))) for i in range(75)]
+    (early,) = windows[29]
+    span_ns = early.t_ns[-1] - early.t_ns[0]
+    assert 0.55e9 < span_ns <= 0.6e9
+    assert early.faces[-1] is not early.faces[-2]
+    assert all(face.steady.image.shape == (128, 128) for face in early.faces)
+    assert early.faces[:-1] == windows[28][0].faces[-len(early.faces) + 1 :]  # shared, not copied
+    assert windows[45] == ()
+    assert len(windows[74][0].t_ns) < len(early.t_ns)  # nothing of before the pause
+
+
+def test_without_spotting_faces_carry_no_steady_picture():
+    world = World(lambda _: [Person("a", 150, 150)])
+    vision = Vision(detector=world, mesher=world, steady=False)
+    for i in range(5):
+        scene = vision.analyse(frame_at(i))
+    assert scene.tracks[0].face.steady is None

@@ -96,7 +96,7 @@ def test_a_face_that_was_away_is_found_at_its_new_place_at_once():
 
 def test_rigid_motion_of_a_head_with_depth_is_removed():
     points = load_neutral_face().points
-    stiff = flow._STIFF_POINTS
+    stiff = flow.STIFF_POINTS
     places = (points[stiff, :2] - flow.CENTRE_MM) / flow.MM_PER_PX
     basis = rigid_basis(places, points[stiff, 2] / flow.MM_PER_PX)
     motion = np.array([1.5, -0.7, 0.004, 0.01, 0.03, -0.02])

@@ -1,0 +1,1 @@
+"""How well brief facial movements are spotted: studio video, real video, injected movements."""

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from realtime_affect.flow import CROP_PX, IOD_PX, fit_steady
+from realtime_affect.types import SteadyCrop
+from tests.realtime_affect.world import Person, mesh_points
+from training.micro.evaluate import _poisson_bound
+from training.micro.film import Seen
+from training.micro.real import inject, sits_still, there_and_back, watched_s
+from training.micro.replay import face_of
+
+
+def faces(n=30, turn=0.0):
+    mesh = mesh_points(Person("a", 120, 120, 150))
+    picture = np.tile(np.arange(CROP_PX, dtype=np.uint8)[:, None], (1, CROP_PX))
+    crop = SteadyCrop(picture, fit_steady(mesh).to_frame())
+    made = []
+    for i in range(n):
+        angles = np.array([0.0, turn * i / 30, 0.0], np.float32)
+        seen = Seen(i, picture, mesh, np.full(2, 0.3, np.float32), angles, 90.0, 5.0, 50.0)
+        made.append((round(i / 30 * 1e9) + 7, face_of(seen, crop)))
+    return made
+
+
+def test_a_loop_goes_there_and_back_at_the_clips_own_pace():
+    clip = faces(10)
+    looped = there_and_back(clip, 1.0)
+    shown = [next(k for k, (_, f) in enumerate(clip) if f is face) for _, face in looped[:21]]
+    assert shown == [*range(10), *range(8, -1, -1), 1, 2]
+    steps = np.diff([t_ns for t_ns, _ in looped])
+    assert abs(steps - 1e9 / 30).max() < 2
+    assert there_and_back(clip[:1], 1.0) == []
+
+
+def test_an_injected_movement_has_its_place_height_and_times():
+    clip = faces(30)
+    moved = list(inject(clip, "left mouth corner", 0.02, 0.3, 0.4))
+    for (t_ns, before), (_, after) in zip(clip, moved, strict=True):
+        assert (before is after) == (not 0.3 < t_ns / 1e9 < 0.7)
+    apex = moved[15][1].steady.image.astype(float) - clip[15][1].steady.image
+    # Each row is as bright as its number: moving up by a pixel brightens by one.
+    assert apex.max() == pytest.approx(0.8 * 0.02 * IOD_PX, abs=0.6)
+    assert abs(apex[:20]).max() == 0
+
+
+def test_only_time_without_a_reason_to_be_blind_is_watched():
+    blind = [(0, "warming up"), (10**9, ""), (2 * 10**9, ""), (3 * 10**9, "blurred")]
+    assert watched_s(blind) == 1.0
+
+
+def test_a_face_that_turns_does_not_sit_still():
+    assert sits_still(faces(60))
+    assert not sits_still(faces(60, turn=0.3))
+
+
+def test_no_event_in_a_time_bounds_the_rate_by_three():
+    assert _poisson_bound(0) == pytest.approx(2.996, abs=0.01)
+    assert _poisson_bound(2) == pytest.approx(6.296, abs=0.01)
