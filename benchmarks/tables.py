@@ -15,7 +15,7 @@ from typing import Any
 import records
 
 from affect_engines import load_card
-from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
+from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 
 README = records.REPOSITORY / "README.md"
 

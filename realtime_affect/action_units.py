@@ -44,8 +44,9 @@ import numpy as np
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closing
 from realtime_affect.align import ALIGNED_PX
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 from realtime_affect.pose import load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS, ActionUnits
+from realtime_affect.types import ActionUnits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

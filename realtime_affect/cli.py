@@ -52,7 +52,7 @@ engines_app = typer.Typer(
 app.add_typer(engines_app, name="engines")
 
 _ModelsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="MODEL", help="Networks  [all of ours]")
+    list[str] | None, typer.Argument(metavar="MODEL", help="Networks or .onnx files  [all of ours]")
 ]
 _ConfigOption = Annotated[
     Path | None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from realtime_affect.lines import LineFile, cannot_write, csv_field
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 
 if TYPE_CHECKING:
     from realtime_affect.types import AffectResult, MicroEvent, Reading

@@ -16,7 +16,8 @@ import numpy as np
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closing
 from realtime_affect.clips import ClipTiming
-from realtime_affect.types import EXPRESSIONS, Expression
+from realtime_affect.names import EXPRESSIONS
+from realtime_affect.types import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,9 @@ import numpy as np
 from affect_engines.base import Closing
 from realtime_affect.brief import BriefConfig, BriefMovements
 from realtime_affect.flow import flow_map
+from realtime_affect.names import MICRO_CLASSES
 from realtime_affect.skin import MOUTH_REGIONS, REGIONS, SkinMotion
-from realtime_affect.types import MICRO_CLASSES, MicroEvent, MicroReading
+from realtime_affect.types import MicroEvent, MicroReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

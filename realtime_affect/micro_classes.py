@@ -13,7 +13,7 @@ import numpy as np
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closing
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 
 if TYPE_CHECKING:
     from affect_engines import Engine
@@ -54,7 +54,7 @@ class MicroClassifier(Closing):
         Returns
         -------
         (n, 4) float32
-            Probabilities in the order of :data:`~realtime_affect.types.MICRO_CLASSES`, sum 1,
+            Probabilities in the order of :data:`~realtime_affect.names.MICRO_CLASSES`, sum 1,
             calibrated on rendered people. New. Of a map that is not finite all are NaN.
 
         Raises

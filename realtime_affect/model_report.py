@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from affect_engines.store import StoredModel, cards_without_file, list_models
-from realtime_affect.types import FACS_NAMES
+from realtime_affect.names import FACS_NAMES
 
 if TYPE_CHECKING:
     from rich.console import Console

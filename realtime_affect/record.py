@@ -22,13 +22,8 @@ from realtime_affect.events import (
     quiet_fields,
 )
 from realtime_affect.lines import LineFile, csv_field
-from realtime_affect.types import (
-    AU_INTENSITIES,
-    AU_OCCURRENCES,
-    EXPRESSIONS,
-    N_MESH_POINTS,
-    SIDED_UNITS,
-)
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, SIDED_UNITS
+from realtime_affect.types import N_MESH_POINTS
 
 if TYPE_CHECKING:
     from realtime_affect.types import AffectResult, Expression, Reading, Track

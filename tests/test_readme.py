@@ -78,7 +78,7 @@ def test_the_table_of_columns_is_complete_and_in_order():
 
 def test_the_table_of_units_names_every_unit_and_which_are_never_known():
     from affect_engines import load_card
-    from realtime_affect.types import AU_OCCURRENCES
+    from realtime_affect.names import AU_OCCURRENCES
 
     rows = table("| unit |")
     units = load_card("action_units").units

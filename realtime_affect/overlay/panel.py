@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from realtime_affect.action_units import low_trust_units
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
 from realtime_affect.overlay.spike import fresh_movement, paint_movement
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.ink import Color

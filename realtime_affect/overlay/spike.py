@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from realtime_affect.names import MICRO_CLASSES
 from realtime_affect.overlay.ink import BOLD, mix, stroke, text_width, write
-from realtime_affect.types import MICRO_CLASSES
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.ink import Color

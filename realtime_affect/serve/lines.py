@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
+from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from realtime_affect.errors import OutputError
+from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, FACS_NAMES
 from realtime_affect.timeline.strips import pool_rows
-from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS, FACS_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

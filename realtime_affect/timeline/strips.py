@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from realtime_affect.errors import InputError, InputMissingError
-from realtime_affect.types import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
+from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from affect_engines.cards import TRUSTS, card_of_file, list_cards, load_card, pa
 from affect_engines.errors import ModelError
 from affect_engines.store import model_path
 from affect_kernels.errors import UsageError
-from realtime_affect.types import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
+from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
 
 FETCHED = ("blazeface_full", "blazeface_short", "face_mesh", "iris")
 

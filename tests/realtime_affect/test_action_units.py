@@ -13,8 +13,8 @@ from realtime_affect.action_units import (
     low_trust_units,
 )
 from realtime_affect.capture import open_source
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 from realtime_affect.pose import load_neutral_face
-from realtime_affect.types import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 from realtime_affect.vision import Vision
 
 POINTS = load_neutral_face().points.astype(np.float32)

@@ -8,7 +8,8 @@ import pytest
 from affect_engines import load_card, open_engine
 from affect_kernels.errors import UsageError
 from realtime_affect.expression import ExpressionReader, clip_timing
-from realtime_affect.types import EXPRESSIONS, ClipWindow
+from realtime_affect.names import EXPRESSIONS
+from realtime_affect.types import ClipWindow
 
 SLOTS = clip_timing().slots
 STEP_NS = round(1e9 / clip_timing().slot_hz)

@@ -7,7 +7,7 @@ from affect_engines import load_card
 from affect_kernels.errors import UsageError
 from realtime_affect.flow import FLOW_MAP_PX
 from realtime_affect.micro_classes import MicroClassifier
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 
 NONE = MICRO_CLASSES.index("none")
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import UsageError
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES
 from realtime_affect.types import (
-    AU_INTENSITIES,
-    AU_OCCURRENCES,
     N_MESH_POINTS,
     ActionUnits,
     AffectResult,

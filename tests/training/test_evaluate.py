@@ -9,7 +9,7 @@ import pytest
 
 from realtime_affect.capture import open_source
 from realtime_affect.errors import InputMissingError, UsageError
-from realtime_affect.types import AU_OCCURRENCES
+from realtime_affect.names import AU_OCCURRENCES
 from training import evaluate
 from training.action_units import coded
 from training.action_units.databases import read_database

@@ -27,7 +27,7 @@ import numpy as np
 
 from realtime_affect.capture import open_source
 from realtime_affect.errors import InputError, InputMissingError, UsageError
-from realtime_affect.types import AU_OCCURRENCES
+from realtime_affect.names import AU_OCCURRENCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.htnet.export import NAME, example
 from training.htnet.flows import Flows, read_flows
 from training.htnet.pairs import CAMERAS_FPS, NON_EVENTS

@@ -19,7 +19,7 @@ import numpy as np
 
 from affect_kernels.flow_features.cpu import flow_features
 from realtime_affect.flow import FLOW_MAP_PX, SteadyFrame, flow_map, spot_crop
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import PRESENT, load_arrays
 from training.synthetic.studio import SPLITS
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from realtime_affect.flow import FLOW_MAP_PX
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.htnet.network import CLASSES, HTNet, HTNetConfig, fold, unfold
 
 LIVE: Final = HTNetConfig(

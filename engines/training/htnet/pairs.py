@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import region_from_landmarks
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import EXTRAS, PROTOTYPES, UNITS, Event, Motion, event_level

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from affect_kernels.flow_features.cpu import flow_features
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.htnet.flows import Flows, Framing, cut, flip, read_flows, stretch
 from training.htnet.live import LiveHTNet, StretchedHTNet
 from training.metrics import confusion, uar, uf1

@@ -15,7 +15,7 @@ from typing import Final
 from training.steps import Step, check_folders, run_steps
 
 PEOPLE: Final = {"train": "0:420", "validation": "0:40", "test": "0:80"}
-EPOCHS: Final = {"frames": 32, "train": 8}
+EPOCHS: Final = {"frames": 24, "train": 5}
 
 
 def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:

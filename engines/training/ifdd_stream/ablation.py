@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.action_units.network import count_parameters
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.evaluate import ambiguous_moments, clear_moments

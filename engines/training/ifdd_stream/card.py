@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.ifdd_stream.export import NAMES
 from training.ifdd_stream.network import PLACES, SLOT_HZ, SLOTS, WIDTH
 

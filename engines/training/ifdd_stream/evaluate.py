@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
 from training.action_units.evaluate import log_look
 from training.ifdd_stream.export import NAMES, play

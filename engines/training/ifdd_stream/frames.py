@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.augmentation import augment
 from training.ifdd_stream.network import FrameClassifier

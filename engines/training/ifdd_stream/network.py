@@ -17,7 +17,7 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 
 SIDE: Final = 48
 SLOT_HZ: Final = 12.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from affect_engines import load_card
 from affect_engines.store import model_path
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.ifdd_stream.evaluate import figures, open_session, read_pictures
 from training.ifdd_stream.stills import read_stills
 from training.reports import shown, write_report

@@ -31,8 +31,8 @@ import numpy as np
 from realtime_affect.align import SLOT_PX, slot_crop
 from realtime_affect.detect import FaceDetector
 from realtime_affect.mesh import region_from_keypoints
+from realtime_affect.names import EXPRESSIONS
 from realtime_affect.region import Region
-from realtime_affect.types import EXPRESSIONS
 from training.action_units.dataset import Observer, load_arrays, region_from_landmarks
 from training.ifdd_stream.network import SLOT_HZ
 from training.ifdd_stream.stills import read_stills

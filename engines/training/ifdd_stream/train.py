@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from realtime_affect.types import EXPRESSIONS
+from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.augmentation import augment, shake

@@ -22,9 +22,10 @@ from realtime_affect.config import Config
 from realtime_affect.errors import InputError, UsageError
 from realtime_affect.events import NewEvents
 from realtime_affect.flow import SteadyFrame, flow_map, spot_crop
+from realtime_affect.names import MICRO_CLASSES
 from realtime_affect.pipeline import Pipeline
 from realtime_affect.track import TrackConfig
-from realtime_affect.types import MICRO_CLASSES, Frame
+from realtime_affect.types import Frame
 from realtime_affect.vision import Vision
 from training.megc.databases import read_clips, read_films
 from training.megc.spotting import CLASSES, Interval, recognize, score

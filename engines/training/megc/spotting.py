@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.metrics import confusion, uar
 
 if TYPE_CHECKING:

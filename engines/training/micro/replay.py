@@ -13,9 +13,8 @@ import numpy as np
 
 from realtime_affect.flow import SteadyFrame, spot_crop
 from realtime_affect.micro import MicroSpotter
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES
 from realtime_affect.types import (
-    AU_INTENSITIES,
-    AU_OCCURRENCES,
     ActionUnits,
     Face,
     FaceMesh,

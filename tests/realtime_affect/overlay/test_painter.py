@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from realtime_affect.names import AU_INTENSITIES
 from realtime_affect.overlay import ID_COLORS, OverlayConfig, OverlayStatus, id_color, paint
 from realtime_affect.overlay.captions import NOTICE_LIVE, NOTICE_RECORDING
 from realtime_affect.types import (
-    AU_INTENSITIES,
     ActionUnits,
     AffectResult,
     AffectSnapshot,

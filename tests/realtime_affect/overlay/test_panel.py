@@ -7,15 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size, strongest_units
-from realtime_affect.types import (
-    AU_OCCURRENCES,
-    EXPRESSIONS,
-    FACS_NAMES,
-    AffectResult,
-    Expression,
-    MicroReading,
-)
+from realtime_affect.types import AffectResult, Expression, MicroReading
 from tests.realtime_affect.micro_world import MS, micro_event
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person

@@ -7,9 +7,9 @@ import pytest
 
 from realtime_affect.errors import InputError, InputMissingError
 from realtime_affect.events import MICRO_COLUMNS
+from realtime_affect.names import EXPRESSIONS
 from realtime_affect.record import COLUMNS
 from realtime_affect.timeline.strips import Movement, pool_rows
-from realtime_affect.types import EXPRESSIONS
 
 
 def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0), shares=(), micro=()):

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("numba", reason="numba is not installed: make training")
 
 from affect_engines.cards import parse_card
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.htnet import __main__ as pipeline
 from training.htnet import card
 

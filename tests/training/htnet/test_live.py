@@ -10,7 +10,7 @@ pytest.importorskip("numba", reason="numba is not installed: make training")
 
 import torch
 
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.action_units.network import count_parameters
 from training.htnet import train as training
 from training.htnet import zero_shot

@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("numba", reason="numba is not installed: make training")
 
-from realtime_affect.types import MICRO_CLASSES
+from realtime_affect.names import MICRO_CLASSES
 from training.htnet import flows as measured
 from training.htnet.pairs import (
     CAMERAS_FPS,
