@@ -15,7 +15,8 @@ from typing import Final
 from training.steps import Step, check_folders, run_steps
 
 PEOPLE: Final = {"train": "0:420", "validation": "0:40", "test": "0:80"}
-EPOCHS: Final = {"frames": 24, "train": 5}
+EPOCHS: Final = {"frames": 24, "train": 5, "settle": 2}
+SLOWER: Final = 0.25  # the rate at which it settles, of that at which it was trained
 
 
 def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:
@@ -25,6 +26,7 @@ def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:
     faces = shared / "synthetic_ict" / "ict_facekit_light.npz"
     stills = ["--ferplus", str(ferplus)]
     filmed = ["--sequences", str(sequences)]
+    learn = [*stills, "--frames", str(work / "frames"), *filmed]
     onnx = ["--onnx", str(work / "onnx")]
     report = ["--report", str(results / "ifdd_stream.json")]
     films = [
@@ -36,8 +38,9 @@ def steps(shared: Path, work: Path, results: Path, why: str) -> list[Step]:
         *films,
         ("sequences", ["--london", str(london), *stills, "--out", str(sequences)]),
         ("frames", [*stills, "--out", str(work / "frames"), "--epochs", str(EPOCHS["frames"])]),
-        ("train", [*stills, "--frames", str(work / "frames"), *filmed, "--out", str(work / "run"),
-                   "--epochs", str(EPOCHS["train"])]),
+        ("train", [*learn, "--out", str(work / "first"), "--epochs", str(EPOCHS["train"])]),
+        ("train", [*learn, "--out", str(work / "run"), "--epochs", str(EPOCHS["settle"]),
+                   "--begin", str(work / "first"), "--slower", str(SLOWER)]),
         ("export", ["--run", str(work / "run"), *filmed, *stills, "--out", str(work / "onnx")]),
         ("evaluate", [*onnx, "--run", str(work / "run"), *filmed, *stills, "--london", str(london),
                       "--report-persons", why, *report]),

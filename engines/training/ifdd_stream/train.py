@@ -3,7 +3,8 @@
     python -m training.ifdd_stream.train --ferplus ferplus_train_valid.npz --frames FOLDER \
         --sequences FOLDER --out FOLDER [--epochs 8] [--seed 1]
 
-Begins with the backbone that ``frames`` trained. A step sees
+Begins with the backbone that ``frames`` trained, or with ``--begin RUN`` of its own, which then
+learns on at a part of the rate (``--slower``). A step sees
 
 - FER+ stills, a half of them as clips that stand still, a half as pseudo-clips: two views of the
   still, one passing into the other, which mean the same all the time;
@@ -214,12 +215,12 @@ def moment_uar(sequences: Sequences, logits: NDArray[np.float32]) -> float:
 
 
 def make_optimiser(
-    network: StreamNetwork, steps: int
+    network: StreamNetwork, steps: int, slower: float = 1.0
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW and its schedule; the backbone, which knows much already, learns slower."""
     inside = {id(p) for p in network.backbone.parameters()}
     groups = []
-    for rate, mine in ((BACKBONE_RATE, True), (RATE, False)):
+    for rate, mine in ((slower * BACKBONE_RATE, True), (slower * RATE, False)):
         for decay, matrices in ((WEIGHT_DECAY, True), (0.0, False)):
             chosen = [p for p in network.parameters()
                       if (id(p) in inside) == mine and (p.ndim > 1) == matrices]  # fmt: skip
@@ -235,8 +236,11 @@ def about(lessons: Lessons, options: argparse.Namespace) -> dict[str, Any]:
     digest = hashlib.sha256()
     for path in [*files, *sorted(options.sequences.glob("train_*.npz"))]:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
+    before = 0
+    if options.begin is not None:
+        before = json.loads((options.begin / "about.json").read_text("utf-8"))["epochs"]
     return {
-        "seed": options.seed, "epochs": options.epochs, "data_sha256": digest.hexdigest(),
+        "seed": options.seed, "epochs": before + options.epochs, "data_sha256": digest.hexdigest(),
         "stills": len(lessons.stills.pictures),
         "votes": dict(zip(EXPRESSIONS, np.bincount(
             lessons.stills.votes.argmax(1), minlength=len(EXPRESSIONS)).tolist(), strict=True)),
@@ -259,6 +263,8 @@ def main() -> None:
     parser.add_argument("--sequences", type=Path, required=True, help="folder of sequences")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--begin", type=Path, metavar="RUN", help="learn on from another --out")
+    parser.add_argument("--slower", type=float, default=1.0, help="multiplies the rates")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
     options = parser.parse_args()
@@ -270,13 +276,17 @@ def main() -> None:
     valid = read_stills(options.ferplus, "valid")
     unseen = read_sequences(sorted(options.sequences.glob("validation_*.npz")))
     network = StreamNetwork()
-    stored = torch.load(options.frames / "checkpoint.pt", weights_only=True)["network"]
-    known = {name.removeprefix("backbone."): value for name, value in stored.items()
-             if name.startswith("backbone.")}  # fmt: skip
-    network.backbone.load_state_dict(known)
+    if options.begin is not None:
+        stored = torch.load(options.begin / "checkpoint.pt", weights_only=True)["network"]
+        network.load_state_dict(stored)
+    else:
+        stored = torch.load(options.frames / "checkpoint.pt", weights_only=True)["network"]
+        known = {name.removeprefix("backbone."): value for name, value in stored.items()
+                 if name.startswith("backbone.")}  # fmt: skip
+        network.backbone.load_state_dict(known)
     network = network.to(memory_format=torch.channels_last)
     optimiser, schedule = make_optimiser(
-        network, options.epochs * (len(lessons.stills.pictures) // STILLS)
+        network, options.epochs * (len(lessons.stills.pictures) // STILLS), options.slower
     )
     checkpoint, first = options.out / "checkpoint.pt", 0
     if checkpoint.exists():
