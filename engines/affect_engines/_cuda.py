@@ -53,6 +53,15 @@ CALLS: Final[dict[str, tuple[str, ...]]] = {
     "cuGraphLaunch": ("CUgraphExec", "CUstream"),
     "cuGraphExecDestroy": ("CUgraphExec",),
     "cuGraphDestroy": ("CUgraph",),
+    "cuModuleLoadData": ("CUmodule *", "const void *"),
+    "cuModuleGetFunction": ("CUfunction *", "CUmodule", "const char *"),
+    "cuLaunchKernel": (
+        "CUfunction",
+        *["unsigned int"] * 7,
+        "CUstream",
+        "void **",
+        "void **",
+    ),
 }
 """Every driver function that is called here, by its exported name, with its C types."""
 
@@ -73,6 +82,9 @@ _TYPES: Final[dict[str, Any]] = {
     "CUstream": ctypes.c_void_p,
     "CUgraph": ctypes.c_void_p,
     "CUgraphExec": ctypes.c_void_p,
+    "CUmodule": ctypes.c_void_p,
+    "CUfunction": ctypes.c_void_p,
+    "const char *": ctypes.c_char_p,
     "int *": ctypes.POINTER(ctypes.c_int),
     "size_t *": ctypes.POINTER(ctypes.c_size_t),
     "void **": ctypes.POINTER(ctypes.c_void_p),
@@ -83,6 +95,8 @@ _TYPES: Final[dict[str, Any]] = {
     "CUstream *": ctypes.POINTER(ctypes.c_void_p),
     "CUgraph *": ctypes.POINTER(ctypes.c_void_p),
     "CUgraphExec *": ctypes.POINTER(ctypes.c_void_p),
+    "CUmodule *": ctypes.POINTER(ctypes.c_void_p),
+    "CUfunction *": ctypes.POINTER(ctypes.c_void_p),
 }
 
 NON_BLOCKING: Final = 1  # CU_STREAM_NON_BLOCKING: does not wait for the legacy stream

@@ -235,31 +235,48 @@ class Device:
 
     def _module(self, source: str) -> Any:
         if source not in self._modules:
-            self._modules[source] = self._cuda.module_from_buffer(self._cubin(source))
+            self._modules[source] = self._cuda.module_from_buffer(
+                cubin(source, self.architecture, self._cache)
+            )
         return self._modules[source]
-
-    def _cubin(self, source: str) -> bytes:
-        """Return the machine code of a ``.cu``, from the cache or compiled into it."""
-        compiler = "nvrtc " + ".".join(map(str, _nvrtc.version()))
-        key = fingerprint(source, compiler, *_nvrtc.OPTIONS, str(self.architecture))
-        path = self._cache / f"{Path(source).stem}-sm_{self.architecture}-{key[:16]}.cubin"
-        with suppress(OSError):
-            return path.read_bytes()
-        code = _nvrtc.compile_cubin(
-            read_source(source), source, self.architecture, headers(source)
-        ).code
-        with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-            self._cache.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}")
-            part.write_bytes(code)
-            part.replace(path)  # whole or not at all
-        return code
 
     def _failed(self, launch: Launch, error: BaseException) -> DeviceError:
         return DeviceError(
             thing=f"kernel {launch.entry} on {self.name}", got=str(error), expected="success",
             hint="After a failed kernel the process must start anew.",
         )  # fmt: skip
+
+
+def cubin(source: str, architecture: int, cache: Path | None = None) -> bytes:
+    """Return the machine code of a ``.cu`` for a GPU, from the cache or compiled into it.
+
+    Parameters
+    ----------
+    source : str
+        As ``"lifting/lifting.cu"``.
+    architecture : int
+        Compute capability without its point: 87 for Orin.
+    cache : Path, optional
+        A folder; the user's by default.
+
+    Raises
+    ------
+    DependencyError
+        NVRTC is not on this machine.
+    """
+    cache = cache or _cache_folder()
+    compiler = "nvrtc " + ".".join(map(str, _nvrtc.version()))
+    key = fingerprint(source, compiler, *_nvrtc.OPTIONS, str(architecture))
+    path = cache / f"{Path(source).stem}-sm_{architecture}-{key[:16]}.cubin"
+    with suppress(OSError):
+        return path.read_bytes()
+    code = _nvrtc.compile_cubin(read_source(source), source, architecture, headers(source)).code
+    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+        cache.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(code)
+        part.replace(path)  # whole or not at all
+    return code
 
 
 def _cache_folder() -> Path:

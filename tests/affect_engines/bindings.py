@@ -5,8 +5,8 @@
 
 The bindings are one shared object that wants TensorRT's libraries; empty ones (gcc, nm) satisfy it.
 So what can be checked is that it imports, that every member we use is there and called as its
-signature says, that our logger and progress monitor are classes it accepts, and what it does where
-no builder can be made. Nothing is built, and nothing runs: this does not count as having run.
+signature says, that our logger, progress monitor and plugins are classes it accepts, and what it
+does where no builder can be made. Nothing is built or run: this does not count as having run.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.affect_engines import surfaces
@@ -55,6 +56,8 @@ def walk(module):
                 for name in dir(thing)
                 if not name.startswith("__") or name == "__init__"
             }
+        elif callable(thing):
+            surface[kind] = _signature(thing)
     return surface
 
 
@@ -96,10 +99,39 @@ def check(shared_object, version):
     assert monitor.step_complete("all", 0)
     monitor.phase_finish("all")
     assert [progress.share for progress in told] == [0.0, 0.5, 1.0]
+    check_plugins(module)
     with pytest.raises(DeviceError, match="no builder"):  # as without a driver
         compiler.run(b"", b"")
     flag = module.NetworkDefinitionCreationFlag.STRONGLY_TYPED.value
     sys.stdout.write(f"TensorRT bindings {version} have it all; STRONGLY_TYPED is {flag}\n")
+
+
+def check_plugins(module):
+    """Check that our plugins are classes the bindings accept, and that their fields come back."""
+    from affect_engines import plugins
+
+    # A field points to its array and does not keep it: these live to the end.
+    arrays = {name: np.arange(3, dtype=np.int32) + len(name) for name in ("grid_q", "grid_k")}
+    fields = {name: tuple(int(value) for value in array) for name, array in arrays.items()}
+    for operation in plugins.OPERATIONS:
+        creator = plugins.make_creator(module, operation, None)
+        assert isinstance(creator, module.IPluginCreatorV3One)
+        assert [field.name for field in creator.field_names] == list(operation.fields)
+        given = module.PluginFieldCollection(
+            [
+                module.PluginField(name, arrays[name], module.PluginFieldType.INT32)
+                for name in operation.fields
+            ]
+        )
+        plugin = creator.create_plugin("node", given, module.TensorRTPhase.BUILD)
+        for kind in ("IPluginV3", "IPluginV3OneCore", "IPluginV3OneBuild", "IPluginV3OneRuntime"):
+            assert isinstance(plugin, getattr(module, kind))
+        again = plugin.clone()
+        read = plugins.read_fields(operation, again.get_fields_to_serialize())
+        assert read == {name: fields[name] for name in operation.fields}
+        assert plugin.num_outputs == len(operation.writes)
+        kinds = plugin.get_output_data_types([module.DataType.HALF])
+        assert kinds[0] == module.DataType.HALF
 
 
 def main():

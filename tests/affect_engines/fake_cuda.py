@@ -12,7 +12,7 @@ import ctypes
 from affect_engines import _cuda
 
 OUT_OF_MEMORY, INVALID_VALUE, INVALID_HANDLE, LAUNCH_FAILED = 2, 1, 400, 719
-CAPTURE_INVALIDATED = 901
+CAPTURE_INVALIDATED, NOT_FOUND = 901, 500
 _NAMES = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 719: b"CUDA_ERROR_LAUNCH_FAILED"}
 
 
@@ -25,6 +25,10 @@ class FakeDriver:
         Functions that return an error code, by name.
     calls : list of str
         What was called, in order.
+    kernels : dict of str to (int, callable)
+        Size of a kernel's argument, and what runs it: (argument as bytes) -> error code.
+    launches : list of (str, tuple, int, int, bytes)
+        Kernel, grid, threads, stream and argument of each launch.
     """
 
     def __init__(self, name="Fake GPU", capability=(8, 7), memory=1 << 30, n_gpus=1):
@@ -32,6 +36,8 @@ class FakeDriver:
         self.fails, self.calls = {}, []
         self.device, self.pinned = {}, {}
         self.queues, self.recording, self.graphs = {}, {}, {}
+        self.modules, self.functions, self.launches = {}, {}, []
+        self.kernels = {}
         self.retained = 0
         self._last = 0x1000
         self._text = ctypes.c_char_p(b"as the test wants")
@@ -172,6 +178,25 @@ class FakeDriver:
 
     def _cuGraphDestroy(self, graph):
         del self.graphs[graph]
+
+    def _cuModuleLoadData(self, out, image):
+        self.modules[self._handle(out)] = ctypes.string_at(image)
+
+    def _cuModuleGetFunction(self, out, module, name):
+        if module not in self.modules or name.decode() not in self.kernels:
+            return NOT_FOUND
+        self.functions[self._handle(out)] = name.decode()
+        return None
+
+    def _cuLaunchKernel(self, function, x, y, z, bx, by, bz, shared, stream, parameters, extra):
+        name = self.functions[function]
+        size, run = self.kernels[name]
+        packed = ctypes.string_at(parameters[0], size)  # copied now, as the driver does
+        if (by, bz, shared) != (1, 1, 0):
+            return INVALID_VALUE
+        self.launches.append((name, (x, y, z), bx, stream, packed))
+        self.queue(stream, lambda: run(packed))
+        return None
 
 
 class _ByAddress:

@@ -15,12 +15,12 @@ import ast
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENGINES = HERE.parents[1] / "engines" / "affect_engines"
-SOURCES = (ENGINES / "trt.py", ENGINES / "build.py")
+SOURCES = (ENGINES / "trt.py", ENGINES / "build.py", ENGINES / "plugins.py")
 TENSORRT, CUDA = HERE / "tensorrt_surface.json", HERE / "cuda_driver.json"
 
 # What variables of SOURCES hold; a test that runs them sees to it that none is missing.
@@ -29,6 +29,8 @@ CLASSES = {
     "config": "IBuilderConfig", "profile": "IOptimizationProfile", "tensor": "ITensor",
     "cache": "ITimingCache", "fault": "ParserError", "runtime": "Runtime",
     "engine": "ICudaEngine", "context": "IExecutionContext", "kind": "DataType",
+    "registry": "IPluginRegistry", "field": "PluginField", "offered": "DynamicPluginTensorDesc",
+    "first": "DynamicPluginTensorDesc", "described": "PluginTensorDesc", "part": "PluginTensorDesc",
 }  # fmt: skip
 
 # Members with several signatures, of which a recording says only that; the one we use is read from
@@ -40,12 +42,28 @@ OVERLOADED = {
         ("self", False), ("network", False), ("config", False),
     ],
     ("Runtime", "deserialize_cuda_engine"): [("self", False), ("serialized_engine", False)],
+    ("IPluginRegistry", "register_creator"): [
+        ("self", False), ("creator", False), ("plugin_namespace", True),
+    ],
+    **{
+        (kind, "__init__"): [("self", False)]
+        for kind in ("IPluginV3", "IPluginV3OneCore", "IPluginV3OneBuild", "IPluginV3OneRuntime")
+    },
+    ("PluginField", "__init__"): [
+        ("self", False), ("name", False), ("data", False), ("type", True),
+    ],
+    ("PluginFieldCollection", "__init__"): [("self", False), ("arg0", False)],
+    ("DimsExprs", "__init__"): [("self", False), ("arg0", False)],
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Use:
-    """One place that uses a member; arguments are None where it is not called."""
+    """One place that uses a member; arguments are None where it is not called.
+
+    `kind` is a class, a function of the module, or several classes with ``|`` between: of those one
+    has the member.
+    """
 
     kind: str
     member: str
@@ -65,13 +83,16 @@ def _uses_in(path):
     for node in ast.walk(tree):
         where = f"{path.name}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.ClassDef):
-            for base in node.bases:
-                if _chain(base)[:1] == ["trt"]:
-                    yield from _overrides(_chain(base)[1], node, where)
+            bases = [_chain(base)[1] for base in node.bases if _chain(base)[:1] == ["trt"]]
+            if bases:
+                yield from _overrides("|".join(bases), node, where)
         chain = _chain(node)
         # __version__ is set by the package around the bindings, which a surface does not list.
         if chain[:1] == ["trt"] and len(chain) > 1 and chain[1] != "__version__":
             called = calls.get(id(node))
+            if chain[1][0].islower():
+                yield _use(chain[1], "", where, called, 0)
+                continue
             member = chain[2] if len(chain) > 2 else "__init__" if called else ""
             extra = 1 if len(chain) == 2 and called else 0  # the signature counts self
             yield _use(chain[1], member, where, called, extra)
@@ -90,8 +111,17 @@ def _use(kind, member, where, called, extra):
 
 def _overrides(kind, node, where):
     for item in node.body:
-        if isinstance(item, ast.FunctionDef):
-            names = tuple(argument.arg for argument in item.args.args)
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            if "IPlugin" in kind:  # whose attributes TensorRT reads
+                for part in ast.walk(item):
+                    stored = isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
+                    if stored and not part.attr.startswith("_"):
+                        yield Use(kind, part.attr, where)
+            if "|" in kind:
+                continue
+        if isinstance(item, ast.FunctionDef) and not re.match(r"_[a-z]", item.name):
+            # A name that Python keeps for itself has a line after it: `in_`.
+            names = tuple(argument.arg.removesuffix("_") for argument in item.args.args)
             # Called by TensorRT by position: as many arguments, by the same names.
             yield Use(kind, item.name, where, 1, names[1:])
 
@@ -122,9 +152,13 @@ def parameters(signature):
 def complaints(surface, found):
     """Return what in `found` a surface does not offer."""
     wrong = []
-    for use in found:
+    for use in (_settled(surface, use) for use in found):
         if use.kind not in surface:
             wrong.append(f"{use.where}: no class {use.kind}")
+        elif isinstance(surface[use.kind], str):
+            known = [name for name, has_default in parameters(surface[use.kind]) if not has_default]
+            if use.n_arguments is not None and use.n_arguments != len(known):
+                wrong.append(f"{use.where}: {use.kind} takes {', '.join(known)}")
         elif use.member and use.member not in surface[use.kind]:
             wrong.append(f"{use.where}: {use.kind} has no {use.member}")
         elif use.member and use.n_arguments is not None:
@@ -141,14 +175,27 @@ def complaints(surface, found):
     return wrong
 
 
+def _settled(surface, use):
+    """Return a use with the one of its classes that has the member."""
+    kinds = use.kind.split("|")
+    having = [kind for kind in kinds if use.member in surface.get(kind, {})]
+    return replace(use, kind=(having or kinds)[0])
+
+
 def used_part(surface, found):
     """Return the part of a surface that our code uses."""
     part = {}
-    for use in found:
+    for use in (_settled(surface, use) for use in found):
+        if isinstance(surface[use.kind], str):
+            part[use.kind] = surface[use.kind]
+            continue
         members = part.setdefault(use.kind, {})
         if use.member:
             members[use.member] = surface[use.kind][use.member]
-    return {kind: dict(sorted(members.items())) for kind, members in sorted(part.items())}
+    return {
+        kind: members if isinstance(members, str) else dict(sorted(members.items()))
+        for kind, members in sorted(part.items())
+    }
 
 
 def prototypes(header):

@@ -1,6 +1,6 @@
 """Official checkpoint -> safetensors and ONNX, without running anything that is in it.
 
-    python -m training.ifdd.convert CHECKPOINT.pth --out FOLDER [--no-onnx]
+    python -m training.ifdd.convert CHECKPOINT.pth --out FOLDER [--no-onnx | --plugins]
 
 A ``.pth`` is a pickle, which can hold any program. It is opened in a process of its own, by the
 loader that knows tensors only, and what comes back is safetensors: names, shapes and numbers. The
@@ -153,6 +153,9 @@ def main() -> int:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", type=Path, help="folder for ifdd.safetensors and ifdd.onnx")
     parser.add_argument("--no-onnx", action="store_true", help="safetensors only")
+    parser.add_argument(
+        "--plugins", action="store_true", help="also ifdd.plugins.onnx, for our TensorRT plugins"
+    )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child is not None:
@@ -167,15 +170,12 @@ def main() -> int:
         return error.exit_code
     print(path)
     if not options.no_onnx:
-        from training.ifdd.deploy import export
+        from training.ifdd.deploy import write_files
         from training.ifdd.network import IFDD
 
         network = IFDD()
         network.load_state_dict(load_weights(path))
-        content = export(network)
-        onnx = options.out / "ifdd.onnx"
-        onnx.write_bytes(content)
-        print(f"{onnx} ({len(content) / 1e6:.0f} MB)")
+        write_files(network, options.out / "ifdd.onnx", plugins=options.plugins)
     return 0
 
 

@@ -1,6 +1,6 @@
 """IFDD rewritten for inference, exactly: fewer and faster operations, the same answer.
 
-    python -m training.ifdd.deploy --weights official.safetensors --onnx ifdd.onnx
+    python -m training.ifdd.deploy --weights official.safetensors --onnx ifdd.onnx [--plugins]
 
 - Relative positions are a part of the product of queries and keys: each query is lengthened by its
   dot products with the 8 + 14 + 14 (or fewer) places of a key, each key by a one in each of its
@@ -11,6 +11,9 @@
 - The last layer of the lifting scheme is linear, and so are the weighted sum over its tokens: the
   sum is taken first, and one row goes through the layer instead of 196.
 - What only training needs, and the tensors nothing uses, are not there.
+
+With ``--plugins`` a second file, ``ifdd.plugins.onnx``, has attention and split as nodes of ours
+(:mod:`training.ifdd.nodes`) instead, which only TensorRT with our plugins runs.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affect_engines.plugins import NAMESPACE
 from training.ifdd.backbone import BLOCKS, HEAD, STAGE2_BLOCK, Attention, Block, Grid, Pool
 from training.ifdd.lifting import SLOTS, Lifting, attend
 from training.ifdd.network import FRAMES, IFDD, SIDE
+from training.ifdd.nodes import adaptive_split, pooled_attention
 
 OPSET: Final = 17
 TOLERANCE: Final = 1e-5
@@ -66,12 +71,16 @@ class DeployedPool(nn.Module):
 
 
 class DeployedAttention(nn.Module):
-    """An :class:`Attention` whose relative positions are a part of queries and keys."""
+    """An :class:`Attention` whose relative positions are a part of queries and keys.
 
-    def __init__(self, attention: Attention) -> None:
+    With `plugins` all that follows pooling is one node of ours.
+    """
+
+    def __init__(self, attention: Attention, *, plugins: bool = False) -> None:
         super().__init__()
         shape = attention.shape
         self.shape = shape
+        self.plugins = plugins
         self.qkv, self.project = attention.qkv, attention.project
         self.pool_q, self.pool_k, self.pool_v = (
             DeployedPool(pool, shape.grid, shape.heads)
@@ -80,6 +89,7 @@ class DeployedAttention(nn.Module):
         for axis in "thw":
             table = attention.positions(axis).detach().transpose(1, 2).contiguous()
             self.register_buffer(f"position_{axis}", table)  # (queries, 96, keys)
+            self.register_buffer(f"table_{axis}", getattr(attention, f"rel_pos_{axis}").detach())
         t, h, w = shape.grid_kv
         places = torch.cartesian_prod(torch.arange(t), torch.arange(h), torch.arange(w))
         ones = torch.cat(
@@ -96,6 +106,10 @@ class DeployedAttention(nn.Module):
         tokens = 1 + prod(shape.grid)
         parts = self.qkv(x).reshape(-1, tokens, 3, shape.heads, HEAD).permute(2, 0, 3, 1, 4)
         q, k, v = self.pool_q(parts[0]), self.pool_k(parts[1]), self.pool_v(parts[2])
+        if self.plugins:
+            tables = self.table_t, self.table_h, self.table_w
+            out = pooled_attention(q, k, v, tables, shape.grid_q, shape.grid_kv)
+            return self.project(out.reshape(-1, out.shape[1], shape.outward))  # type: ignore[no-any-return]
         t, h, w = shape.grid_q
         patches = q[:, :, 1:].reshape(-1, t, h, w, HEAD)
         by_time = patches.reshape(-1, t, h * w, HEAD) @ self.position_t
@@ -116,10 +130,10 @@ class DeployedAttention(nn.Module):
 class DeployedBlock(nn.Module):
     """A :class:`Block` without what only training needs."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, *, plugins: bool = False) -> None:
         super().__init__()
         self.block = block
-        self.attention = DeployedAttention(block.attn)
+        self.attention = DeployedAttention(block.attn, plugins=plugins)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform tokens of static shape."""
@@ -137,11 +151,15 @@ class DeployedBlock(nn.Module):
 
 
 class DeployedLifting(nn.Module):
-    """A :class:`Lifting` that samples by a product and compresses before its last layer."""
+    """A :class:`Lifting` that samples by a product and compresses before its last layer.
 
-    def __init__(self, lifting: Lifting) -> None:
+    With `plugins` split and norms are one node of ours.
+    """
+
+    def __init__(self, lifting: Lifting, *, plugins: bool = False) -> None:
         super().__init__()
         self.lifting = lifting
+        self.plugins = plugins
         self.register_buffer("slots", torch.arange(SLOTS, dtype=torch.float32))
         for name in ("index_even", "index_odd"):
             self.register_buffer(name, getattr(lifting.adapt_split, name).float())
@@ -152,9 +170,22 @@ class DeployedLifting(nn.Module):
         hats = (1 - (place[:, :, None] - self.slots).abs()).clamp(min=0)
         return (hats @ x.flatten(2)).reshape(-1, SLOTS // 2 * x.shape[2], x.shape[3])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Lift (n, 8, 49, 768) to a feature (n, 768)."""
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the normed static and dynamic tokens, each (n, 196, 768)."""
         part, split = self.lifting, self.lifting.adapt_split
+        if self.plugins:
+            look, norms = split.dim_project[0], (part.xa_norm, part.xd_norm)
+            bands = adaptive_split(
+                x,
+                (
+                    look.weight.flatten(1), look.bias, split.offset_project_approx[0].weight,
+                    split.offset_project_detail[0].weight,
+                    *(weight for norm in norms for weight in (norm.weight, norm.bias)),
+                ),
+            )  # fmt: skip
+            tokens = SLOTS // 2 * x.shape[2]
+            static, dynamic = (band.reshape(-1, tokens, x.shape[3]) for band in bands)
+            return static, dynamic
         pictures = x.reshape(-1, 7, 7, x.shape[3]).permute(0, 3, 1, 2)
         look = split.dim_project(pictures).reshape(-1, SLOTS, 7 * 49)
         alike = look @ look.transpose(1, 2) / x.shape[3]
@@ -162,7 +193,12 @@ class DeployedLifting(nn.Module):
         dynamic_offset = split.offset_project_detail((-alike).softmax(-1).flatten(1))
         static = self._sample(x, self.index_even + 2 * static_offset.tanh())
         dynamic = self._sample(x, self.index_odd + 2 * dynamic_offset.tanh())
-        static, dynamic = part.xa_norm(static), part.xd_norm(dynamic)
+        return part.xa_norm(static), part.xd_norm(dynamic)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Lift (n, 8, 49, 768) to a feature (n, 768)."""
+        part = self.lifting
+        static, dynamic = self._split(x)
         static = part.update(static, dynamic)
         dynamic = part.predict(static, dynamic)
         q, k, v = part.qkv(part.out_norm1(dynamic)).chunk(3, -1)
@@ -175,15 +211,17 @@ class DeployedLifting(nn.Module):
 class DeployedIFDD(nn.Module):
     """What is exported: a clip (n, 3, 16, 224, 224) in 0 to 1 -> logits (n, 7)."""
 
-    def __init__(self, network: IFDD) -> None:
+    def __init__(self, network: IFDD, *, plugins: bool = False) -> None:
         super().__init__()
         pyramid = network.backbone
         self.embed = network.embed
         self.encoding = pyramid.backbone.pos_encoding
-        self.blocks = nn.ModuleList(DeployedBlock(block) for block in pyramid.backbone.blocks)
+        self.blocks = nn.ModuleList(
+            DeployedBlock(block, plugins=plugins) for block in pyramid.backbone.blocks
+        )
         self.norm = pyramid.backbone.norm
         self.pan, self.cat = pyramid.PANLayer, pyramid.CatConv
-        self.lifting = DeployedLifting(pyramid.WaveLifts)
+        self.lifting = DeployedLifting(pyramid.WaveLifts, plugins=plugins)
         self.head = network.head
         self.eval()
 
@@ -213,38 +251,66 @@ def example(n: int, seed: int) -> Tensor:
     return torch.from_numpy(rng.random((n, 3, FRAMES, SIDE, SIDE), dtype=np.float32))
 
 
-def export(network: IFDD) -> bytes:
+def export(network: IFDD, *, plugins: bool = False) -> bytes:
     """Return the rewritten network as ONNX, with a dynamic batch.
+
+    Parameters
+    ----------
+    network : IFDD
+    plugins : bool
+        Write attention and split as nodes of ours. No runtime but TensorRT reads such a file, so
+        the module is compared in its place; without, what onnxruntime says is.
 
     Raises
     ------
     RuntimeError
-        The file holds an operator of FORBIDDEN, or onnxruntime's logits differ from the module's.
+        The file holds an operator of FORBIDDEN, or the logits differ from the network's.
     """
     import onnx
     import onnxruntime
 
     network = network.eval()
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        DeployedIFDD(network), (example(2, 0),), buffer, dynamo=False, opset_version=OPSET,
-        input_names=["clip"], output_names=["logits"],
-        dynamic_axes={"clip": {0: "n"}, "logits": {0: "n"}},
-    )  # fmt: skip
-    proto = onnx.load_from_string(buffer.getvalue())
+    deployed = DeployedIFDD(network, plugins=plugins)
+    content = to_onnx(deployed, (example(2, 0),), ["clip"], ["logits"], plugins=plugins)
+    proto = onnx.load_from_string(content)
     bad = sorted({node.op_type for node in proto.graph.node} & FORBIDDEN)
     if bad:
         message = f"the exported file uses {', '.join(bad)}"
         raise RuntimeError(message)
-    content: bytes = proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     clip = example(1, 1)
     with torch.no_grad():
         wanted = network(clip).numpy()
-    worst = float(np.abs(session.run(None, {"clip": clip.numpy()})[0] - wanted).max())
+        if plugins:
+            found = deployed(clip).numpy()
+        else:
+            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            found = session.run(None, {"clip": clip.numpy()})[0]
+    worst = float(np.abs(found - wanted).max())
     if worst > TOLERANCE:
-        message = f"onnxruntime differs from the network by {worst:.2g}"
+        message = f"the exported network differs from the network by {worst:.2g}"
         raise RuntimeError(message)
+    return content
+
+
+def to_onnx(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    *,
+    plugins: bool,
+) -> bytes:
+    """Export a module with a dynamic first length; with `plugins`, nodes of ours may be in it."""
+    import onnx
+
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        module, inputs, buffer, dynamo=False, opset_version=OPSET,
+        input_names=names, output_names=outputs,
+        dynamic_axes={name: {0: "n"} for name in (*names, *outputs)},
+        custom_opsets={NAMESPACE: 1} if plugins else None,
+    )  # fmt: skip
+    content: bytes = onnx.load_from_string(buffer.getvalue()).SerializeToString()
     return content
 
 
@@ -255,12 +321,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", type=Path, required=True, help="safetensors, official keys")
     parser.add_argument("--onnx", type=Path, required=True)
+    parser.add_argument("--plugins", action="store_true", help="also a file for our plugins")
     options = parser.parse_args()
     network = IFDD()
     network.load_state_dict(load_weights(options.weights))
-    content = export(network)
-    options.onnx.write_bytes(content)
-    print(f"{len(content) / 1e6:.0f} MB -> {options.onnx}")
+    write_files(network, options.onnx, plugins=options.plugins)
+
+
+def write_files(network: IFDD, onnx: Path, *, plugins: bool) -> None:
+    """Write the plain file, and with `plugins` the other one beside it; say how large they are."""
+    forms = [(onnx, False), (onnx.with_suffix(".plugins.onnx"), True)]
+    for path, with_plugins in forms[: 1 + plugins]:
+        content = export(network, plugins=with_plugins)
+        path.write_bytes(content)
+        print(f"{path} ({len(content) / 1e6:.0f} MB)")
 
 
 if __name__ == "__main__":
