@@ -43,8 +43,10 @@ _LONGEST: Final = round(6 * TICK_HZ)  # what has not come back after so many tic
 _REACH: Final = (3, 5, 8, 20)  # ticks from an apex to its feet, by the level that shows it best
 _AWAY: Final = (6, 7, 9, 13)  # ticks from an apex at which only drift is left, by level
 _FEW: Final = 4  # ticks at either end of what is seen that tell where a course came from and went
-_STAYED: Final = 1.3  # of its height: more is left of it than drift; a step is twice its detail
-_BUSY: Final = 0.4  # share of the moments before a movement: more that move are speech
+_STAYED: Final = 1.3  # of its detail: more is left of it than drift; a step is twice its detail
+_DRIFTED: Final = 2.2  # likewise, where it rose and fell briefly: heads drift on meanwhile
+_BUSY: Final = 0.4  # share of the moments before it that its regions moved alike: more is speech
+_SIMILAR: Final = 0.5  # of its score: so much is alike
 _BUSY_TICKS: Final = slice(-36, -10)  # from its apex
 _PART: Final = 0.5  # of the strongest region: others that move so much take part
 
@@ -106,8 +108,8 @@ class BriefConfig:
     ----------
     floor : float
         Smallest excursion that counts, in inter-ocular distances.
-    deviations : float
-        Threshold above the median of the last 15 s, in robust standard deviations.
+    times_calm : float
+        Threshold over the excursions of the quietest quarter of the last 15 s.
     restless : float
         How far a course may stray before and after a movement, relative to its height.
     micro_s : float
@@ -117,7 +119,7 @@ class BriefConfig:
     """
 
     floor: float = 0.004
-    deviations: float = 4.0
+    times_calm: float = 6.0
     restless: float = 0.4
     micro_s: float = 0.5
     warm_up_s: float = 3.0
@@ -272,10 +274,11 @@ class BriefMovements:
         self._config = config or BriefConfig()
         self._ticks = _Ticks(regions)
         self._scores = np.zeros(_KEPT)  # by tick, the newest last, as in _Ticks
-        self._past = np.zeros((_PAST, regions))
+        self._ratios = np.zeros((_KEPT, regions))
+        self._past = np.zeros((_PAST, _LEVELS, regions))
         self._n_past = 0
-        self.thresholds = np.full(regions, self._config.floor)
-        """Of each region at this moment, (R,), in inter-ocular distances."""
+        self.thresholds = np.full((_LEVELS, regions), self._config.floor)
+        """Of each level and region at this moment, in inter-ocular distances."""
         self._taken_ns = -1
         self._held: _Held | None = None
 
@@ -308,6 +311,8 @@ class BriefMovements:
         for now_ns in self._ticks.add(t_ns, places, doubts):
             self._scores[:-1] = self._scores[1:]
             self._scores[-1] = 0.0
+            self._ratios[:-1] = self._ratios[1:]
+            self._ratios[-1] = 0.0
             if self._ticks.n >= _KEPT:
                 self._weigh()
                 pulse = self._decide(now_ns, longest_s) or self._follow_held(now_ns)
@@ -318,21 +323,22 @@ class BriefMovements:
     def _weigh(self) -> None:
         """Score the newest moment that has its surroundings; learn what is usual."""
         at = _KEPT - 1 - _AFTER
-        excursions = np.hypot(*np.moveaxis(self._details(at), 2, 0)).max(axis=0)
+        details = self._details(at)
+        excursions = np.hypot(details[..., 0], details[..., 1])
         doubts = self._doubts(at)
         if np.isfinite(doubts).all():
             self._past[self._n_past % _PAST] = excursions
             self._n_past += 1
             if self._n_past % _REFRESH == 0:
                 past = self._past[: min(self._n_past, _PAST)]
-                median = np.median(past, axis=0)
-                # Of the quieter half: speech and expressions are no noise.
-                quiet = np.where(past <= median, median - past, np.nan)
-                deviation = 1.4826 * np.nanmedian(quiet, axis=0)
-                usual = median + self._config.deviations * deviation
-                self.thresholds = np.maximum(self._config.floor, usual)
-        ratios = np.sort(excursions / (self.thresholds * doubts))
-        self._scores[at] = ratios[-2]  # one region alone may be noise
+                # Its quieter quarter: speech and expressions are no noise.
+                rank = len(past) // 4
+                calm = np.partition(past, rank, axis=0)[rank]
+                self.thresholds = np.maximum(self._config.floor, self._config.times_calm * calm)
+        ratios = excursions / (self.thresholds * doubts)
+        self._ratios[at] = ratios.max(axis=0)
+        # One region alone may be noise.
+        self._scores[at] = np.partition(ratios, -2, axis=1)[:, -2].max()
 
     def _details(self, at: int) -> Float64:
         """Return the details (4, R, 2) of a moment."""
@@ -350,8 +356,8 @@ class BriefMovements:
             return None
         details, limits = self._details(at), self.thresholds * self._doubts(at)
         strengths = np.hypot(details[..., 0], details[..., 1]) / limits
-        level = int(strengths.max(axis=1).argmax())
-        strengths = strengths[level]
+        level = int(np.partition(strengths, -2, axis=1)[:, -2].argmax())
+        strengths, limits = strengths[level], limits[level]
         taking_part = strengths >= _PART * strengths.max()
         weights = np.where(taking_part, limits**-2.0, 0.0)[:, None] * details[level]
         weights /= (weights * details[level]).sum()
@@ -367,13 +373,15 @@ class BriefMovements:
             "micro" if brief else "macro", onset, apex, offset, 0, float(self._scores[at]),
             strengths, places[shape.apex] - places[max(0, int(shape.onset))],
         )  # fmt: skip
-        stayed = abs(float(raw[-_FEW:].mean() - raw[:_FEW].mean())) > _STAYED
+        left = abs(float(raw[-_FEW:].mean() - raw[:_FEW].mean()))
+        stayed = left > (_DRIFTED if brief else _STAYED)
         if stayed or not shape.returned:
             self._hold(raw, weights, pulse, first_ns)
             return None
-        before = self._scores[at + _BUSY_TICKS.start : at + _BUSY_TICKS.stop]
+        before = self._ratios[at + _BUSY_TICKS.start : at + _BUSY_TICKS.stop, taking_part]
         alone = restlessness(course, shape) <= self._config.restless
-        if onset <= self._taken_ns or not alone or float(np.mean(before >= 1.0)) > _BUSY:
+        similar = np.median(before, axis=1) >= max(1.0, _SIMILAR * float(self._scores[at]))
+        if onset <= self._taken_ns or not alone or float(similar.mean()) > _BUSY:
             return None
         self._taken_ns = offset
         return pulse
@@ -404,5 +412,4 @@ class BriefMovements:
         self._held = None
         if held.pulse.onset_ns <= self._taken_ns:
             return None
-        self._taken_ns = now_ns
         return held.pulse._replace(kind="macro", offset_ns=now_ns)

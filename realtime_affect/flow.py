@@ -270,14 +270,15 @@ def fit_rigid(moves: Float64, basis: Float64) -> Float64:
         Least squares with Geman and McClure's weights: points that move by themselves count little.
     """
     flat, wanted = basis.reshape(-1, 6), moves.reshape(-1).astype(np.float64)
-    weights: Float64 = np.ones(len(moves))
+    weighted: Float64 = flat
     fitted: Float64 = np.zeros(6)
+    middle = len(moves) // 2
     for _ in range(_FIT_ROUNDS):
-        weighted = flat * np.repeat(weights, 2)[:, None]
-        fitted = np.asarray(np.linalg.solve(weighted.T @ flat, weighted.T @ wanted), np.float64)
-        off = ((wanted - flat @ fitted).reshape(-1, 2) ** 2).sum(axis=1)
-        scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.median(off)))
+        fitted = np.linalg.solve(weighted.T @ flat, wanted @ weighted)
+        off = np.square((wanted - flat @ fitted).reshape(-1, 2)).sum(axis=1)
+        scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.partition(off, middle)[middle]))
         weights = np.reciprocal(np.square(1.0 + off / scale))
+        weighted = (basis * weights[:, None, None]).reshape(-1, 6)
     return fitted
 
 

@@ -49,8 +49,8 @@ _BLINK_DOUBT: Final = 2.0
 _FREE_TURN: Final = np.deg2rad(20.0)  # per second
 _MAX_TURN: Final = np.deg2rad(45.0)
 _TURN_FRAMES: Final = 5
-_JAW: Final = np.array([region.endswith(("lower lip", "chin")) for region in REGIONS])
-_SPOKEN: Final = 0.06  # inter-ocular distances that the jaw moves in a syllable or a bite
+_WIDE: Final = 0.06  # inter-ocular distances from onset to apex: more is no slight movement
+_FAST: Final = 0.3  # that way over the whole length, per second: faster is speech, bite or blink
 _USUAL_MISFIT: Final = 0.004
 
 
@@ -172,9 +172,9 @@ class _Watch:
     def _doubts(self, t_ns: int, face: Face, skin: Skin) -> Float64:
         """Return how much a movement of each region is to be doubted at this moment."""
         doubts = np.ones(len(REGIONS))
-        gap = float(face.eye_openness.mean())
+        gap = 0.5 * float(face.eye_openness[0] + face.eye_openness[1])
         self._gaps.append(gap)
-        if gap < _BLINK_DIP * float(np.median(self._gaps)):
+        if gap < _BLINK_DIP * sorted(self._gaps)[len(self._gaps) // 2]:
             doubts[~MOUTH_REGIONS] = _BLINK_DOUBT
         self._turns.append((t_ns, skin.turn_rad))
         (then_ns, then), (now_ns, now) = self._turns[0], self._turns[-1]
@@ -205,10 +205,13 @@ class _Watch:
 
 
 def _is_told(pulse: Pulse, fps: float) -> bool:
-    """Whether a movement is long enough to be seen, and no syllable or bite by its size."""
+    """Whether a movement is long enough to be seen, and no syllable, bite or blink by its size."""
     lasted_s = (pulse.offset_ns - pulse.onset_ns) / 1e9
-    spoken = pulse.kind == "micro" and np.hypot(*pulse.moves[_JAW].T).max() > _SPOKEN
-    return lasted_s >= _FRAMES_SEEN / max(fps, 1.0) and not spoken
+    if pulse.kind == "micro":
+        way = float(np.hypot(*pulse.moves.T).max())
+        if way > min(_WIDE, _FAST * lasted_s):
+            return False
+    return lasted_s >= _FRAMES_SEEN / max(fps, 1.0)
 
 
 class MicroSpotter(Closing):

@@ -94,6 +94,30 @@ def test_what_is_not_a_brief_movement_is_not_told(course):
     assert [event for event in watch(course) if event.kind == "micro"] == []
 
 
+def test_a_slow_sway_does_not_hide_a_brief_movement():
+    def swaying(t):
+        return 2 * np.sin(2 * np.pi * 0.25 * t) + 1.5 * bump(t, 6.0, 0.2)
+
+    assert [event.kind for event in watch(swaying)] == ["micro"]
+
+
+def test_a_brief_movement_after_a_macro_one_that_ended_is_told():
+    def smile_then_bump(t):
+        smile = np.clip((t - 5.0) / 0.3, 0, 1) - np.clip((t - 7.0) / 0.4, 0, 1)
+        return 3 * smile + 2 * bump(t, 8.3, 0.2)
+
+    kinds = {event.kind: event for event in watch(smile_then_bump, seconds=11)}
+    assert set(kinds) == {"macro", "micro"}
+    assert kinds["micro"].onset_ns / 1e9 == pytest.approx(8.3, abs=0.1)
+
+
+def test_one_of_many_alike_is_speech():
+    def babble(t):
+        return sum(bump(t, start, 0.25) for start in np.arange(3.2, 8.4, 0.4))
+
+    assert watch(babble) == []
+
+
 def test_one_region_alone_is_taken_for_noise():
     assert watch(lambda t: 3 * bump(t, 6.0, 0.3), regions=(2,)) == []
 

@@ -148,6 +148,16 @@ def test_a_face_without_movements_of_its_own_tells_none(portrait, head, lids):
     assert [event for event in events if event.kind == "micro"] == []
 
 
+@pytest.mark.parametrize(("way", "length"), [(0.12, 0.4), (0.06, 0.12)], ids=["wide", "fast"])
+def test_a_twitch_too_wide_or_too_fast_for_a_slight_movement_is_not_told(portrait, way, length):
+    moves = [(CORNER, (0.0, -way * IOD), lambda t: raised(t, 4.5, length))]
+    events, _ = spot(Film(portrait).shoot(moves))
+    assert [event for event in events if event.kind == "micro"] == []
+    slight = [(CORNER, (0.0, -0.025 * IOD), lambda t: raised(t, 4.5, 0.3))]
+    events, _ = spot(Film(portrait).shoot(slight))
+    assert [event.kind for event in events] == ["micro"]
+
+
 def test_what_a_blink_carries_along_is_not_told(portrait):
     course = lambda t: raised(t, 4.5, 0.25)  # noqa: E731
     eyes = [(MESH[pair, :2].mean(axis=0), (0, 4.0), course, 0.07) for pair in EYES]

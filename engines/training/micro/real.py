@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from realtime_affect.capture import open_source
-from realtime_affect.flow import CROP_PX, IOD_PX
+from realtime_affect.flow import CROP_PX, IOD_PX, MM_PER_PX, fit_steady
 from realtime_affect.types import SteadyCrop
 from realtime_affect.vision import Vision
 
@@ -99,6 +99,29 @@ def sits_still(faces: Faces) -> bool:
     turned = np.linalg.norm(angles[2 * half :] - angles[: -2 * half], axis=1)
     speed = np.degrees(turned / (t_s[2 * half :] - t_s[: -2 * half]))
     return bool(np.percentile(speed, 95) < STILL_DEG_S)
+
+
+def least_moved(faces: Faces, from_s: float, to_s: float) -> tuple[float, float]:
+    """Return the middle of the 1.2 s in which a face moves least, and how far it moves then.
+
+    By its mesh, head motion in the plane taken out: mean way of all points from where they are on
+    average, in inter-ocular distances.
+    """
+    t_s = np.array([t_ns for t_ns, _ in faces]) / 1e9
+    placed = []
+    for _, face in faces:
+        points, place = face.mesh.points, fit_steady(face.mesh.points)
+        seen = (points[:, 0] + 1j * points[:, 1] - place.shift) / place.turn
+        placed.append(seen / (IOD_PX * MM_PER_PX))
+    mesh = np.array(placed)
+    found = []
+    for middle_s in np.arange(from_s, to_s, 0.1):
+        near = np.abs(t_s - middle_s) <= 0.6
+        if near.sum() >= 10:
+            way = np.abs(mesh[near] - mesh[near].mean(axis=0)).mean()
+            found.append((float(way), float(middle_s)))
+    moved, at_s = min(found, default=(float("nan"), from_s))
+    return at_s, moved
 
 
 def inject(

@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from realtime_affect.flow import CROP_PX, IOD_PX, fit_steady
 from realtime_affect.types import SteadyCrop
 from tests.realtime_affect.world import Person, mesh_points
-from training.micro.evaluate import _poisson_bound
+from training.micro.evaluate import _most, _poisson_bound, summed_up
 from training.micro.film import Seen
-from training.micro.real import inject, sits_still, there_and_back, watched_s
+from training.micro.real import inject, least_moved, sits_still, there_and_back, watched_s
 from training.micro.replay import face_of
 
 
@@ -51,6 +53,42 @@ def test_only_time_without_a_reason_to_be_blind_is_watched():
 def test_a_face_that_turns_does_not_sit_still():
     assert sits_still(faces(60))
     assert not sits_still(faces(60, turn=0.3))
+
+
+def test_the_moment_at_which_a_face_moves_least_is_found_by_its_own_movement():
+    clip = faces(90)
+    for i, (_, face) in enumerate(clip):
+        points = face.mesh.points.copy()
+        points += 20.0 * i  # the head's own way counts for nothing
+        points[61] += 30.0 * np.sin(i) * (i < 45)
+        clip[i] = clip[i][0], replace(face, mesh=replace(face.mesh, points=points))
+    middle_s, moved = least_moved(clip, 0.6, 2.3)
+    assert middle_s - 0.6 >= 1.4
+    assert moved < 1e-3
+    assert least_moved(clip, 0.6, 1.0)[1] > 10 * moved
+
+
+def test_what_blinds_a_face_mostly_is_told_with_its_numbers():
+    blind = [(0, ""), (1, "12 frames a second, 25 are needed"), (2, "13 frames a second, 25 ..")]
+    blind.append((3, "12 frames a second, 25 are needed"))
+    assert _most(blind) == "12 frames a second, 25 are needed"
+    assert _most([]) == ""
+
+
+def test_a_report_is_summed_up_as_readmes_table_reads_it():
+    figures = {"events": 4, "precision": 1.0, "recall": 0.5, "f1": 2 / 3}
+    strengths = {"0.1 to 0.2": [1, 2], "0.2 to 0.3": [0, 0]}
+    group = {"wanted": figures, "found_of_by_strength": strengths,
+             "shorter_than_0.12_s": [0, 3], "weaker_than_0.1": [1, 4]}  # fmt: skip
+    alarms = {"events": 1, "eligible_face_minutes": 0.9, "gated_share": 0.5,
+              "per_minute_at_most_95": 5.3}  # fmt: skip
+    told = summed_up({"studio": {"test 30 fps": group}, "alarms": alarms})
+    (judged,) = told["judged"].values()
+    assert (judged["n"], judged["recall"]) == (4, 0.5)
+    by_strength, by_lack = told["recall_by"].values()
+    assert by_strength == {"0.1 to 0.2": {"n": 2, "recall": 0.5}}
+    assert by_lack["under 0.12 s"] == {"n": 3, "recall": 0.0}
+    assert told["false_alarms"]["real faces"]["at_most_per_min"] == 5.3
 
 
 def test_no_event_in_a_time_bounds_the_rate_by_three():
