@@ -285,7 +285,7 @@ def run_emulated(root: Path) -> int:
     )
     fine = emulated.probe()
     fine = emulated.analyse() and fine
-    emulated.say("all of it ran" if fine else "not all of it ran")
+    emulated.say("all of it ran and agreed" if fine else "not all of it ran or agreed")
     LOG.write_text("\n".join(log) + "\n", encoding="utf-8")
     return 0 if fine else 1
 

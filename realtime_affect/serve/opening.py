@@ -82,7 +82,9 @@ def make_pipeline(config: Config, paces: Paces) -> Pipeline:
 
     with contextlib.ExitStack() as opened:
         # Networks first: a camera should not be opened for a run that cannot begin.
-        vision = PacedVision(config.detect, config.track, config.action_units)
+        vision = PacedVision(
+            config.detect, config.track, config.action_units, steady=config.affect.micro
+        )
         opened.callback(vision.close)
         vision.pace = paces.frames
         affect = PacedAffect(AffectReader(config.affect), paces.decisions)
