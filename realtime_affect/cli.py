@@ -308,6 +308,14 @@ def engines_build(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build also what is there already.")
     ] = False,
+    plugins: Annotated[
+        bool,
+        typer.Option(
+            "--plugins/--no-plugins",
+            help="Let kernels of ours do attention and split, in networks exported so. Off until "
+            "a GPU has proved them.",
+        ),
+    ] = False,
 ) -> None:
     """Build plans for this GPU and keep them in your cache: minutes a network, once."""
     with _reporting():
@@ -316,7 +324,7 @@ def engines_build(
         with _build_progress() as progress:
             build_engines(
                 models or (), precision, typer.echo, max_batch=max_faces, rebuild=rebuild,
-                progress=progress,
+                plugins=plugins, progress=progress,
             )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from affect_engines import open_engine
 from affect_engines.agree import TOLERANCES, difference
 from affect_engines.build import MAX_BATCH, build_plan, source_form
 from affect_engines.cards import card_of_file, list_cards, load_card
-from affect_engines.choose import find_plan, reason, survey
+from affect_engines.choose import find_plan, open_plan, reason, survey
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.plans import clear_plans, list_plans, plans_folder, read_plan
 from affect_kernels.errors import DependencyError, UsageError
@@ -41,7 +41,8 @@ def list_engines(say: Say) -> None:
         faces = f"{key.max_batch} face{'s' * (key.max_batch > 1)}"
         say(
             f"{plan.model:<16} {key.precision:<5} {_state(plan):<8} {plan.n_bytes / 1e6:.1f} MB, "
-            f"TensorRT {key.tensorrt}, {key.gpu} ({key.capability}), up to {faces}, "
+            f"TensorRT {key.tensorrt}{_plugins(plan)}, {key.gpu} ({key.capability}), "
+            f"up to {faces}, "
             f"built in {plan.built_s:.0f} s"
         )
     if not plans:
@@ -55,6 +56,7 @@ def build_engines(  # noqa: PLR0913  (a command's options)
     *,
     max_batch: int = MAX_BATCH,
     rebuild: bool = False,
+    plugins: bool = False,
     progress: Callable[[str, BuildProgress], None] | None = None,
 ) -> tuple[StoredPlan, ...]:
     """Build the plans of some networks, or of all that have one of this precision.
@@ -73,9 +75,9 @@ def build_engines(  # noqa: PLR0913  (a command's options)
     built = []
     for card in cards:
         try:
-            source_form(card, precision)
+            source_form(card, precision, plugins=plugins)
         except UsageError as error:
-            if models or precision != "int8":
+            if models or not (plugins or precision == "int8"):
                 raise
             say(f"{card.name:<16} left out: {reason(error)}; {error.hint}")
             continue
@@ -84,8 +86,12 @@ def build_engines(  # noqa: PLR0913  (a command's options)
             if progress is not None:
                 progress(name, now)
 
-        plan = build_plan(card, precision, max_batch=max_batch, rebuild=rebuild, progress=tell)
-        say(f"{card.name:<16} {precision:<5} ok  {plan.path} ({plan.built_s:.0f} s)")
+        plan = build_plan(
+            card, precision, max_batch=max_batch, rebuild=rebuild, plugins=plugins, progress=tell
+        )
+        say(
+            f"{card.name:<16} {precision:<5} ok  {plan.path} ({plan.built_s:.0f} s{_plugins(plan)})"
+        )
         built.append(plan)
     return tuple(built)
 
@@ -136,6 +142,10 @@ def clear_engines(models: Sequence[str], say: Say) -> None:
         say(f"Nothing to delete in {plans_folder()}.")
 
 
+def _plugins(plan: StoredPlan) -> str:
+    return f", plugins {plan.key.plugins}" if plan.key.plugins else ""
+
+
 def _state(plan: StoredPlan) -> str:
     """Return a plan's state, "foreign" where it is whole and not for this machine."""
     if plan.state != "ok":
@@ -145,7 +155,8 @@ def _state(plan: StoredPlan) -> str:
 
 def _fits(plan: StoredPlan) -> bool:
     try:
-        return find_plan(load_card(plan.model), plan.key.precision).key == plan.key
+        card, plugins = load_card(plan.model), bool(plan.key.plugins)
+        return find_plan(card, plan.key.precision, plugins=plugins).key == plan.key
     except (DependencyError, DeviceError, ModelError, UsageError):
         return False
 
@@ -159,7 +170,7 @@ def _verdict(plan: StoredPlan) -> str:
     precision = plan.key.precision
     same = "int8" if precision == "int8" else "fp32"
     with (
-        open_engine(plan.model, "tensorrt", precision) as engine,
+        open_plan(plan) as engine,
         open_engine(plan.model, "onnxruntime", same) as cpu,
     ):
         worst = max(difference(engine, cpu, n) for n in {1, plan.key.max_batch})

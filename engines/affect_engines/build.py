@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from affect_engines._cuda import find_gpu
@@ -21,6 +21,7 @@ from affect_engines.plans import (
     store_plan,
     store_timings,
 )
+from affect_engines.plugins import VERSION, register
 from affect_engines.precision import PRECISIONS, in_precision
 from affect_engines.store import model_path
 from affect_engines.trt import complaint, device_error, import_tensorrt, make_log
@@ -106,7 +107,10 @@ class Phases:
         return min(1.0, (done + min(1.0, sum(map(self._share_of, inside)))) / total)
 
 
-def plan_key(card: ModelCard, precision: str, max_batch: int, gpu: Gpu, tensorrt: str) -> PlanKey:
+def plan_key(  # noqa: PLR0913  (each is a part of the key)
+    card: ModelCard, precision: str, max_batch: int, gpu: Gpu, tensorrt: str, *,
+    plugins: bool = False,
+) -> PlanKey:  # fmt: skip
     """Return what a plan of `card` must fit here.
 
     Raises
@@ -114,17 +118,21 @@ def plan_key(card: ModelCard, precision: str, max_batch: int, gpu: Gpu, tensorrt
     UsageError
         The card has no form to build this precision from.
     """
-    source = source_form(card, precision)
-    return PlanKey(source.sha256, tensorrt, gpu.name, gpu.capability, precision, max_batch)
+    source = source_form(card, precision, plugins=plugins)
+    return PlanKey(
+        source.sha256, tensorrt, gpu.name, gpu.capability, precision, max_batch,
+        VERSION if plugins else "",
+    )  # fmt: skip
 
 
-def source_form(card: ModelCard, precision: str) -> ModelCard:
+def source_form(card: ModelCard, precision: str, *, plugins: bool = False) -> ModelCard:
     """Return the form of a network that a plan of this precision is built from.
 
     Raises
     ------
     UsageError
-        It is no ONNX file, the precision is unknown, or the card has no quantised form.
+        It is no ONNX file, the precision is unknown, or the card has no quantised form, or none
+        with plugins.
     """
     if not card.file.endswith(".onnx"):
         raise UsageError(
@@ -147,44 +155,58 @@ def source_form(card: ModelCard, precision: str) -> ModelCard:
             expected="fp16 or fp32",
             hint="It has no quantised form to build from.",
         )
+    if plugins:
+        if card.plugins is None or precision == "int8":
+            raise UsageError(
+                thing=f"plugins in {card.name}",
+                got="no file with nodes of ours" if card.plugins is None else "int8",
+                expected="NAME.plugins.onnx beside NAME.onnx, in fp16 or fp32",
+                hint="Build with --no-plugins; the exporter of IFDD writes one with --plugins.",
+            )
+        form = card.plugins
+        return replace(card, file=form.file, sha256=form.sha256, precision="", plugins=None)
     if precision == "int8":
         return card.form("int8")
     return card.form("fp32") if card.precision else card
 
 
-def build_plan(
+def build_plan(  # noqa: PLR0913  (options by name)
     card: ModelCard,
     precision: str = "fp16",
     *,
     max_batch: int = MAX_BATCH,
     rebuild: bool = False,
+    plugins: bool = False,
     progress: Callable[[BuildProgress], None] | None = None,
 ) -> StoredPlan:
     """Build and keep a plan for GPU 0, or return the one there is.
 
-    Ctrl-C cancels the build at TensorRT's next step.
+    Ctrl-C cancels the build at TensorRT's next step. With `plugins` it calls kernels of ours, which
+    no GPU has proved yet.
 
     Raises
     ------
     UsageError
         As :func:`source_form`.
     DependencyError
-        TensorRT, or for fp16 and int8 onnx, is not installed.
+        TensorRT, or for fp16 and int8 onnx, is not installed; or it takes no plugins of ours.
     DeviceError
         No driver, no GPU, or not enough of its memory.
     ModelError
         The network's file is missing or damaged, TensorRT refuses it, or the plan cannot be kept.
     """
-    source = source_form(card, precision)
+    source = source_form(card, precision, plugins=plugins)
     content = model_path(source).read_bytes()
     trt = import_tensorrt()
     version, gpu = str(trt.__version__), find_gpu()
-    key = plan_key(card, precision, max_batch, gpu, version)
+    key = plan_key(card, precision, max_batch, gpu, version, plugins=plugins)
     if not rebuild and has_plan(key, card.name):
         there = [plan for plan in list_plans() if plan.key == key and plan.model == card.name]
         if there and there[0].state == "ok":
             return there[0]
     content = in_precision(card.name, content, precision)
+    if plugins:
+        register(trt)
     began = time.monotonic()
     timings = read_timings(version, gpu.name)
     compiler = _Compiler(trt, card.name, precision, max_batch, progress or _ignore)

@@ -93,6 +93,8 @@ class ModelCard:
         ``"fp32"``, ``"int8"``: which of several forms `file` is; empty where there is one.
     forms : mapping of str to ModelForm
         The other forms, by precision, read-only.
+    plugins : ModelForm, optional
+        The same network, in fp32, with nodes of ours that TensorRT runs by plugins.
     units : mapping of str to UnitCard
         For networks that tell action units.
     evaluation : mapping of str to mapping
@@ -117,6 +119,7 @@ class ModelCard:
     decode: Mapping[str, Any] = field(default_factory=_nothing)
     precision: str = ""
     forms: Mapping[str, ModelForm] = field(default_factory=_nothing)
+    plugins: ModelForm | None = None
     units: Mapping[str, UnitCard] = field(default_factory=_nothing)
     evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
 
@@ -191,13 +194,20 @@ def load_card(name: str) -> ModelCard:
 def card_of_file(path: Path) -> ModelCard:
     """Make the card of a network whoever uses it brings: nothing is known of it but its hash.
 
+    Beside ``NAME.onnx`` may lie ``NAME.plugins.onnx``, the same network with nodes of ours.
+
     Raises
     ------
     ModelError
         The file cannot be read.
     """
+    beside = path.with_suffix(".plugins.onnx")
+    plugins = None
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if beside.is_file():
+            ours = hashlib.sha256(beside.read_bytes()).hexdigest()
+            plugins = ModelForm(str(beside.resolve()), ours)
     except OSError as error:
         raise ModelError(
             thing=f"network {path}",
@@ -207,7 +217,7 @@ def card_of_file(path: Path) -> ModelCard:
         ) from error
     return ModelCard(
         path.stem, str(path.resolve()), digest, licence="unknown", reference=str(path),
-        trained_on="Not known.", limits="Not known.",
+        trained_on="Not known.", limits="Not known.", plugins=plugins,
     )  # fmt: skip
 
 
@@ -217,8 +227,10 @@ def parse_card(name: str, text: str) -> ModelCard:
     low, high = values.pop("value_range", (0.0, 255.0))
     evaluation = values.pop("evaluation", {})
     forms = {precision: ModelForm(**form) for precision, form in values.pop("forms", {}).items()}
+    plugins = values.pop("plugins", None)
     return ModelCard(
         name=name,
+        plugins=ModelForm(**plugins) if plugins else None,
         value_range=(float(low), float(high)),
         decode=MappingProxyType(values.pop("decode", {})),
         forms=MappingProxyType(forms),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ONNX_BACKENDS: Final = ("tensorrt", "cuda", "onnxruntime")
 """Backends of ONNX networks, in the order in which ``"auto"`` tries them."""
 
+WITH_PLUGINS: Final = "tensorrt with plugins"
+"""What the log calls a plan that calls kernels of ours; tried first where one was built."""
+
 _TRIED: Final = "action_units"  # shipped and small: what a backend is tried with
 _LOG = logging.getLogger(__name__)
 
@@ -142,16 +145,24 @@ def open_onnx(card: ModelCard, backend: str, precision: str, *, build: bool) -> 
         "cuda": partial(_open_cuda, card, precision),
         "onnxruntime": partial(_open_cpu, card, precision),
     }
-    if backend != "auto":
-        engine = openers[backend]()
+    asked = ONNX_BACKENDS if backend == "auto" else (backend,)
+    left = [(name, openers[name]) for name in asked]
+    if "tensorrt" in asked and _has_plugins(card):
+        # It is TensorRT either way: where the plugins fail, its plain plan is next.
+        first = partial(_open_tensorrt, card, precision, build=False, plugins=True)
+        left.insert(0, (WITH_PLUGINS, first))
+    if len(left) == 1:
+        engine = left[0][1]()
         _LOG.info("%s: %s, as asked for", card.name, backend)
         return engine
-    chosen = FallbackEngine(card.name, [(name, openers[name]) for name in ONNX_BACKENDS])
+    chosen = FallbackEngine(card.name, left)
     return chosen.only() or chosen
 
 
-def find_plan(card: ModelCard, precision: str) -> StoredPlan:
+def find_plan(card: ModelCard, precision: str, *, plugins: bool = False) -> StoredPlan:
     """Return the plan for this network, TensorRT and GPU; ``"auto"`` prefers fp16, then int8.
+
+    With `plugins` only plans that call our plugins count, else only those that call none.
 
     Raises
     ------
@@ -167,22 +178,27 @@ def find_plan(card: ModelCard, precision: str) -> StoredPlan:
     from affect_engines.trt import import_tensorrt
 
     if precision != "auto":
-        source_form(card, precision)
+        source_form(card, precision, plugins=plugins)
     gpu = find_gpu()  # first: it answers at once, and without it nothing else matters
     version = str(import_tensorrt().__version__)
-    ours = [plan for plan in list_plans() if plan.model == card.name]
+    ours = [
+        plan
+        for plan in list_plans()
+        if plan.model == card.name and bool(plan.key.plugins) == plugins
+    ]
     wanted = PRECISIONS if precision == "auto" else (precision,)
     foreign: set[str] = set()
     for name in wanted:
-        if precision == "auto" and name == "int8" and not _has_int8(card):
+        if precision == "auto" and name == "int8" and (plugins or not _has_int8(card)):
             continue
         for plan in ours:
             if plan.key.precision == name:
-                key = plan_key(card, name, plan.key.max_batch, gpu, version)
+                key = plan_key(card, name, plan.key.max_batch, gpu, version, plugins=plugins)
                 if plan.key == key:
                     return plan
                 foreign.update(plan.key.differs(key))
     asked = "" if precision == "auto" else f" --precision {precision}"
+    asked += " --plugins" if plugins else ""
     raise ModelError(
         thing=f"TensorRT plan of {card.name}",
         got="only foreign ones: " + ", ".join(sorted(foreign)) if foreign else "none",
@@ -210,18 +226,33 @@ def reason(error: AffectError) -> str:
     return f"{error.thing}: {error.got}"
 
 
-def _open_tensorrt(card: ModelCard, precision: str, *, build: bool) -> Engine:
-    from affect_engines.build import build_plan
+def open_plan(plan: StoredPlan) -> Engine:
+    """Open a plan as it is, after checking its hash; it must fit this machine.
+
+    Raises
+    ------
+    DependencyError, DeviceError, ModelError
+        As :class:`affect_engines.trt.TrtEngine`.
+    """
     from affect_engines.plans import read_plan
     from affect_engines.trt import TrtEngine
 
+    content = read_plan(plan.key, plan.model)
+    return _settled(TrtEngine(content, plan.model, plugins=bool(plan.key.plugins)))
+
+
+def _open_tensorrt(
+    card: ModelCard, precision: str, *, build: bool, plugins: bool = False
+) -> Engine:
+    from affect_engines.build import build_plan
+
     try:
-        plan = find_plan(card, precision)
+        plan = find_plan(card, precision, plugins=plugins)
     except ModelError:
         if not build:
             raise
         plan = build_plan(card, "fp16" if precision == "auto" else precision)
-    return _settled(TrtEngine(read_plan(plan.key, card.name), card.name))
+    return open_plan(plan)
 
 
 def _open_cuda(card: ModelCard, precision: str) -> Engine:
@@ -270,6 +301,15 @@ def _ort_form(card: ModelCard, precision: str) -> ModelCard:
 
 def _has_int8(card: ModelCard) -> bool:
     return "int8" in {card.precision, *card.forms}
+
+
+def _has_plugins(card: ModelCard) -> bool:
+    """Return whether a plan with plugins was built of this network, for whatever machine."""
+    from affect_engines.plans import list_plans
+
+    return card.plugins is not None and any(
+        plan.model == card.name and plan.key.plugins for plan in list_plans()
+    )
 
 
 def _look_at_tensorrt() -> str:

@@ -44,6 +44,8 @@ class PlanKey:
     precision : {"fp32", "fp16", "int8"}
     max_batch : int
         Most faces in one run.
+    plugins : str
+        Version of our plugins that it calls; empty for none.
     """
 
     onnx_sha256: str
@@ -52,10 +54,12 @@ class PlanKey:
     capability: str
     precision: str
     max_batch: int
+    plugins: str = ""
 
     def digest(self) -> str:
         """Return a short name for this key."""
-        text = json.dumps([_FORMAT, *asdict(self).values()])
+        values = [value for name, value in asdict(self).items() if name != "plugins" or value]
+        text = json.dumps([_FORMAT, *values])  # without plugins as before there were any
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def differs(self, other: PlanKey) -> tuple[str, ...]:
@@ -125,7 +129,11 @@ def read_plan(key: PlanKey, model: str) -> bytes:
     """
     path = _path(key, model)
     plan = _look(_side(path)) if has_plan(key, model) else None
-    again = f"Build it: realtime-affect engines build {model} --precision {key.precision}."
+    with_plugins = " --plugins" if key.plugins else ""
+    again = (
+        f"Build it: realtime-affect engines build {model} --precision {key.precision}"
+        f"{with_plugins}."
+    )
     if plan is None or plan.key != key:
         raise ModelError(
             thing=f"TensorRT plan of {model}",

@@ -8,6 +8,7 @@ plugin has run in TensorRT or on a GPU yet. Their calls are compared with the re
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -114,8 +115,12 @@ POOLED_ATTENTION: Final = Operation(
 
 OPERATIONS: Final = (ADAPTIVE_SPLIT, POOLED_ATTENTION)
 
+OLDEST: Final = (10, 16)
+"""First TensorRT whose bindings were tried; those of 10.3 crash on such a class."""
+
 _NEEDED: Final = ("IPluginV3", "IPluginCreatorV3One", "get_plugin_registry")
-_registered: dict[Any, tuple[Any, ...]] = {}  # creators must outlive TensorRT's use of them
+# As TensorRT's registry, which is the process's; its creators must outlive all use of them.
+_registered: dict[Any, tuple[Any, ...]] = {}
 _lock = threading.Lock()
 
 
@@ -141,11 +146,17 @@ def register(trt: Any) -> None:
         if trt in _registered:
             return
         without = "Build and run without: realtime-affect engines build --no-plugins."
+        numbers = tuple(int(number) for number in re.findall(r"\d+", trt.__version__)[:2])
+        if numbers < OLDEST:
+            raise DependencyError(
+                thing="plugins in TensorRT", got=trt.__version__,
+                expected=".".join(map(str, OLDEST)) + " or later", hint=without,
+            )  # fmt: skip
         lacking = [name for name in _NEEDED if not hasattr(trt, name)]
         if lacking:
             raise DependencyError(
                 thing=f"plugins in TensorRT {trt.__version__}", got="no " + ", ".join(lacking),
-                expected="the Python bindings of 10.3 or later, whole", hint=without,
+                expected="its Python bindings, whole", hint=without,
             )  # fmt: skip
         launcher = Launcher(operation.source for operation in OPERATIONS)
         registry = trt.get_plugin_registry()
@@ -175,10 +186,7 @@ def read_fields(operation: Operation, collection: Any) -> Fields:
     ModelError
         One is missing or of another length.
     """
-    found = {
-        field.name: tuple(int(value) for value in (() if field.data is None else field.data))
-        for field in collection
-    }
+    found = {field.name: _integers(field.data) for field in collection}
     fields = {name: found.get(name, ()) for name in operation.fields}
     if {name: len(values) for name, values in fields.items()} != operation.fields:
         raise ModelError(
@@ -190,8 +198,18 @@ def read_fields(operation: Operation, collection: Any) -> Fields:
     return fields
 
 
+def _integers(data: Any) -> tuple[int, ...]:
+    if data is None:
+        return ()
+    array = np.asarray(data)
+    # Always dense; but the bindings up to 10.7 give NumPy 2 an array with a stride of 0.
+    dense = np.lib.stride_tricks.as_strided(array, strides=(array.itemsize,))
+    return tuple(int(value) for value in dense)
+
+
 def make_creator(trt: Any, operation: Operation, launcher: Launcher) -> Any:
     """Return what TensorRT makes the plugins of an operation with."""
+    make = plugin_class(trt, operation, launcher)
 
     class Creator(trt.IPluginCreatorV3One):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -207,18 +225,17 @@ def make_creator(trt: Any, operation: Operation, launcher: Launcher) -> Any:
             )
 
         def create_plugin(self, name: str, field_collection: Any, phase: Any) -> Any:  # noqa: ARG002
-            return make_plugin(trt, operation, launcher, read_fields(operation, field_collection))
+            return make(read_fields(operation, field_collection))
 
     return Creator()
 
 
-def make_plugin(  # noqa: C901  (the class is made here, as its bases come with TensorRT)
-    trt: Any, operation: Operation, launcher: Launcher, fields: Fields
+def plugin_class(  # noqa: C901  (it is made here, as its bases come with TensorRT)
+    trt: Any, operation: Operation, launcher: Launcher
 ) -> Any:
-    """Return a plugin: one node of one network."""
+    """Return the class of an operation's plugins: each is one node of one network."""
     names = *operation.reads, *operation.writes
     dtypes = {trt.DataType.FLOAT: np.float32, trt.DataType.HALF: np.float16}
-    launches: dict[tuple[Any, ...], Launch] = {}  # building one takes longer than queuing it
 
     class Plugin(
         trt.IPluginV3,  # type: ignore[misc]
@@ -226,7 +243,7 @@ def make_plugin(  # noqa: C901  (the class is made here, as its bases come with 
         trt.IPluginV3OneBuild,  # type: ignore[misc]
         trt.IPluginV3OneRuntime,  # type: ignore[misc]
     ):
-        def __init__(self) -> None:
+        def __init__(self, fields: Fields) -> None:
             trt.IPluginV3.__init__(self)
             trt.IPluginV3OneCore.__init__(self)
             trt.IPluginV3OneBuild.__init__(self)
@@ -237,12 +254,14 @@ def make_plugin(  # noqa: C901  (the class is made here, as its bases come with 
             self.num_outputs = len(operation.writes)
             # The fields that are handed out point to these, and do not keep them.
             self._fields = {name: np.array(value, np.int32) for name, value in fields.items()}
+            self._values = fields
+            self._launches: dict[tuple[Any, ...], Launch] = {}  # slower to build than to queue
 
         def get_capability_interface(self, type: Any) -> Any:  # noqa: ARG002
             return self
 
         def clone(self) -> Any:
-            return make_plugin(trt, operation, launcher, fields)
+            return Plugin(self._values)
 
         def attach_to_context(self, resource_context: Any) -> Any:  # noqa: ARG002
             return self.clone()
@@ -316,13 +335,13 @@ def make_plugin(  # noqa: C901  (the class is made here, as its bases come with 
 
         def _launch(self, described: Sequence[Any]) -> Launch:
             key = tuple((tuple(part.dims), part.type) for part in described)
-            if key not in launches:
+            if key not in self._launches:
                 # Never touched, so no memory stands behind them: they are shapes and dtypes.
                 arrays = {
                     name: np.empty(shape, dtypes[kind])
                     for name, (shape, kind) in zip(operation.reads, key, strict=True)
                 }
-                launches[key] = operation.launch(arrays, fields)
-            return launches[key]
+                self._launches[key] = operation.launch(arrays, self._values)
+            return self._launches[key]
 
-    return Plugin()
+    return Plugin

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from affect_engines.errors import ModelError
+from affect_engines.plugins import NAMESPACE, OPERATIONS
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from affect_engines.plugins import Operation
 
 PRECISIONS: Final = ("fp16", "int8", "fp32")
 """What a plan may be built in, the one to prefer first."""
@@ -77,10 +80,58 @@ def _to_fp16(model: Any) -> Any:
     """Return the model with fp16 inside and fp32 at its inputs and outputs."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
+    plain = _note_types(model)
     turned = convert_float_to_float16(model, keep_io_types=True, op_block_list=list(_IN_FP32))
+    _restore_fp32(turned.graph, plain)
     _join(turned.graph)
     _sort(turned.graph)
     return turned
+
+
+def _ours(graph: Any) -> list[tuple[Any, Operation]]:
+    """Return the nodes that our plugins run, each with what it reads and writes."""
+    known = {operation.name: operation for operation in OPERATIONS}
+    return [(node, known[node.op_type]) for node in graph.node if node.domain == NAMESPACE]
+
+
+def _note_types(model: Any) -> dict[str, Any]:
+    """Tell the types of what our nodes write; return the constants they want in fp32."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    told = {item.name for item in (*graph.value_info, *graph.output)}
+    values = {item.name: item for item in graph.initializer}
+    kept = {}
+    for node, operation in _ours(graph):
+        for name in set(node.output) - told:
+            graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        for role, name in zip(operation.reads, node.input, strict=True):
+            if role in operation.in_fp32:
+                kept[name] = numpy_helper.to_array(values[name]).copy()
+    return kept
+
+
+def _restore_fp32(graph: Any, kept: dict[str, Any]) -> None:
+    """Give our nodes back, unrounded, what they read in fp32 beside half inputs."""
+    from onnx import numpy_helper
+
+    read = {name for node in graph.node for name in node.input}
+    read.update(item.name for item in graph.output)
+    for node, operation in _ours(graph):
+        for i, role in enumerate(operation.reads):
+            if role in operation.in_fp32:
+                node.input[i] = f"{node.input[i]}.fp32"
+        for role, name in zip(operation.writes, node.output, strict=True):
+            if role in operation.in_fp32:
+                if name in read:
+                    message = f"{node.op_type} whose {role} are read"
+                    raise ValueError(message)
+                left = [item for item in graph.value_info if item.name != name]
+                del graph.value_info[:]
+                graph.value_info.extend(left)
+    graph.initializer.extend(
+        numpy_helper.from_array(value, f"{name}.fp32") for name, value in kept.items()
+    )
 
 
 def _join(graph: Any) -> None:

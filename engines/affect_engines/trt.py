@@ -17,6 +17,7 @@ import numpy as np
 from affect_engines._cuda import Stream
 from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
 from affect_engines.errors import DeviceError, ModelError
+from affect_engines.plugins import register
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -144,18 +145,22 @@ class TrtEngine(Closing):
         Used in errors.
     graphs : bool
         Record a CUDA graph for each number of rows and replay it.
+    plugins : bool
+        The plan calls plugins of ours, which are registered before it is read.
 
     Raises
     ------
     DependencyError
-        TensorRT is not installed.
+        TensorRT is not installed, or takes no plugins of ours.
     ModelError
         The plan is of another TensorRT or GPU, or is none.
     DeviceError
         No driver, no GPU, or not enough of its memory.
     """
 
-    def __init__(self, plan: bytes, name: str, *, graphs: bool = True) -> None:
+    def __init__(
+        self, plan: bytes, name: str, *, graphs: bool = True, plugins: bool = False
+    ) -> None:
         self._trt = import_tensorrt()
         self._name = name
         self._graphs = graphs
@@ -165,6 +170,8 @@ class TrtEngine(Closing):
         self._runtime: Any = None
         self._engine: Any = None
         try:
+            if plugins:
+                register(self._trt)
             self._load(plan)
         except BaseException:
             self.close()

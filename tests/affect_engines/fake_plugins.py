@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import ctypes
 import types
+from functools import partial
 
 import numpy as np
 
-from affect_engines.plugins import OPERATIONS
+from affect_engines import plugins
+from affect_engines._cuda import Stream
+from affect_engines.plugins import (
+    ADAPTIVE_SPLIT,
+    NAMESPACE,
+    OPERATIONS,
+    POOLED_ATTENTION,
+    VERSION,
+    register,
+)
+from affect_kernels import _device
+from affect_kernels._launch import fingerprint
 from affect_kernels.adaptive_split import SplitWeights, adaptive_split
 from affect_kernels.pooled_attention import pooled_attention
-from tests.affect_engines import fake_cuda, surfaces
+from tests.affect_engines import fake_cuda, fake_tensorrt, surfaces
 
 _CLASSES = (
     "IPluginV3", "IPluginV3OneCore", "IPluginV3OneBuild", "IPluginV3OneRuntime",
@@ -25,6 +37,14 @@ _NUMBERS = {
     "AffectAdaptiveSplit": ("slots", "tokens", "channels", "parts"),
     "AffectPooledAttention": (
         "heads", "queries", "keys", "q_t", "q_h", "q_w", "k_t", "k_h", "k_w",
+    ),
+}  # fmt: skip
+
+KEYS = {o.name: (o.name, VERSION, NAMESPACE) for o in OPERATIONS}
+ENTRIES = {
+    ADAPTIVE_SPLIT: ("adaptive_split_f32", "adaptive_split_f16"),
+    POOLED_ATTENTION: (
+        "pooled_attention_f32", "pooled_attention_f16_p32", "pooled_attention_f16_p48",
     ),
 }  # fmt: skip
 
@@ -62,7 +82,54 @@ def install(trt):
     trt.DimsExprs = _checked(trt, "DimsExprs", lambda n: [None] * n)
     trt.PluginFieldType = trt._enum("PluginFieldType", ["INT32"])
     trt.TensorFormat = types.SimpleNamespace(LINEAR="linear", HWC8="hwc8")
+    plain = trt.read
+    trt.read = lambda content: (
+        Session(trt, registry, content) if NAMESPACE.encode() in content else plain(content)
+    )
     return registry
+
+
+class Session:
+    """A network with nodes of ours, in onnxruntime's words: run by onnx and our plugins."""
+
+    def __init__(self, trt, registry, content):
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+        from onnx.reference.op_run import OpRun
+
+        def node(name):
+            key = name, VERSION, NAMESPACE
+            if key not in registry.creators:
+                message = f"no plugin {name} is registered"
+                raise LookupError(message)
+
+            def run(self, *arrays, plugin_version, plugin_namespace, **attributes):
+                assert (name, plugin_version, plugin_namespace) == key
+                with Stream() as stream:
+                    queued = run_node(trt, registry, stream, key, attributes, arrays)
+                    stream.synchronize()
+                    return tuple(fetch(queued))
+
+            return type(name, (OpRun,), {"op_domain": NAMESPACE, "_run": run})
+
+        model = onnx.load_from_string(content)
+        names = {node.op_type for node in model.graph.node if node.domain == NAMESPACE}
+        self._runs = ReferenceEvaluator(model, new_ops=[node(name) for name in sorted(names)])
+        self._graph = model.graph
+
+    def get_inputs(self):
+        return [self._node(item) for item in self._graph.input]
+
+    def get_outputs(self):
+        return [self._node(item) for item in self._graph.output]
+
+    def run(self, names, feeds):
+        return self._runs.run(names, feeds)
+
+    @staticmethod
+    def _node(item):
+        shape = [d.dim_param or d.dim_value for d in item.type.tensor_type.shape.dim]
+        return types.SimpleNamespace(name=item.name, type="tensor(float)", shape=shape)
 
 
 def _checked(trt, kind, make):
@@ -207,3 +274,34 @@ def run_kernel(driver, entry, packed):
     for name, array in found.items():
         written[name][:] = array.reshape(-1)
     return 0
+
+
+class Stand:
+    """A stand-in for TensorRT with plugins, its registry, and a driver that knows our kernels."""
+
+    def __init__(self, monkeypatch, version):
+        monkeypatch.setattr(plugins, "_registered", {})
+        self.trt, self.driver = fake_tensorrt.install(monkeypatch, version)
+        self.registry = install(self.trt)
+        self.compiled = []
+
+        def cubin(source, architecture):
+            self.compiled.append((source, architecture))
+            return fingerprint(source).encode()
+
+        monkeypatch.setattr(_device, "cubin", cubin)
+        for operation, entries in ENTRIES.items():
+            for entry in entries:
+                self.driver.kernels[entry] = (
+                    struct(operation).itemsize,
+                    partial(run_kernel, self.driver, entry),
+                )
+
+    def run(self, name, attributes, arrays):
+        """Register, run one node on a stream of its own, and return what it wrote."""
+        register(self.trt)
+        with Stream() as stream:
+            queued = run_node(self.trt, self.registry, stream, KEYS[name], attributes, arrays)
+            self.stream = stream.handle
+            stream.synchronize()
+            return fetch(queued)

@@ -17,6 +17,7 @@ from enum import IntEnum
 import numpy as np
 import onnxruntime
 
+from affect_engines.errors import DeviceError
 from tests.affect_engines import fake_cuda, surfaces
 
 VERSIONS = tuple(json.loads(surfaces.TENSORRT.read_text("utf-8")))
@@ -84,6 +85,7 @@ class FakeTensorRT(types.ModuleType):
         self.refuses = ""
         self.n_built = 0
         self.scratch_bytes = []
+        self.read = _onnxruntime  # what runs a network file; fake_plugins.py puts another here
         for kind in _ENUMS:
             members = [name for name in self.surface[kind] if name.isupper() or name == "TF32"]
             setattr(self, kind, self._enum(kind, members))
@@ -156,6 +158,10 @@ class FakeTensorRT(types.ModuleType):
                 return super().__getattribute__(name)
 
         return Known(kind, (Base,), dict(values)) if values else type(kind, (Base,), {})
+
+
+def _onnxruntime(content):
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
 def _namespace(kind, members, first):
@@ -266,7 +272,7 @@ class OnnxParser:
 
     def parse(self, model, path=None):
         try:
-            session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+            session = self.trt.read(model)
         except Exception as error:  # noqa: BLE001
             self.errors.append(str(error))
             return False
@@ -306,7 +312,12 @@ class Runtime:
             text = self.trt.refuses or f"the plan is of TensorRT {about['version']}"
             self.logger.log(self.trt.ILogger.ERROR, text)
             return None
-        return self.trt.wrap("ICudaEngine", Engine(self.trt, self.logger, about, content))
+        try:
+            engine = Engine(self.trt, self.logger, about, content)
+        except Exception as error:  # noqa: BLE001  (a plugin that is not there)
+            self.logger.log(self.trt.ILogger.ERROR, str(error))
+            return None
+        return self.trt.wrap("ICudaEngine", engine)
 
 
 class Engine:
@@ -314,7 +325,7 @@ class Engine:
 
     def __init__(self, trt, logger, about, content):
         self.trt, self.logger, self.profile = trt, logger, about["profile"]
-        self.session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        self.session = trt.read(content)
         self.reads = {node.name: node for node in self.session.get_inputs()}
         self.writes = {node.name: node for node in self.session.get_outputs()}
         self.nodes = {**self.reads, **self.writes}
@@ -390,7 +401,10 @@ class Context:
                 return fake_cuda.LAUNCH_FAILED
             ctypes.memmove(array.ctypes.data, self.addresses[name], array.nbytes)
             feeds[name] = array
-        results = engine.session.run(list(engine.writes), feeds)
+        try:
+            results = engine.session.run(list(engine.writes), feeds)
+        except DeviceError:  # of a plugin's kernel
+            return fake_cuda.LAUNCH_FAILED
         for name, array in zip(engine.writes, results, strict=True):
             if not driver.on_device(self.addresses[name], array.nbytes):
                 return fake_cuda.LAUNCH_FAILED

@@ -168,6 +168,9 @@ def complaints(surface, found):
                 wrong.append(f"{use.where}: {use.kind}.{use.member} has unknown signatures")
                 continue
             names = [name for name, _ in known]
+            unnamed = names[1:] and all(re.match(r"arg\d+$", name) for name in names[1:])
+            if unnamed and len(names) == use.n_arguments + len(use.keywords):
+                continue  # older bindings name no arguments, and we override by position
             given = {*names[: use.n_arguments], *use.keywords}
             needed = {name for name, has_default in known if not has_default}
             if use.n_arguments > len(names) or not given <= set(names) or not needed <= given:

@@ -1,13 +1,11 @@
 """The plugins on the stand-in: what TensorRT would ask of them. No TensorRT and no GPU has run."""
 
-from functools import partial
 from math import prod
 
 import numpy as np
 import pytest
 
 from affect_engines import plugins
-from affect_engines._cuda import Stream
 from affect_engines.errors import DeviceError, ModelError
 from affect_kernels import _device
 from affect_kernels._launch import fingerprint
@@ -17,52 +15,13 @@ from affect_kernels.errors import DependencyError, UsageError
 from affect_kernels.pooled_attention import cuda as attention_cuda
 from affect_kernels.pooled_attention import pooled_attention
 from tests.affect_engines import fake_plugins, fake_tensorrt
+from tests.affect_engines.fake_plugins import KEYS, Stand
 
 GRID_Q, GRID_K = (2, 4, 3), (2, 2, 3)
-KEYS = {o.name: (o.name, plugins.VERSION, plugins.NAMESPACE) for o in plugins.OPERATIONS}
-ENTRIES = {
-    plugins.ADAPTIVE_SPLIT: ("adaptive_split_f32", "adaptive_split_f16"),
-    plugins.POOLED_ATTENTION: (
-        "pooled_attention_f32", "pooled_attention_f16_p32", "pooled_attention_f16_p48",
-    ),
-}  # fmt: skip
-
-
-class Stand:
-    """A stand-in for TensorRT with plugins, its registry, and a driver that knows our kernels."""
-
-    def __init__(self, monkeypatch, version):
-        self.trt, self.driver = fake_tensorrt.install(monkeypatch, version)
-        self.registry = fake_plugins.install(self.trt)
-        self.compiled = []
-
-        def cubin(source, architecture):
-            self.compiled.append((source, architecture))
-            return fingerprint(source).encode()
-
-        monkeypatch.setattr(_device, "cubin", cubin)
-        for operation, entries in ENTRIES.items():
-            for entry in entries:
-                self.driver.kernels[entry] = (
-                    fake_plugins.struct(operation).itemsize,
-                    partial(fake_plugins.run_kernel, self.driver, entry),
-                )
-
-    def run(self, name, attributes, arrays):
-        """Register, run one node on a stream of its own, and return what it wrote."""
-        plugins.register(self.trt)
-        with Stream() as stream:
-            queued = fake_plugins.run_node(
-                self.trt, self.registry, stream, KEYS[name], attributes, arrays
-            )
-            self.stream = stream.handle
-            stream.synchronize()
-            return fake_plugins.fetch(queued)
 
 
 @pytest.fixture(params=fake_tensorrt.VERSIONS)
 def stand(request, monkeypatch):
-    monkeypatch.setattr(plugins, "_registered", {})
     return Stand(monkeypatch, request.param)
 
 
@@ -167,6 +126,18 @@ def test_a_node_without_its_grids_is_refused():
         plugins.read_fields(plugins.POOLED_ATTENTION, fields)
 
 
+def test_fields_are_read_where_the_bindings_tell_no_stride():
+    from types import SimpleNamespace
+
+    wanted = {"grid_q": (1, 2, 3), "grid_k": (4, 5, 6)}
+    arrays = {name: np.array(value, np.int32) for name, value in wanted.items()}
+    fields = [
+        SimpleNamespace(name=name, data=np.lib.stride_tricks.as_strided(array, strides=(0,)))
+        for name, array in arrays.items()
+    ]
+    assert plugins.read_fields(plugins.POOLED_ATTENTION, fields) == wanted
+
+
 def test_a_launch_that_the_driver_refuses_is_an_error(stand):
     stand.driver.fails["cuLaunchKernel"] = 719
     with pytest.raises(DeviceError, match="CUDA_ERROR_LAUNCH_FAILED"):
@@ -178,6 +149,13 @@ def test_names_that_are_taken_are_told(stand):
     plugins._registered.clear()
     with pytest.raises(DependencyError, match="another one of this name"):
         plugins.register(stand.trt)
+
+
+def test_a_tensorrt_older_than_what_was_tried_is_refused(stand):
+    stand.trt.__version__ = "10.7.0+fake"
+    with pytest.raises(DependencyError, match=r"got 10\.7\.0\+fake, expected 10\.16 or later"):
+        plugins.register(stand.trt)
+    assert stand.registry.creators == {}
 
 
 def test_bindings_without_plugins_are_told(stand):

@@ -62,6 +62,16 @@ def test_a_wrong_name_or_precision_exits_with_2():
     assert call("clear", "nobody")[0] == 2
 
 
+def test_plugins_are_refused_by_name_and_left_out_otherwise_where_no_file_has_their_nodes(gpu):
+    code, text = call("build", "action_units", "--precision", "fp32", "--plugins")
+    assert code == 2
+    assert "no file with nodes of ours" in text
+    code, text = call("build", "--precision", "fp32", "--plugins")
+    assert code == 0
+    assert "action_units     left out" in text
+    assert list_plans() == ()
+
+
 def test_listing_tells_the_backends_and_that_there_is_no_plan(folder):
     code, text = call("list")
     assert code == 0
