@@ -58,12 +58,17 @@ class AdaptiveSplit(torch.autograd.Function):
     def symbolic(g: Any, *arguments: Any) -> Any:
         """Write the node."""
         x = arguments[0]
-        n, slots, tokens, channels = x.type().varyingSizes()
+        n, _, tokens, channels = x.type().varyingSizes()
         nodes = g.op(f"{NAMESPACE}::{ADAPTIVE_SPLIT.name}", *arguments, outputs=3, **_ABOUT)
-        n_approx = (slots + 1) // 2
+        # Of the clip's own lengths the exporter may know none; the weights are constants.
+        n_approx, n_detail = (part.type().sizes()[0] for part in arguments[3:5])
         for node, sizes in zip(
             nodes,
-            ([n, n_approx, tokens, channels], [n, slots - n_approx, tokens, channels], [n, slots]),
+            (
+                [n, n_approx, tokens, channels],
+                [n, n_detail, tokens, channels],
+                [n, n_approx + n_detail],
+            ),
             strict=True,
         ):
             node.setType(x.type().with_sizes(sizes))
