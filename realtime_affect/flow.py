@@ -274,7 +274,7 @@ def fit_rigid(moves: Float64, basis: Float64) -> Float64:
     fitted: Float64 = np.zeros(6)
     middle = len(moves) // 2
     for _ in range(_FIT_ROUNDS):
-        fitted = np.linalg.solve(weighted.T @ flat, wanted @ weighted)
+        fitted = np.asarray(np.linalg.solve(weighted.T @ flat, wanted @ weighted), np.float64)
         off = np.square((wanted - flat @ fitted).reshape(-1, 2)).sum(axis=1)
         scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.partition(off, middle)[middle]))
         weights = np.reciprocal(np.square(1.0 + off / scale))

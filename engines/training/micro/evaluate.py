@@ -8,7 +8,7 @@ Each writes its part of ``benchmarks/results/micro_spotting.json``, and what REA
 parts there (``judged``, ``recall_by``, ``false_alarms``) anew. ``studio`` compares with what
 was done in filmed clips (``training.micro.film``); ``alarms`` counts what is told of real faces in
 which no brief movement is known; ``injected`` warps such faces by a movement of known times.
-Thresholds are those that ship; they were tuned on validation clips and looked at on real ones.
+Thresholds are those that ship; they were chosen on validation clips and with the real ones in view.
 """
 
 from __future__ import annotations
