@@ -164,6 +164,9 @@ class DeployedLifting(nn.Module):
         for name in ("index_even", "index_odd"):
             self.register_buffer(name, getattr(lifting.adapt_split, name).float())
         self.register_buffer("total", lifting.project_compress.weight.detach().sum().reshape(1))
+        # A constant of the file: what is computed from one, other precisions cannot keep in fp32.
+        look = lifting.adapt_split.dim_project[0].weight.detach()
+        self.register_buffer("look", look.flatten(1).clone())
 
     def _sample(self, x: Tensor, index: Tensor) -> Tensor:
         place = (index * (SLOTS / (SLOTS - 1)) - 0.5).clamp(0, SLOTS - 1)
@@ -178,7 +181,7 @@ class DeployedLifting(nn.Module):
             bands = adaptive_split(
                 x,
                 (
-                    look.weight.flatten(1), look.bias, split.offset_project_approx[0].weight,
+                    self.look, look.bias, split.offset_project_approx[0].weight,
                     split.offset_project_detail[0].weight,
                     *(weight for norm in norms for weight in (norm.weight, norm.bias)),
                 ),

@@ -1,6 +1,7 @@
 """Nodes of ours in a file: what they carry, and that the file says what the plain one says."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from affect_engines.plugins import NAMESPACE, OPERATIONS, VERSION
+from affect_engines.precision import in_precision
 from affect_kernels.adaptive_split import SplitWeights, adaptive_split
 from affect_kernels.pooled_attention import pooled_attention
 from training.ifdd.backbone import HEAD, Attention, BlockShape
-from training.ifdd.deploy import DeployedAttention, DeployedLifting, to_onnx
+from training.ifdd.deploy import DeployedAttention, DeployedLifting, export, to_onnx
 from training.ifdd.lifting import CHANNELS, PLACES, SLOTS, Lifting
+from training.ifdd.network import IFDD
 
 TOLERANCE = 2e-5
 
@@ -131,3 +134,19 @@ def test_the_file_with_the_kernel_s_plain_form_in_it_says_what_the_plain_file_sa
         assert module_says.std() > 1e-3
         assert np.abs(ours_says - module_says).max() < TOLERANCE * largest
         assert np.abs(ours_says - plain_says).max() < TOLERANCE * largest
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_the_whole_network_is_written_with_nodes_of_ours_in_both_precisions():
+    torch.manual_seed(2)
+    network = IFDD().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():  # equal constants would be written once
+            parameter += 0.02 * torch.randn_like(parameter)
+    content = export(network, plugins=True)  # which compares the module with the plain one
+    for file in (content, in_precision("ifdd", content, "fp16")):
+        graph = onnx.load_from_string(file).graph
+        kinds = Counter(node.op_type for node in graph.node if node.domain == NAMESPACE)
+        assert kinds == {"AffectPooledAttention": 10, "AffectAdaptiveSplit": 1}
