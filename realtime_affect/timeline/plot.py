@@ -235,7 +235,8 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
     bar = figure.colorbar(picture, cax=figure.add_axes(bar_at), ticks=[0, most])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
-    bar.ax.set_title("%" if most == 100 else "0-5", size=8, color=_QUIET, pad=7)
+    if most == 100:
+        bar.ax.set_title("%", size=8, color=_QUIET, pad=7)
 
 
 def _hatch(
