@@ -103,19 +103,19 @@ def measure(only: str, rounds: int, *, record: bool) -> None:
 
 
 def measure_case(
-    case: Case, device: Device, rivals: Rivals | None, rounds: int, card: dict[str, Any]
+    case: Case, gpu: Device, rivals: Rivals | None, rounds: int, card: dict[str, Any]
 ) -> dict[str, Any]:
     """Return one case's figures; a kernel that disagrees with its twin is not timed."""
     figures: dict[str, Any] = {
         "case": case.name, "touched_mb": case.touched_bytes / 1e6, "aim": case.aim
     }  # fmt: skip
     if rivals:
-        figures["difference"] = compare(case, device.run, rivals.answers(case))
-    prepared = device.prepare(case.launch)
+        figures["difference"] = compare(case, gpu.run, rivals.answers(case))
+    prepared = gpu.prepare(case.launch)
     try:
-        ours = device.time_ms(prepared, rounds)
+        ours = gpu.time_ms(prepared, rounds)
     finally:
-        device.free(prepared)
+        gpu.free(prepared)
     figures["raw_ms"] = ours
     figures["ms"] = median(ours)
     floors = {"copy": case.touched_bytes / card["copy_gb_s"] / 1e6}

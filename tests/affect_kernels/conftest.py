@@ -58,7 +58,7 @@ class Host:
         packed = launch.pack(addresses)
         strays = ctypes.c_longlong()
         grid = (ctypes.c_int * 3)(*launch.grid)
-        entry = getattr(self.library(launch.source), launch.entry)
+        entry = getattr(self.compiled(launch.source), launch.entry)
         status = entry(
             grid, launch.threads, int(backwards), packed, ctypes.c_longlong(len(packed)),
             ctypes.byref(strays),
@@ -77,7 +77,7 @@ class Host:
             found[name] = buffers[name][:size].view(written.dtype).reshape(written.shape).copy()
         return found
 
-    def library(self, source):
+    def compiled(self, source):
         """Return a ``.cu`` of the package, compiled when it is first asked for."""
         if source not in self._libraries:
             self.add(source, _launch.read_source(source), _launch.headers(source))

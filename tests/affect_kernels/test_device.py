@@ -2,7 +2,7 @@
 
 The stand-in has the calls of ``pycuda.driver`` that ours makes, with their arguments. It never
 counts as having run on a GPU; it shows that bytes, grids and arguments arrive, and what a user is
-told when a device is missing, full or lost.
+told when a GPU is missing, full or lost.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Function:
         assert self.format == f"{len(arguments)}s"
         assert stream is None
         strays = ctypes.c_longlong()
-        status = getattr(self.driver.library, self.entry)(
+        status = getattr(self.driver.compiled, self.entry)(
             (ctypes.c_int * 3)(*grid), block[0], 0, arguments, ctypes.c_longlong(len(arguments)),
             ctypes.byref(strays),
         )  # fmt: skip
@@ -137,9 +137,9 @@ class Driver(types.ModuleType):
         L2_CACHE_SIZE="l2", MULTIPROCESSOR_COUNT="multiprocessors"
     )
 
-    def __init__(self, library=None, devices=1):
+    def __init__(self, compiled=None, devices=1):
         super().__init__("pycuda.driver")
-        self.library, self.devices = library, devices
+        self.compiled, self.devices = compiled, devices
         self.live, self.launches, self.loaded, self.pushed = [], [], [], 0
         self.clock, self.failing, self.full = 0.0, False, False
         self.Device, self.Event = Cards(self), lambda: Event(self)
@@ -197,7 +197,7 @@ def compiled(monkeypatch):
 
 @pytest.fixture
 def driver(host, monkeypatch):
-    return install(monkeypatch, Driver(host.library(cuda.SOURCE)))
+    return install(monkeypatch, Driver(host.compiled(cuda.SOURCE)))
 
 
 X = np.random.default_rng(0).normal(size=(9, 7, 3)).astype(np.float32)
@@ -206,10 +206,10 @@ X = np.random.default_rng(0).normal(size=(9, 7, 3)).astype(np.float32)
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_launch_runs_and_leaves_no_memory_behind(driver, compiled, tmp_path, in_place):
     launch = cuda.analyse(X, WAVELETS["cdf97"], in_place=in_place)
-    with Device(cache=tmp_path) as device:
-        assert (device.name, device.architecture, driver.pushed) == ("Stand-in", 90, 1)
-        assert device.multiprocessors == 16
-        bands = device.run(launch)["bands"]
+    with Device(cache=tmp_path) as gpu:
+        assert (gpu.name, gpu.architecture, driver.pushed) == ("Stand-in", 90, 1)
+        assert gpu.multiprocessors == 16
+        bands = gpu.run(launch)["bands"]
         assert driver.live == []
     assert driver.pushed == 0
     wanted = reference.analyse(X, WAVELETS["cdf97"])
@@ -221,9 +221,9 @@ def test_a_launch_runs_and_leaves_no_memory_behind(driver, compiled, tmp_path, i
 def test_a_source_is_compiled_once_for_this_gpu_and_kept(driver, compiled, tmp_path):
     launch = cuda.analyse(X, WAVELETS["haar"])
     for _ in range(2):
-        with Device(cache=tmp_path / "kernels") as device:
-            device.run(launch)
-            device.run(launch)
+        with Device(cache=tmp_path / "kernels") as gpu:
+            gpu.run(launch)
+            gpu.run(launch)
     assert len(compiled) == 1
     assert compiled[0][:2] == (cuda.SOURCE, 90)
     assert len(driver.loaded) == 2  # a module a device that is opened
@@ -234,8 +234,8 @@ def test_a_source_is_compiled_once_for_this_gpu_and_kept(driver, compiled, tmp_p
 
 def test_another_text_or_compiler_is_compiled_anew(driver, compiled, tmp_path, monkeypatch):
     def run():
-        with Device(cache=tmp_path) as device:
-            device.run(cuda.analyse(X, WAVELETS["haar"]))
+        with Device(cache=tmp_path) as gpu:
+            gpu.run(cuda.analyse(X, WAVELETS["haar"]))
 
     run()
     monkeypatch.setattr(_nvrtc, "version", lambda: (13, 1))
@@ -248,43 +248,43 @@ def test_another_text_or_compiler_is_compiled_anew(driver, compiled, tmp_path, m
 def test_a_cache_that_cannot_be_written_costs_only_time(driver, compiled, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with Device(cache=blocked / "kernels") as device:
-        device.run(cuda.analyse(X, WAVELETS["haar"]))
+    with Device(cache=blocked / "kernels") as gpu:
+        gpu.run(cuda.analyse(X, WAVELETS["haar"]))
     assert len(driver.launches) == 1
 
 
 def test_times_are_the_events_of_single_launches(driver, compiled, tmp_path):
-    with Device(cache=tmp_path) as device:
-        prepared = device.prepare(cuda.analyse(X, WAVELETS["haar"]))
-        assert device.time_ms(prepared, 3) == [1.5] * 3
-        device.free(prepared)
+    with Device(cache=tmp_path) as gpu:
+        prepared = gpu.prepare(cuda.analyse(X, WAVELETS["haar"]))
+        assert gpu.time_ms(prepared, 3) == [1.5] * 3
+        gpu.free(prepared)
         assert len(driver.launches) == 4  # the first is not timed
         (flush,) = driver.live
         assert flush.size >= 2 << 20
-        assert device.copy_bytes_per_s(1000, 2) == pytest.approx(2000 / 1.5e-3)
+        assert gpu.copy_bytes_per_s(1000, 2) == pytest.approx(2000 / 1.5e-3)
     assert driver.live == []
 
 
 def test_closing_twice_is_closing_once(driver, tmp_path):
-    device = Device(cache=tmp_path)
-    device.close()
-    device.close()
+    gpu = Device(cache=tmp_path)
+    gpu.close()
+    gpu.close()
     assert driver.pushed == 0
 
 
 def test_a_full_device_says_what_was_free_and_frees_what_it_took(driver, compiled, tmp_path):
-    with Device(cache=tmp_path) as device:
+    with Device(cache=tmp_path) as gpu:
         driver.full = True
         with pytest.raises(DeviceError, match=r"memory for x of lifting.*3 of 8 MiB free"):
-            device.run(cuda.analyse(X, WAVELETS["haar"]))
+            gpu.run(cuda.analyse(X, WAVELETS["haar"]))
         assert driver.live == []
 
 
 def test_a_kernel_that_fails_is_named(driver, compiled, tmp_path):
-    with Device(cache=tmp_path) as device:
+    with Device(cache=tmp_path) as gpu:
         driver.failing = True
         with pytest.raises(DeviceError, match=r"lifting_analyse_f32_v1 on Stand-in.*unspecified"):
-            device.run(cuda.analyse(X, WAVELETS["haar"]))
+            gpu.run(cuda.analyse(X, WAVELETS["haar"]))
         assert driver.live == []
 
 
