@@ -140,9 +140,9 @@ def strongest_moments(sequences: Sequences) -> Moments:
     slots = np.full(len(sequences), sequences.level.shape[1] - 1)
     shown = sequences.shown.copy()
     shown[:, :, _NEUTRAL] = 0
-    peak = shown.max(2)
-    moving = peak.max(1) > _CLEAR
-    slots[moving] = peak[moving].argmax(1)
+    strength = np.where(shown.max(2) > _CLEAR, sequences.level, 0)
+    moving = strength.any(1)
+    slots[moving] = strength[moving].argmax(1)
     rows = np.arange(len(sequences))
     return Moments(rows, slots, sequences.shown[rows, slots].argmax(1))
 

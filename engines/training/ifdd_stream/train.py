@@ -3,8 +3,9 @@
     python -m training.ifdd_stream.train --ferplus ferplus_train_valid.npz --frames FOLDER \
         --sequences FOLDER --out FOLDER [--epochs 8] [--seed 1]
 
-Begins with the backbone that ``frames`` trained, or with ``--begin RUN`` of its own, which then
-learns on at a part of the rate (``--slower``). A step sees
+Begins with the backbone that ``frames`` trained, which stands still for an epoch and then learns
+at a low rate, or with ``--begin RUN`` of its own, which learns on at a part of the rates
+(``--slower``). A step sees
 
 - FER+ stills, a half of them as clips that stand still, a half as pseudo-clips: two views of the
   still, one passing into the other, which mean the same all the time;
@@ -52,11 +53,16 @@ if TYPE_CHECKING:
 
 STILLS: Final = 96  # of a step
 FILMED: Final = 5  # sequences of a step, and one smile onset more
-BACKBONE_RATE: Final = 1.2e-3
+BACKBONE_RATE: Final = 4e-4
 RATE: Final = 2.5e-3
+HELD: Final = 1  # first epochs in which the backbone stands still: what follows it begins at random
 WEIGHT_DECAY: Final = 0.02
 DECOUPLING: Final = 0.1
 RARE_POWER: Final = 0.15  # as frames.RARE_POWER: rare ones are known by now, common ones decide
+NEUTRAL_POWER: Final = 0.4
+"""A moment of a sequence weighs as much as its expression's frequency to minus this power says:
+most moments are neutral."""
+
 ALIGNED: Final = 0.4  # share of stills seen as the product would cut them
 TAUGHT_PERSONS: Final = range(1, 36)
 
@@ -151,17 +157,31 @@ def still_clips(tokens: Tensor, others: Tensor, generator: torch.Generator) -> T
     return torch.cat([standing, passing])
 
 
+def class_weights(shown: NDArray[np.float32]) -> Tensor:
+    """Weigh classes by how often sequences (n, t, 8) show them; 1 for the mean moment."""
+    frequency = shown.mean((0, 1))
+    weights = np.maximum(frequency, 1e-3) ** -NEUTRAL_POWER
+    return torch.from_numpy((weights / (frequency * weights).sum()).astype(np.float32))
+
+
 def train_epoch(
     network: StreamNetwork, lessons: Lessons, optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler, seed: int,
-    progress: Callable[[list[Any]], Iterable[Any]] = iter,
+    progress: Callable[[list[Any]], Iterable[Any]] = iter, *, held: bool = False,
 ) -> tuple[float, float]:  # fmt: skip
-    """Train over as many stills as there are; return the mean losses of stills and sequences."""
+    """Train over as many stills as there are; return the mean losses of stills and sequences.
+
+    The backbone's batch norms keep the statistics that ``frames`` found; with `held` all of it
+    stands still.
+    """
     generator = torch.Generator().manual_seed(seed)
     rng = np.random.default_rng(seed)
-    order = draw_epoch(lessons.stills, rng, RARE_POWER)
+    order = draw_epoch(lessons.stills.votes, rng, RARE_POWER)
     film_order = np.concatenate([rng.permutation(len(lessons.filmed)) for _ in range(9)])
     network.train()
+    network.backbone.eval()
+    network.backbone.requires_grad_(not held)
+    weights = class_weights(lessons.filmed.shown)
     steps = list(range(len(order) // STILLS))
     totals = np.zeros(2)
     for step in progress(steps):
@@ -182,7 +202,7 @@ def train_epoch(
         logits, lost = network.decide(clips)
         votes = torch.from_numpy(lessons.stills.votes[chosen])
         still_loss = soft_cross_entropy(logits[:STILLS], votes)
-        film_loss = soft_cross_entropy(logits[STILLS:], torch.from_numpy(shown))
+        film_loss = soft_cross_entropy(logits[STILLS:], torch.from_numpy(shown) * weights)
         apart = nn.functional.smooth_l1_loss(lost, torch.zeros_like(lost))
         optimiser.zero_grad()
         (still_loss + film_loss + DECOUPLING * apart).backward()
@@ -302,6 +322,7 @@ def main() -> None:
         stills, filmed = train_epoch(
             network, lessons, optimiser, schedule, options.seed * 1000 + epoch,
             lambda steps, e=epoch: track(steps, f"epoch {e + 1} of {options.epochs}"),
+            held=options.begin is None and epoch < HELD,
         )  # fmt: skip
         found = score(StillNetwork(network), valid, flipped=False)
         moving = moment_uar(unseen, decide_all(network, unseen.pictures))

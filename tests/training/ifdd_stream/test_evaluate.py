@@ -58,6 +58,7 @@ def test_the_strongest_moment_of_each_sequence_is_judged(sequences):
     moments = strongest_moments(sequences)
     assert moments.slot[1] == 0
     assert sequences.shown[0, moments.slot[0], FEAR] == 1
+    assert sequences.level[0, moments.slot[0]] == sequences.level[0].max()
     assert (moments.truth == FEAR).all()
 
 

@@ -68,7 +68,7 @@ def test_rare_expressions_are_drawn_more_often_than_they_occur():
     stills = stripes(400)
     stills.votes[:380] = np.eye(8)[0]
     stills.votes[380:] = np.eye(8)[5]
-    drawn = stills.votes[draw_epoch(stills, np.random.default_rng(1))].argmax(axis=1)
+    drawn = stills.votes[draw_epoch(stills.votes, np.random.default_rng(1))].argmax(axis=1)
     assert 0.06 < (drawn == 5).mean() < 0.25  # of 0.05
 
 

@@ -15,7 +15,7 @@ from training.ifdd_stream import train
 from training.ifdd_stream.network import SLOTS, FrameClassifier
 from training.ifdd_stream.sequences import SLOTS_FILMED, Sequences
 from training.ifdd_stream.stills import EXPRESSIONS
-from training.ifdd_stream.train import Lessons, draw_onset, still_clips
+from training.ifdd_stream.train import Lessons, class_weights, draw_onset, still_clips
 
 HAPPY, NEUTRAL = EXPRESSIONS.index("happiness"), EXPRESSIONS.index("neutral")
 
@@ -60,6 +60,15 @@ def test_still_clips_stand_still_or_pass_from_one_view_to_the_other():
     assert not clips[:2].any()
     assert (clips[2:].diff(dim=1) >= 0).all()
     assert clips[2:].max() > 0
+
+
+def test_a_rare_expression_weighs_more_and_the_mean_moment_weighs_one():
+    shown = np.zeros((2, 10, 8), np.float32)
+    shown[..., NEUTRAL] = 1
+    shown[0, :4] = np.eye(8)[HAPPY]
+    weights = class_weights(shown).numpy()
+    assert weights[HAPPY] > 1 > weights[NEUTRAL]
+    assert (shown @ weights).mean() == pytest.approx(1)
 
 
 def test_training_goes_on_from_its_checkpoint_and_learns(tmp_path, monkeypatch, capsys):
