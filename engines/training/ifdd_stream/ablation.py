@@ -2,9 +2,9 @@
 
     python -m training.ifdd_stream.ablation --frames FOLDER --sequences FOLDER --report report.json
 
-The backbone is the one of ``frames``, which saw stills only and favours none of them; it stands
-still. What is trained is what follows: tokens, lifting, head, on the studio's training sequences.
-They are judged on moments of people nobody learned from that say little on their own
+The backbone is the one of ``frames``, which saw single pictures only and favours none of them; it
+stands still. What is trained is what follows: tokens, lifting, head, on the studio's training
+sequences. They are judged on moments of people nobody learned from that say little on their own
 (``evaluate.ambiguous_moments``), three seeds each; ``one moment`` sees the last moment of each clip
 only. Differences to the learned split are of the same moments, with 95 % bootstrap intervals over
 sequences.
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SEEDS: Final = (1, 2, 3)
-EPOCHS: Final = 8
+EPOCHS: Final = 6
 CLIPS: Final = 32  # of a step
-ENDS: Final = 6  # decisions of each
+ENDS: Final = 4  # decisions of each
 RATE: Final = 2e-3
 WEIGHT_DECAY: Final = 0.05
 ONE_MOMENT: Final = "one moment"
