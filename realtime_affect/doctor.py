@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -252,18 +252,18 @@ def _tensorrt() -> Iterator[Finding]:
         yield Finding("TensorRT", "warn", f"cannot be imported: {error!r}", hint)
         return
     if is_real(version):
-        yield Finding("TensorRT", "ok", version, tensorrt_proof())
+        from affect_engines.cards import ran_by_tensorrt
+
+        yield Finding("TensorRT", "ok", version, tensorrt_proof(ran_by_tensorrt()))
     else:
         hint = "Nothing that ran with it counts as having run."
         yield Finding("TensorRT", "warn", f"{version}: a stand-in for tests", hint)
 
 
-def tensorrt_proof() -> str:
-    """Return with which TensorRT, and where, plans of ours have really run."""
-    from affect_engines.trt import PROVED
-
-    if PROVED:
-        return f"Plans of ours have run with {', '.join(PROVED)}."
+def tensorrt_proof(ran: Sequence[str]) -> str:
+    """Say with which versions of TensorRT, and where, plans of ours have really run."""
+    if ran:
+        return f"Plans of ours have run with {', '.join(ran)}."
     return (
         "Unproved: no plan of ours has run yet, with any TensorRT on any GPU. Its calls were "
         "compared with the bindings of 10.3 to 11.4; engines verify compares answers."

@@ -38,7 +38,12 @@ class ModelReport:
             "ok": self.ok,
             "models": [_as_dict(model) for model in self.models],
             "without_file": [
-                {"name": card.name, "reference": card.reference, "limits": card.limits}
+                {
+                    "name": card.name,
+                    "reference": card.reference,
+                    "limits": card.limits,
+                    "ran_by_tensorrt": _ran(card),
+                }
                 for card in self.without_file
             ],
         }
@@ -73,6 +78,7 @@ class ModelReport:
             console.print(f"[bold]{card.name}[/]  [dim]no weights[/]")
             for text in (card.reference, card.trained_on, card.limits):
                 console.print(escape(text), style="dim")
+            console.print(f"TensorRT: {escape(_proof(card))}", style="dim")
             console.print()
         if not self.ok:
             console.print("Missing or damaged files are mended by: realtime-affect models fetch.")
@@ -84,10 +90,16 @@ def describe_models() -> ModelReport:
 
 
 def _proof(card: ModelCard) -> str:
-    """Return what is known about running this network by TensorRT; nothing where it cannot be."""
-    from realtime_affect.doctor import tensorrt_proof
+    """Say which TensorRT has run this network, and where; nothing where none can."""
+    if card.ran_by_tensorrt is None:
+        return ""
+    if card.ran_by_tensorrt:
+        return f"a plan of it has run with {', '.join(card.ran_by_tensorrt)}"
+    return "unproved: no plan of it has run yet, with any TensorRT on any GPU"
 
-    return tensorrt_proof() if card.file.endswith(".onnx") else ""
+
+def _ran(card: ModelCard) -> list[str] | None:
+    return None if card.ran_by_tensorrt is None else list(card.ran_by_tensorrt)
 
 
 def _expressions_table(card: ModelCard) -> Table:
@@ -131,7 +143,7 @@ def _as_dict(model: StoredModel) -> dict[str, Any]:
         "precision": card.precision or None, "sha256": card.sha256,
         "licence": card.licence, "reference": card.reference,
         "package": card.package or None, "trained_on": card.trained_on, "limits": card.limits,
-        "reproduce": card.reproduce or None,
+        "reproduce": card.reproduce or None, "ran_by_tensorrt": _ran(card),
         "units": {
             name: {
                 "trust": unit.trust,

@@ -99,6 +99,10 @@ class ModelCard:
         For networks that tell action units.
     evaluation : mapping of str to mapping
         What it scored on what, read-only.
+    ran_by_tensorrt : tuple of str, optional
+        Versions of TensorRT that have really built and run a plan of it, each with the GPU it ran
+        on: ``"10.3.0 (Jetson Orin NX)"``; empty = none has. A stand-in never counts. None for
+        networks that no plan is built of.
     """
 
     name: str
@@ -122,6 +126,7 @@ class ModelCard:
     plugins: ModelForm | None = None
     units: Mapping[str, UnitCard] = field(default_factory=_nothing)
     evaluation: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
+    ran_by_tensorrt: tuple[str, ...] | None = None
 
     @property
     def shipped(self) -> bool:
@@ -161,6 +166,12 @@ class ModelCard:
     def all_forms(self) -> tuple[ModelCard, ...]:
         """Return the card of every form there is, the preferred one first."""
         return self, *(self.form(precision) for precision in self.forms)
+
+
+def ran_by_tensorrt() -> tuple[str, ...]:
+    """Return the versions of TensorRT that have run a plan of any card, each with the GPU."""
+    ran = (load_card(name).ran_by_tensorrt or () for name in list_cards())
+    return tuple(dict.fromkeys(version for versions in ran for version in versions))
 
 
 def list_cards() -> tuple[str, ...]:
@@ -217,7 +228,7 @@ def card_of_file(path: Path) -> ModelCard:
         ) from error
     return ModelCard(
         path.stem, str(path.resolve()), digest, licence="unknown", reference=str(path),
-        trained_on="Not known.", limits="Not known.", plugins=plugins,
+        trained_on="Not known.", limits="Not known.", plugins=plugins, ran_by_tensorrt=(),
     )  # fmt: skip
 
 
@@ -228,9 +239,11 @@ def parse_card(name: str, text: str) -> ModelCard:
     evaluation = values.pop("evaluation", {})
     forms = {precision: ModelForm(**form) for precision, form in values.pop("forms", {}).items()}
     plugins = values.pop("plugins", None)
+    ran = values.pop("ran_by_tensorrt", None)
     return ModelCard(
         name=name,
         plugins=ModelForm(**plugins) if plugins else None,
+        ran_by_tensorrt=None if ran is None else tuple(ran),
         value_range=(float(low), float(high)),
         decode=MappingProxyType(values.pop("decode", {})),
         forms=MappingProxyType(forms),

@@ -1,7 +1,8 @@
 """TensorRT plans of 10.3 to 11.x: one code path, a recorded graph for each number of faces.
 
-Nothing of this has run on a GPU or with TensorRT yet (:data:`PROVED`). Its calls are compared with
-the recorded bindings of 10.16 and 11.4, and its logic runs against a stand-in made of them.
+What of this has really run, with which TensorRT and where, is in the cards (``ran_by_tensorrt``);
+nothing yet. Its calls are compared with the recorded bindings of 10.16 and 11.4, and its logic runs
+against a stand-in made of them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-PROVED: Final[tuple[str, ...]] = ()
-"""TensorRT versions that have really built and run a plan of ours, each with the GPU: none yet."""
 
 _OLDEST, _TOO_NEW = (10, 3), (12, 0)  # 10.0 lacks a call that is used; 12 is not known
 _LOG = logging.getLogger(__name__)

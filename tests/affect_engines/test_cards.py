@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from affect_engines import cards
 from affect_engines.cards import TRUSTS, card_of_file, list_cards, load_card, parse_card
 from affect_engines.errors import ModelError
 from affect_engines.store import model_path
+from affect_engines.trt import is_real
 from affect_kernels.errors import UsageError
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
 
@@ -30,6 +32,32 @@ def test_a_card_says_what_the_network_is(name):
     assert card.limits
     assert card.trained_on
     assert card.reference
+
+
+@pytest.mark.parametrize("name", list_cards())
+def test_a_card_says_which_tensorrt_has_run_the_network_and_where(name):
+    ran = load_card(name).ran_by_tensorrt
+    if name in FETCHED:
+        assert ran is None  # no plan is built of what is not in ONNX
+        return
+    assert ran is not None
+    for version in ran:
+        number, gpu = re.fullmatch(r"(\d+\.\d+\.\d+\S*) \((.+)\)", version).groups()
+        assert is_real(number)
+        assert gpu
+
+
+def test_all_that_has_run_is_what_the_cards_say_each_once(monkeypatch):
+    said = {
+        "face_mesh": None, "ifdd": (), "htnet": ("10.3.0 (Orin NX)",),
+        "ifdd_stream": ("11.4.0 (H200)", "10.3.0 (Orin NX)"),
+    }  # fmt: skip
+    card = load_card("ifdd")
+    monkeypatch.setattr(cards, "list_cards", lambda: tuple(said))
+    monkeypatch.setattr(
+        cards, "load_card", lambda name: dataclasses.replace(card, ran_by_tensorrt=said[name])
+    )
+    assert cards.ran_by_tensorrt() == ("10.3.0 (Orin NX)", "11.4.0 (H200)")
 
 
 @pytest.mark.parametrize("name", FETCHED)
@@ -142,6 +170,7 @@ def test_a_network_file_of_one_s_own_has_a_card_that_claims_nothing(tmp_path):
     path.write_bytes(b"network")
     card = card_of_file(path)
     assert (card.name, card.file, card.licence) == ("mine", str(path), "unknown")
+    assert card.ran_by_tensorrt == ()
     assert model_path(card) == path
     path.write_bytes(b"another")
     with pytest.raises(ModelError, match="SHA-256"):

@@ -3,7 +3,7 @@
     pytest -m gpu tests/affect_engines
 
 also runs the contract on both backends. Who has seen it pass with a TensorRT adds that version and
-the GPU to ``affect_engines.trt.PROVED``, and README says so.
+the GPU to ``ran_by_tensorrt`` in the cards of the networks that ran, and README says so.
 """
 
 import numpy as np

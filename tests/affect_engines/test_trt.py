@@ -8,9 +8,10 @@ import pytest
 
 from affect_engines import load_card, open_engine
 from affect_engines.build import build_plan
+from affect_engines.cards import ran_by_tensorrt
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.plans import read_plan
-from affect_engines.trt import PROVED, TrtEngine, import_tensorrt, is_real
+from affect_engines.trt import TrtEngine, import_tensorrt, is_real
 from affect_kernels.errors import DependencyError
 from tests.affect_engines import fake_cuda, fake_tensorrt, surfaces
 
@@ -191,7 +192,7 @@ def test_the_stand_in_knows_only_what_is_recorded(stand_in):
 def test_the_stand_in_never_counts_as_tensorrt(stand_in):
     assert not is_real(stand_in[0].__version__)
     assert all(is_real(version) for version in (*fake_tensorrt.VERSIONS, "10.3.0", "11.0.0.post1"))
-    assert not any("fake" in version for version in PROVED)
+    assert not any("fake" in version for version in ran_by_tensorrt())
 
 
 def test_without_tensorrt_the_error_says_what_to_install(monkeypatch):

@@ -268,11 +268,12 @@ def test_tensorrt_is_tried_and_never_claimed_to_have_run(
     assert hint in finding.hint
 
 
-def test_what_has_run_is_told_once_it_has(monkeypatch):
-    from affect_engines import trt
-
-    monkeypatch.setattr(trt, "PROVED", ("10.3.0 (Orin NX)",))
-    assert doctor.tensorrt_proof() == "Plans of ours have run with 10.3.0 (Orin NX)."
+def test_what_has_run_is_told_once_it_has():
+    ran = ("10.3.0 (Orin NX)", "11.4.0 (H200)")
+    assert doctor.tensorrt_proof(ran) == (
+        "Plans of ours have run with 10.3.0 (Orin NX), 11.4.0 (H200)."
+    )
+    assert "no plan of ours has run yet" in doctor.tensorrt_proof(())
 
 
 def test_the_backends_are_told_with_what_they_lack_and_which_one_runs(only, monkeypatch):

@@ -64,6 +64,25 @@ def test_a_file_that_is_not_as_it_should_be_says_how_to_mend_it(state):
     assert "models fetch" in printed(report)
 
 
+def test_a_network_is_told_with_what_has_run_it_and_where():
+    told = " ".join(printed(report_of()).split())
+    assert "TensorRT unproved: no plan of it has run yet" in told
+    assert report_of().as_dict()["models"][0]["ran_by_tensorrt"] == []
+    card = dataclasses.replace(load_card("action_units"), ran_by_tensorrt=("11.4.0 (H200)",))
+    report = ModelReport((StoredModel(card, "action_units.onnx", "ok"),), (card,))
+    told = " ".join(printed(report).split())
+    assert told.count("a plan of it has run with 11.4.0 (H200)") == 2  # with weights and without
+    assert report.as_dict()["models"][0]["ran_by_tensorrt"] == ["11.4.0 (H200)"]
+    assert report.as_dict()["without_file"][0]["ran_by_tensorrt"] == ["11.4.0 (H200)"]
+
+
+def test_nothing_is_said_of_tensorrt_where_it_cannot_run_a_network():
+    card = load_card("face_mesh")
+    report = ModelReport((StoredModel(card, "face_mesh.tflite", "ok"),))
+    assert "TensorRT" not in printed(report)
+    assert report.as_dict()["models"][0]["ran_by_tensorrt"] is None
+
+
 def test_an_expression_network_is_told_with_the_recall_of_each_expression():
     text = printed(describe_models())
     recalls = load_card("ifdd_stream").evaluation["ferplus_valid_recall"]

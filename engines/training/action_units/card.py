@@ -11,9 +11,13 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from training.action_units.network import OUTPUTS
+from training.proofs import proof_lines, ran_by_tensorrt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # For units of no prototype: how well what shows them carries over from rendered to real faces.
 # Where a point moves, what is partly a point and partly a fold, what is mostly a fold or a bulge.
@@ -65,8 +69,8 @@ def trust(unit: str, icc: float, present_at: float, real: dict[str, Any] | None)
     return min((seen, measured, quiet), key=_LEVELS.index)
 
 
-def card_text(report: dict[str, Any], sha256: str) -> str:
-    """Write the card of a report."""
+def card_text(report: dict[str, Any], sha256: str, ran: Sequence[str] = ()) -> str:
+    """Write the card of a report; `ran` are the versions of TensorRT that have run the network."""
     about = report["about"]
     calibrated = report["studio_test"]["calibrated"]
     real = report["ferplus_valid"]["auc"]
@@ -81,6 +85,7 @@ def card_text(report: dict[str, Any], sha256: str) -> str:
         'reproduce = "make train-action-units"',
         f"seed = {about['seed']}",
         f'data_sha256 = "{about["data_sha256"]}"',
+        *proof_lines(ran),
         "",
         "[decode]",
         "outputs = [",
@@ -126,11 +131,13 @@ def main() -> None:
     options = parser.parse_args()
     content = options.onnx.read_bytes()
     report = json.loads(options.report.read_text("utf-8"))
-    text = card_text(report, hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    card = options.out / "cards" / "action_units.toml"
+    text = card_text(report, digest, ran_by_tensorrt(card, [digest]))
     for folder in ("cards", "weights"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     (options.out / "weights" / "action_units.onnx").write_bytes(content)
-    (options.out / "cards" / "action_units.toml").write_text(text, "utf-8")
+    card.write_text(text, "utf-8")
     print(text)
 
 

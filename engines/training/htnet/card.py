@@ -12,11 +12,15 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.names import MICRO_CLASSES
 from training.htnet.export import NAME
 from training.htnet.network import CLASSES
+from training.proofs import proof_lines, ran_by_tensorrt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LIMITS: Final = (
     "Tells the class of a brief facial movement by what moved, never an emotion that someone "
@@ -69,9 +73,13 @@ def _studio(name: str, found: dict[str, Any]) -> list[str]:
 
 
 def card_text(
-    live: dict[str, Any], zero_shot: dict[str, Any], loso: dict[str, Any], digest: str
+    live: dict[str, Any],
+    zero_shot: dict[str, Any],
+    loso: dict[str, Any],
+    digest: str,
+    ran: Sequence[str] = (),
 ) -> str:
-    """Write the card of three reports; `digest` is the network file's.
+    """Write the card of three reports; `digest` is the file's, `ran` which TensorRT has run it.
 
     Of the looks in `zero_shot` the first one is told in full, for nothing was chosen by it, and all
     of them in short.
@@ -88,6 +96,7 @@ def card_text(
         'reproduce = "make train-micro"',
         f"seed = {about['seed']}",
         f'data_sha256 = "{about["data_sha256"]}"',
+        *proof_lines(ran),
         "",
         "[decode]",
         f"outputs = [{', '.join(json.dumps(name) for name in MICRO_CLASSES)}]",
@@ -144,11 +153,12 @@ def main() -> None:
     digest = hashlib.sha256(content).hexdigest()
     if digest != live["sha256"]:
         parser.error(f"{NAME} is not the file of the report; evaluate it first")
-    text = card_text(live, zero_shot, loso, digest)
+    path = options.out / "cards" / "htnet_live.toml"
+    text = card_text(live, zero_shot, loso, digest, ran_by_tensorrt(path, [digest]))
     for folder in ("cards", "weights"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     (options.out / "weights" / NAME).write_bytes(content)
-    (options.out / "cards" / "htnet_live.toml").write_text(text, "utf-8")
+    path.write_text(text, "utf-8")
     print(text)
 
 

@@ -12,11 +12,15 @@ import argparse
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.names import EXPRESSIONS
 from training.ifdd_stream.export import NAMES
 from training.ifdd_stream.network import PLACES, SLOT_HZ, SLOTS, WIDTH
+from training.proofs import proof_lines, ran_by_tensorrt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_GAP_MS: Final = 400.0
 MOST_LOST: Final = 0.005
@@ -46,8 +50,11 @@ def preferred(report: dict[str, Any]) -> str:
     return "int8" if plain[0] - plain[1] <= MOST_LOST else "fp32"
 
 
-def card_text(report: dict[str, Any], digests: dict[str, str]) -> str:
-    """Write the card of a report; `digests` are the files' by precision."""
+def card_text(report: dict[str, Any], digests: dict[str, str], ran: Sequence[str] = ()) -> str:
+    """Write the card of a report.
+
+    `digests` are the files' by precision, `ran` the versions of TensorRT that have run them.
+    """
     about, best = report["about"], preferred(report)
     other = next(form for form in NAMES if form != best)
     lines = [
@@ -62,6 +69,7 @@ def card_text(report: dict[str, Any], digests: dict[str, str]) -> str:
         'reproduce = "make train-expression"',
         f"seed = {about['seed']}",
         f'data_sha256 = "{about["data_sha256"]}"',
+        *proof_lines(ran),
         "",
         f"[forms.{other}]",
         f'file = "{NAMES[other]}"',
@@ -122,12 +130,13 @@ def main() -> None:
     for form, digest in digests.items():
         if digest != report[form]["sha256"]:
             parser.error(f"{NAMES[form]} is not the file of the report; evaluate it first")
-    text = card_text(report, digests)
+    card = options.out / "cards" / "ifdd_stream.toml"
+    text = card_text(report, digests, ran_by_tensorrt(card, digests.values()))
     for folder in ("cards", "weights"):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     for form, content in contents.items():
         (options.out / "weights" / NAMES[form]).write_bytes(content)
-    (options.out / "cards" / "ifdd_stream.toml").write_text(text, "utf-8")
+    card.write_text(text, "utf-8")
     print(text)
 
 

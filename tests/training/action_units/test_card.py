@@ -35,6 +35,7 @@ def test_a_card_says_what_the_report_says():
     assert read.sha256 == "b" * 64
     assert read.data_sha256 == "a" * 64
     assert read.seed == 3
+    assert read.ran_by_tensorrt == ()
     assert tuple(read.decode["outputs"]) == OUTPUTS
     assert read.units["AU12"].trust == "high"
     assert read.units["AU12"].figures["ferplus_auc"] == 0.95
@@ -86,3 +87,10 @@ def test_the_command_writes_card_and_weights(tmp_path, monkeypatch, capsys):
     text = (tmp_path / "out" / "cards" / "action_units.toml").read_text()
     assert parse_card("action_units", text).units["AU12"].trust == "high"
     assert text.strip() in capsys.readouterr().out
+    path = tmp_path / "out" / "cards" / "action_units.toml"
+    path.write_text(text.replace("ran_by_tensorrt = []", 'ran_by_tensorrt = ["10.3.0 (Orin)"]'))
+    card.main()  # the same network: what has run it still has
+    assert parse_card("action_units", path.read_text()).ran_by_tensorrt == ("10.3.0 (Orin)",)
+    (tmp_path / "a.onnx").write_bytes(b"another network")
+    card.main()
+    assert parse_card("action_units", path.read_text()).ran_by_tensorrt == ()

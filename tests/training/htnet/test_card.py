@@ -37,6 +37,7 @@ LOSO = {
 def test_the_card_tells_what_was_measured_and_every_attempt():
     made = parse_card("htnet_live", card.card_text(LIVE, ZERO_SHOT, LOSO, "f" * 64))
     assert made.sha256 == "f" * 64
+    assert made.ran_by_tensorrt == ()
     assert tuple(made.decode["outputs"]) == MICRO_CLASSES
     assert made.decode["temperature"] == 0.9
     found = made.evaluation

@@ -122,6 +122,7 @@ def make_report(lost=0.001):
 def test_the_card_says_what_the_report_says():
     card = parse_card("ifdd_stream", card_text(make_report(), {"fp32": "a" * 64, "int8": "b" * 64}))
     assert card.precision == "int8"
+    assert card.ran_by_tensorrt == ()
     assert card.sha256 == "b" * 64
     assert card.form("fp32").sha256 == "a" * 64
     assert tuple(card.decode["outputs"]) == EXPRESSIONS
