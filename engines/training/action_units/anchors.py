@@ -126,7 +126,7 @@ def ferplus_faces(pack: Path, split: int) -> Iterator[tuple[str, RealFace]]:
 
 
 def write_anchors(faces: Iterator[RealFace], path: Path) -> int:
-    """Observe `faces` and write the arrays of ``dataset.write_person`` with bounds; count them."""
+    """Observe `faces` and write the arrays of ``dataset.film`` with bounds; count them."""
     observer = Observer()
     rows = []
     for face in faces:

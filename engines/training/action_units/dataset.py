@@ -4,19 +4,15 @@
         [--skins LONDON/images] --out FOLDER --split train --people 0:600
 
 Every picture goes through the product's own Face Mesh and alignment, so that the network learns
-from the errors it will meet. One file a person (``train_00017.npz``), written whole or not at all:
-a run that was stopped goes on where it was. ``sheet_train.png`` shows some of the people, to be
-looked at.
+from the errors it will meet. One file a person (``filming``); ``sheet_train.png`` shows some of the
+people, to be looked at.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,6 +23,7 @@ from realtime_affect.align import align_crop, turn_to_front
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.pose import fit_heads, head_poses
 from realtime_affect.region import Region
+from training.filming import add_options, film_people
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import make_motion, posed
 from training.synthetic.photographs import read_skins
@@ -195,40 +192,26 @@ def _take(
     return scene.camera.take(picture, rng), truth
 
 
-def write_person(number: int, split: str, folder: Path) -> tuple[int, int]:
-    """Film a person into its file unless it is there; return pictures taken and faces found."""
-    path = folder / f"{split}_{number:05d}.npz"
-    if not path.exists():
-        assert _worker.model is not None
-        assert _worker.observer is not None
-        person = make_subject(_worker.model, split, number, _worker.skins)
-        arrays = film_person(person, split, number, _worker.observer)
-        worn = any(person.texture is skin for skin in _worker.skins)
-        arrays["photograph"] = np.full(len(arrays["presence"]), worn)
-        partial_path = path.with_suffix(f".{os.getpid()}.part")
-        with partial_path.open("wb") as file:
-            np.savez(file, **arrays)
-        partial_path.replace(path)
-    with np.load(path, allow_pickle=False) as stored:
-        presence = stored["presence"]
-    return len(presence), int((presence >= PRESENT).sum())
+class Tools(NamedTuple):
+    """What each process opens once."""
 
-
-class _Worker:
-    """What a process opens once."""
-
-    observer: Observer | None = None
-    model: FaceModel | None = None
+    observer: Observer
+    model: FaceModel
     skins: Sequence[Array] = ()
 
 
-_worker = _Worker()
+def open_tools(faces: Path, skins: Path | None) -> Tools:
+    """Open what people are filmed with: the studio's model, and the skins that some wear."""
+    return Tools(Observer(), FaceModel(faces), _load_skins(skins))
 
 
-def _open_worker(faces: Path, skins: Path | None) -> None:
-    cv2.setNumThreads(1)
-    _worker.observer, _worker.model = Observer(), FaceModel(faces)
-    _worker.skins = _load_skins(skins)
+def film(tools: Tools, split: str, number: int) -> dict[str, NDArray[np.generic]]:
+    """Film one person; see :func:`film_person`. ``photograph`` (n,) says whose skin it was."""
+    person = make_subject(tools.model, split, number, tools.skins)
+    arrays = film_person(person, split, number, tools.observer)
+    worn = any(person.texture is skin for skin in tools.skins)
+    arrays["photograph"] = np.full(len(arrays["presence"]), worn)
+    return arrays
 
 
 def _load_skins(path: Path | None) -> list[Array]:
@@ -266,32 +249,19 @@ def load_samples(paths: Sequence[Path]) -> dict[str, NDArray[np.generic]]:
 
 def main() -> None:
     """Run from the command line."""
-    from rich.progress import track
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=Path, required=True, help="ict_facekit_light.npz")
     parser.add_argument("--skins", type=Path, help="London Set: NNN_neutral.jpg, worn by a half")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--people", default="0:600", help="FIRST:LAST, the last not included")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    add_options(parser, people="0:600")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    first, last = (int(text) for text in options.people.split(":"))
     skins = _prepare_skins(options.split, options.faces, options.skins, options.out)
-    work = partial(write_person, split=options.split, folder=options.out)
-    # Spawned: a fork copies the locks of the networks' threads, and hangs.
-    pool = ProcessPoolExecutor(
-        options.workers, get_context("spawn"), _open_worker, (options.faces, skins)
-    )
-    taken = found = 0
-    with pool:
-        counts = pool.map(work, range(first, last))
-        for n, k in track(counts, f"filming {options.split}", total=last - first):
-            taken, found = taken + n, found + k
+    paths = film_people(options, film, partial(open_tools, options.faces, skins))
+    presence = np.concatenate([load_arrays(path)["presence"] for path in paths])
     sheet = contact_sheet(FaceModel(options.faces), options.split, 6, 8, 192, _load_skins(skins))
     cv2.imwrite(str(options.out / f"sheet_{options.split}.png"), sheet)
-    print(f"{taken} pictures; Face Mesh finds the face in {found / taken:.2%} -> {options.out}")
+    found = (presence >= PRESENT).mean()
+    print(f"{len(presence)} pictures; Face Mesh finds the face in {found:.2%} -> {options.out}")
 
 
 if __name__ == "__main__":

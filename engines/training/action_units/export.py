@@ -9,7 +9,7 @@ the exporter, and the file is checked against the network before it is kept.
 from __future__ import annotations
 
 import argparse
-import io
+import json
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from training.action_units.network import ActionUnitNetwork
+from training.checkpoints import load_weights
+from training.onnx_file import export_checked
 
 INPUTS: Final = ("points", "crops", "angles", "rest", "rest_crops", "calibration")
-TOLERANCE: Final = 1e-4
 
 
 class Product(nn.Module):
@@ -42,12 +43,8 @@ class Product(nn.Module):
 
 def load_network(folder: Path) -> ActionUnitNetwork:
     """Read the checkpoint of ``train`` in `folder`, ready to infer."""
-    import json
-
     about = json.loads((folder / "about.json").read_text("utf-8"))
-    network = ActionUnitNetwork(picture=about["picture"])
-    network.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["network"])
-    return network.eval()
+    return load_weights(folder, ActionUnitNetwork(picture=about["picture"]))
 
 
 def example(n: int, seed: int) -> tuple[Tensor, ...]:
@@ -62,38 +59,8 @@ def example(n: int, seed: int) -> tuple[Tensor, ...]:
 
 
 def export(network: ActionUnitNetwork) -> bytes:
-    """Return the ONNX file of a network.
-
-    Raises
-    ------
-    RuntimeError
-        onnxruntime's answer differs from the network's.
-    """
-    import onnx
-    import onnxruntime
-
-    model = Product(network).eval()
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        model, example(2, 0), buffer, dynamo=False, opset_version=17, input_names=list(INPUTS),
-        output_names=["units"],
-        dynamic_axes={name: {0: "n"} for name in (*INPUTS, "units")},
-    )  # fmt: skip
-    proto = onnx.load_from_string(buffer.getvalue())
-    proto.ClearField("producer_version")
-    proto.doc_string = ""
-    content: bytes = proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        inputs = example(n, n)
-        with torch.no_grad():
-            wanted = model(*inputs).numpy()
-        feeds = {name: tensor.numpy() for name, tensor in zip(INPUTS, inputs, strict=True)}
-        worst = float(np.abs(session.run(None, feeds)[0] - wanted).max())
-        if worst > TOLERANCE:
-            message = f"onnxruntime differs from the network by {worst:.2g}"
-            raise RuntimeError(message)
-    return content
+    """Return the ONNX file of a network; see :func:`training.onnx_file.export_checked`."""
+    return export_checked(Product(network), lambda n: example(n, n), INPUTS, ["units"])
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from realtime_affect.pose import load_neutral_face
 from training.action_units.dataset import PRESENT, load_arrays, load_samples
 from training.action_units.network import OUTPUTS, ActionUnitNetwork, count_parameters
+from training.checkpoints import Run, decay_groups
 from training.metrics import icc_3_1
 from training.synthetic.studio import TRUTH_UNITS
 
@@ -311,30 +312,16 @@ def main() -> None:
     held_out = Sampler(load_samples(sorted(options.data.glob("validation_*.npz"))))
     network = ActionUnitNetwork(picture=not options.no_picture)
     network = network.to(memory_format=torch.channels_last)  # twice as fast on a CPU
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": WEIGHT_DECAY},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=PEAK_RATE,
-    )
+    optimiser = torch.optim.AdamW(decay_groups(network.parameters(), WEIGHT_DECAY), PEAK_RATE)
     steps = options.epochs * sampler.batches()
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, steps, pct_start=0.15)
-    checkpoint, first = options.out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        stored = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(stored["network"])
-        optimiser.load_state_dict(stored["optimiser"])
-        schedule.load_state_dict(stored["schedule"])
-        first = stored["epoch"]
+    run = Run(options.out, network, optimiser, schedule)
     print(
         f"{count_parameters(network)} parameters, "
         f"{len(sampler.wanted)} samples of {len(paths)} people"
     )
     truth = held_out.low[held_out.tested]
-    for epoch in range(first, options.epochs):
+    for epoch in range(run.epochs, options.epochs):
         loss = train_epoch(
             network, sampler, optimiser, schedule, options.seed * 1000 + epoch,
             lambda batches, e=epoch: track(batches, f"epoch {e + 1} of {options.epochs}"),
@@ -347,12 +334,7 @@ def main() -> None:
             f"epoch {epoch + 1}: loss {loss:.4f}, ICC {scores[0]:.3f}, calibrated {scores[1]:.3f}"
         )
         print(text, flush=True)
-        torch.save(
-            {"network": network.state_dict(), "optimiser": optimiser.state_dict(),
-             "schedule": schedule.state_dict(), "epoch": epoch + 1},
-            checkpoint.with_suffix(".part"),
-        )  # fmt: skip
-        checkpoint.with_suffix(".part").replace(checkpoint)
+        run.keep()
     about = {
         "seed": options.seed, "epochs": options.epochs, "people": len(paths),
         "samples": len(sampler.wanted), "data_sha256": hash_data([*paths, *anchors]),

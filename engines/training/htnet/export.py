@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +16,12 @@ import torch
 
 from realtime_affect.flow import FLOW_MAP_PX
 from training.htnet.train import load_network
+from training.onnx_file import export_checked
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NAME: Final = "htnet_live.onnx"
-TOLERANCE: Final = 1e-4
 
 
 def example(n: int) -> Tensor:
@@ -32,37 +31,8 @@ def example(n: int) -> Tensor:
 
 
 def export(network: nn.Module) -> bytes:
-    """Return the ONNX file (opset 17) of a live network, for any number of events.
-
-    Raises
-    ------
-    RuntimeError
-        onnxruntime's answer differs from the network's.
-    """
-    import onnx
-    import onnxruntime
-
-    network = network.eval()
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        network, (example(2),), buffer, dynamo=False, opset_version=17, input_names=["maps"],
-        output_names=["logits"], dynamic_axes={"maps": {0: "n"}, "logits": {0: "n"}},
-    )  # fmt: skip
-    proto = onnx.load_from_string(buffer.getvalue())
-    proto.ClearField("producer_version")
-    proto.doc_string = ""
-    content: bytes = proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        maps = example(n)
-        with torch.no_grad():
-            wanted = network(maps)
-        got = torch.from_numpy(session.run(None, {"maps": maps.numpy()})[0])
-        worst = float((got - wanted).abs().max())
-        if worst > TOLERANCE:
-            message = f"onnxruntime differs from the network by {worst:.2g}"
-            raise RuntimeError(message)
-    return content
+    """Return the file of a live network; see :func:`training.onnx_file.export_checked`."""
+    return export_checked(network, lambda n: (example(n),), ["maps"], ["logits"])
 
 
 def main() -> None:

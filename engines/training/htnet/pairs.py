@@ -7,20 +7,16 @@ A take is one picture of the onset and one picture of the apex for each class: a
 makes a movement of each. The curves of ``motion`` are read at the times a camera of 30, 60, 100 or
 200 pictures a second has one, with the error a spotter makes, so that some of the movement has gone
 by at the onset already and some is missing at the apex. Every picture goes through the product's
-own Face Mesh. One file a person (``train_00017.npz``), written whole or not at all: a run that was
-stopped goes on where it was.
+own Face Mesh. One file a person (``filming``).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -28,6 +24,7 @@ import numpy as np
 from realtime_affect.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import region_from_landmarks
+from training.filming import add_options, film_people
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import EXTRAS, PROTOTYPES, UNITS, Event, Motion, event_level
 from training.synthetic.studio import SPLITS, draw_frame, draw_scene, make_subject
@@ -289,60 +286,31 @@ def film_person(
     }
 
 
-@dataclass(slots=True)
-class _Worker:
+class Tools(NamedTuple):
     """What each process opens once."""
 
-    mesher: MeshEstimator | None = None
-    model: FaceModel | None = None
+    mesher: MeshEstimator
+    model: FaceModel
 
 
-_worker = _Worker()
+def open_tools(faces: Path) -> Tools:
+    """Open what people are filmed with; `faces` is the studio's model."""
+    return Tools(MeshEstimator(), FaceModel(faces))
 
 
-def _open_worker(faces: Path) -> None:
-    cv2.setNumThreads(1)
-    _worker.mesher, _worker.model = MeshEstimator(), FaceModel(faces)
-
-
-def write_person(number: int, split: str, folder: Path) -> None:
-    """Film a person into its file unless it is there."""
-    path = folder / f"{split}_{number:05d}.npz"
-    if path.exists():
-        return
-    assert _worker.model is not None
-    assert _worker.mesher is not None
-    arrays = film_person(_worker.model, split, number, _worker.mesher)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+def film(tools: Tools, split: str, number: int) -> dict[str, NDArray[Any]]:
+    """Film one person; see :func:`film_person`."""
+    return film_person(tools.model, split, number, tools.mesher)
 
 
 def main() -> None:
     """Run from the command line."""
-    from rich.progress import track
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=Path, required=True, help="ict_facekit_light.npz")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--people", default="0:300", help="FIRST:LAST, the last not included")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    add_options(parser, people="0:300")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    first, last = (int(text) for text in options.people.split(":"))
-    work = partial(write_person, split=options.split, folder=options.out)
-    # Spawned: a fork copies the locks of the networks' threads, and hangs.
-    pool = ProcessPoolExecutor(
-        options.workers, get_context("spawn"), _open_worker, (options.faces,)
-    )
-    with pool:
-        done = pool.map(work, range(first, last))
-        for _ in track(done, f"filming {options.split}", total=last - first):
-            pass
-    n = (last - first) * TAKES * len(MICRO_CLASSES)
-    print(f"{last - first} people, {n} pairs -> {options.out}")
+    people = len(film_people(options, film, partial(open_tools, options.faces)))
+    print(f"{people} people, {people * TAKES * len(MICRO_CLASSES)} pairs -> {options.out}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from affect_kernels.flow_features.cpu import flow_features
 from realtime_affect.names import MICRO_CLASSES
+from training.checkpoints import Run, load_weights
 from training.htnet.flows import Flows, Framing, cut, flip, read_flows, stretch
 from training.htnet.live import LiveHTNet, StretchedHTNet
 from training.metrics import confusion, uar, uf1
@@ -107,15 +108,9 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.rate, total_steps=steps * settings.epochs, pct_start=0.2
     )
-    path, begin = out / "checkpoint.pt", 0
-    if path.exists():
-        stored = torch.load(path, weights_only=True)
-        network.load_state_dict(stored["network"])
-        optimizer.load_state_dict(stored["optimizer"])
-        schedule.load_state_dict(stored["schedule"])
-        begin = stored["epochs"]
+    run = Run(out, network, optimizer, schedule)
     loss_of = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
-    for epoch in range(begin, settings.epochs):
+    for epoch in range(run.epochs, settings.epochs):
         rng = np.random.default_rng([settings.seed, epoch])
         total = 0.0
         for some in np.array_split(rng.permutation(len(flows)), steps):
@@ -128,21 +123,13 @@ def train(
             schedule.step()
             total += loss.item() * len(some)
         print(f"epoch {epoch + 1}: loss {total / len(flows):.3f}", flush=True)
-        part = path.with_suffix(".part")
-        torch.save(
-            {"network": network.state_dict(), "optimizer": optimizer.state_dict(),
-             "schedule": schedule.state_dict(), "epochs": epoch + 1}, part,
-        )  # fmt: skip
-        part.replace(path)
+        run.keep()
     return network.eval()
 
 
 def load_network(folder: Path, kind: str) -> nn.Module:
     """Read the checkpoint of :func:`train` in `folder`, ready to infer."""
-    network = make_network(kind)
-    stored = torch.load(folder / "checkpoint.pt", weights_only=True)
-    network.load_state_dict(stored["network"])
-    return network.eval()
+    return load_weights(folder, make_network(kind))
 
 
 def logits_of(network: nn.Module, images: NDArray[Any]) -> Float32:

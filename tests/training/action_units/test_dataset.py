@@ -4,7 +4,8 @@ import pytest
 pytest.importorskip("numba", reason="numba (group train) is not installed")
 
 from training.action_units import dataset
-from training.action_units.dataset import FRAMES, REFERENCES, SCENES, Observer, load_samples
+from training.action_units.dataset import FRAMES, REFERENCES, SCENES, Observer, Tools, load_samples
+from training.filming import write_arrays
 from training.synthetic.studio import make_subject
 
 
@@ -12,11 +13,10 @@ from training.synthetic.studio import make_subject
 def folder(head, models, tmp_path_factory):
     """Two people of each split, filmed."""
     folder = tmp_path_factory.mktemp("people")
-    dataset._worker.observer, dataset._worker.model = Observer(), head
-    dataset._worker.skins = ()
-    for number in range(2):
-        dataset.write_person(number, "train", folder)
-    dataset.write_person(0, "test", folder)
+    tools = Tools(Observer(), head)
+    for split, number in (("train", 0), ("train", 1), ("test", 0)):
+        path = folder / f"{split}_{number:05d}.npz"
+        write_arrays(path, dataset.film(tools, split, number))
     return folder
 
 
@@ -39,22 +39,6 @@ def test_what_is_seen_follows_the_truth(folder):
     assert np.corrcoef(seen, true)[0, 1] > 0.9
 
 
-def test_a_person_on_disk_is_not_filmed_again(folder, monkeypatch):
-    monkeypatch.setattr(dataset, "film_person", None)
-    assert dataset.write_person(0, "train", folder)[0] == SCENES * FRAMES
-
-
-def test_a_stopped_run_leaves_no_half_file(head, models, folder, tmp_path, monkeypatch):
-    def stop(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(dataset.np, "savez", stop)
-    monkeypatch.setattr(dataset, "film_person", lambda *args: {"presence": np.ones(3)})
-    with pytest.raises(KeyboardInterrupt):
-        dataset.write_person(7, "train", tmp_path)
-    assert not list(tmp_path.glob("train_*.npz"))
-
-
 def test_tested_people_are_seen_in_motion(folder):
     samples = load_samples([folder / "test_00000.npz"])
     assert len(samples["presence"]) == SCENES * (REFERENCES + 20)
@@ -62,7 +46,7 @@ def test_tested_people_are_seen_in_motion(folder):
 
 def test_the_same_person_is_filmed_the_same(head, folder):
     person = make_subject(head, "train", 1)
-    again = dataset.film_person(person, "train", 1, dataset._worker.observer)
+    again = dataset.film_person(person, "train", 1, Observer())
     samples = load_samples([folder / "train_00001.npz"])
     assert np.array_equal(again["units"], samples["units"])
     assert np.array_equal(again["crops"], samples["crops"])

@@ -111,7 +111,7 @@ def test_training_goes_on_where_it_stopped(tmp_path):
     flows = some_flows()
     whole = training.train(flows, "live", training.Settings(epochs=2, batch=8), tmp_path)
     stored = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert stored["epochs"] == 2
+    assert stored["epoch"] == 2
     again = training.train(flows, "live", training.Settings(epochs=2, batch=8), tmp_path)
     for one, other in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
