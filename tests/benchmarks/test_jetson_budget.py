@@ -29,7 +29,33 @@ def test_more_faces_frames_and_decisions_cost_more(budget, record):
     assert all(work > 0 for work in usual)
     for more in ((3, 30.0, 10.0), (2, 60.0, 20.0)):
         assert all(a > b for a, b in zip(budget.worker_mmac(record, *more), usual, strict=True))
-    assert budget.worker_mmac(record, 2, 60.0, 10.0)[1] == usual[1]
+    # Of the affect worker's work only the spotter's grows with the frames.
+    more = budget.worker_mmac(record, 2, 60.0, 10.0)[1] - usual[1]
+    assert more == pytest.approx(2 * 30.0 * record["spotter"]["motion_mmac"])
+
+
+def test_the_spotter_is_in_both_workers_work_and_in_the_memory(budget, record):
+    without = record | {
+        "spotter": record["spotter"]
+        | {"picture_mmac": 0.0, "motion_mmac": 0.0, "kept_bytes_a_face": 0}
+    }
+    lean = budget.worker_mmac(without, 3, 30.0, 10.0)
+    assert all(a > b for a, b in zip(budget.worker_mmac(record, 3, 30.0, 10.0), lean, strict=True))
+    assert budget.table(without) != budget.table(record)
+    assert "what the spotter of brief movements keeps" in budget.table(record)
+
+
+def test_the_spotter_is_measured_beside_a_network(script):
+    cost = script("spotter_cost")
+    one, two = (cost.measure(mmac, frames=4, repeats=1) for mmac in (10.0, 20.0))
+    assert one["faces"] == 2
+    assert one["faces_and_frames"] >= 6
+    for found, mmac in ((one, 10.0), (two, 20.0)):
+        for part in ("picture", "motion"):  # as many as the network does in that time
+            in_gmac = found[f"{part}_ms"] * found["gmac_per_s_here"]
+            assert found[f"{part}_mmac"] == pytest.approx(in_gmac, rel=0.1, abs=0.05), mmac
+    # At least the pictures, which flow between two moments needs: 128 x 128, one a frame.
+    assert one["kept_bytes_a_face"] > 3 * 128 * 128
 
 
 def test_no_preset_asks_for_more_than_the_best_case_can_do(budget, record):
