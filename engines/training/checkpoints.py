@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Network = TypeVar("Network", bound=nn.Module)
 
 NAME: Final = "checkpoint.pt"
-_FORMER: Final = {"optimizer": "optimiser", "epochs": "epoch"}  # as HTNet's training once wrote
 
 
 class Run:
@@ -50,7 +49,6 @@ class Run:
         self.epochs = 0
         if self._path.exists():
             stored = _read(folder)
-            stored = {_FORMER.get(name, name): value for name, value in stored.items()}
             for name, part in self._parts.items():
                 part.load_state_dict(stored[name])
             self.epochs = stored["epoch"]

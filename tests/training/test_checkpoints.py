@@ -61,15 +61,6 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert (tmp_path / NAME).read_bytes() == written
 
 
-def test_a_run_under_the_former_names_goes_on(tmp_path):
-    network, optimiser, schedule = make()
-    torch.save(
-        {"network": network.state_dict(), "optimizer": optimiser.state_dict(),
-         "schedule": schedule.state_dict(), "epochs": 7}, tmp_path / NAME,
-    )  # fmt: skip
-    assert Run(tmp_path, *make()).epochs == 7
-
-
 def test_matrices_decay_and_biases_and_scales_do_not():
     network = make()[0]
     decayed, others = decay_groups(network.parameters(), 0.05, lr=0.2)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.network import count_parameters
+from training.checkpoints import load_weights
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.evaluate import ambiguous_moments, clear_moments
 from training.ifdd_stream.network import (
@@ -205,9 +206,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    classifier = FrameClassifier()
-    stored = torch.load(options.frames / "checkpoint.pt", weights_only=True)
-    classifier.load_state_dict(stored["network"])
+    classifier = load_weights(options.frames, FrameClassifier())
     backbone = classifier.backbone.to(memory_format=torch.channels_last)
     taught, unseen = (
         read_sequences(sorted(options.sequences.glob(f"{split}_*.npz")))

@@ -12,7 +12,6 @@ channel, activations by tensor.
 from __future__ import annotations
 
 import argparse
-import io
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.checkpoints import load_weights
 from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
 from training.ifdd_stream.stills import read_stills
+from training.onnx_file import export_checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 INPUTS: Final = ("pictures", "memory", "missing")
 OUTPUTS: Final = ("logits", "slot")
-TOLERANCE: Final = 1e-4
 CALIBRATION_CLIPS: Final = 64
 NAMES: Final = {"fp32": "ifdd_stream.onnx", "int8": "ifdd_stream.int8.onnx"}
 
@@ -51,9 +51,7 @@ class Product(nn.Module):
 
 def load_network(folder: Path) -> StreamNetwork:
     """Read the checkpoint of ``train`` in `folder`, ready to infer."""
-    network = StreamNetwork()
-    network.load_state_dict(torch.load(folder / "checkpoint.pt", weights_only=True)["network"])
-    return network.eval()
+    return load_weights(folder, StreamNetwork())
 
 
 def example(n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,41 +63,8 @@ def example(n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def export(network: StreamNetwork) -> bytes:
-    """Return the fp32 ONNX file of a network.
-
-    Raises
-    ------
-    RuntimeError
-        onnxruntime's answer differs from the network's.
-    """
-    import onnx
-    import onnxruntime
-
-    model = Product(network).eval()
-    buffer = io.BytesIO()
-    torch.onnx.export(
-        model, example(2, 0), buffer, dynamo=False, opset_version=17, input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        dynamic_axes={name: {0: "n"} for name in (*INPUTS, *OUTPUTS)},
-    )  # fmt: skip
-    proto = onnx.load_from_string(buffer.getvalue())
-    proto.ClearField("producer_version")
-    proto.doc_string = ""
-    content: bytes = proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    for n in (1, 3):
-        inputs = example(n, n)
-        with torch.no_grad():
-            wanted = [tensor.numpy() for tensor in model(*inputs)]
-        feeds = {name: tensor.numpy() for name, tensor in zip(INPUTS, inputs, strict=True)}
-        worst = max(
-            float(np.abs(got - want).max())
-            for got, want in zip(session.run(None, feeds), wanted, strict=True)
-        )
-        if worst > TOLERANCE:
-            message = f"onnxruntime differs from the network by {worst:.2g}"
-            raise RuntimeError(message)
-    return content
+    """Return the fp32 ONNX file of a network; see :func:`training.onnx_file.export_checked`."""
+    return export_checked(Product(network), lambda n: example(n, n), INPUTS, OUTPUTS)
 
 
 def play(session: Any, clips: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[Any]]]:

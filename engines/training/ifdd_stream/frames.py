@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from realtime_affect.names import EXPRESSIONS
+from training.checkpoints import Run, decay_groups, load_weights
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.augmentation import augment
 from training.ifdd_stream.network import FrameClassifier
@@ -151,28 +152,14 @@ def main() -> None:
         )
     network = FrameClassifier()
     if options.begin is not None:
-        stored = torch.load(options.begin / "checkpoint.pt", weights_only=True)
-        network.load_state_dict(stored["network"])
+        load_weights(options.begin, network)
     network = network.to(memory_format=torch.channels_last)
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": WEIGHT_DECAY},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=options.rate,
-    )
+    groups = decay_groups(network.parameters(), WEIGHT_DECAY)
+    optimiser = torch.optim.AdamW(groups, options.rate)
     steps = options.epochs * (len(train.pictures) // (BATCH if filmed is None else MIXED[0]))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, steps)
-    checkpoint, first = options.out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        stored = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(stored["network"])
-        optimiser.load_state_dict(stored["optimiser"])
-        schedule.load_state_dict(stored["schedule"])
-        first = stored["epoch"]
-    for epoch in range(first, options.epochs):
+    run = Run(options.out, network, optimiser, schedule)
+    for epoch in range(run.epochs, options.epochs):
         loss = train_epoch(
             network, train, filmed, optimiser, schedule, options.seed * 1000 + epoch,
             lambda steps, e=epoch: track(steps, f"epoch {e + 1} of {options.epochs}"),
@@ -183,12 +170,7 @@ def main() -> None:
         if unseen is not None:
             text += f"; studio UAR {rendered_uar(network, unseen):.4f}"
         print(text, flush=True)
-        state = {
-            "network": network.state_dict(), "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(), "epoch": epoch + 1,
-        }  # fmt: skip
-        torch.save(state, checkpoint.with_suffix(".part"))
-        checkpoint.with_suffix(".part").replace(checkpoint)
+        run.keep()
     report = {
         "seed": options.seed, "epochs": options.epochs, "faces": len(train.pictures),
         "rendered": 0 if filmed is None else len(filmed.pictures),

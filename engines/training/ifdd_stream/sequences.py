@@ -1,13 +1,12 @@
 """Sequences to learn from: the studio's people expressing, and faces that were photographed.
 
     python -m training.ifdd_stream.sequences --faces ict_facekit_light.npz --out FOLDER \
-        [--split train] [--people 0:500]
+        [--split train] [--people 0:720]
     python -m training.ifdd_stream.sequences --london FOLDER --ferplus ferplus.npz --out FOLDER
 
 Every picture goes through the product's own Face Mesh and alignment. The first command films: one
-file a person (``train_00017.npz``), written whole or not at all, so that a run that was stopped
-goes on where it was. The second looks at real faces: the smile onsets of the Face Research Lab
-London Set and FER+'s stills as the product would cut them.
+file a person (``filming``). The second looks at real faces: the smile onsets of the Face Research
+Lab London Set and FER+'s stills as the product would cut them.
 
 What a moment shows is a share, not a class: an expression counts the more the stronger it is, and
 more while it comes than while it goes (:func:`displayed`). A moment alone cannot tell the two
@@ -17,13 +16,10 @@ apart, nor a weak expression from the person's own face at rest; that is what th
 from __future__ import annotations
 
 import argparse
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -34,6 +30,7 @@ from realtime_affect.mesh import region_from_keypoints
 from realtime_affect.names import EXPRESSIONS
 from realtime_affect.region import Region
 from training.action_units.dataset import Observer, load_arrays, region_from_landmarks
+from training.filming import add_options, film_people, write_arrays
 from training.ifdd_stream.network import SLOT_HZ
 from training.ifdd_stream.stills import read_stills
 from training.synthetic.faces import FaceModel
@@ -229,36 +226,21 @@ def align_stills(pack: Path, split: str) -> dict[str, NDArray[Any]]:
     return {"pictures": np.array(pictures), "presence": np.array(presence, np.float32)}
 
 
-@dataclass(slots=True)
-class _Worker:
+class Tools(NamedTuple):
     """What each process opens once."""
 
-    observer: Observer | None = None
-    model: FaceModel | None = None
+    observer: Observer
+    model: FaceModel
 
 
-_worker = _Worker()
+def open_tools(faces: Path) -> Tools:
+    """Open what people are filmed with; `faces` is the studio's model."""
+    return Tools(Observer(), FaceModel(faces))
 
 
-def _open_worker(faces: Path) -> None:
-    cv2.setNumThreads(1)
-    _worker.observer, _worker.model = Observer(), FaceModel(faces)
-
-
-def write_person(number: int, split: str, folder: Path) -> None:
-    """Film a person into its file unless it is there."""
-    path = folder / f"{split}_{number:05d}.npz"
-    if not path.exists():
-        assert _worker.model is not None
-        assert _worker.observer is not None
-        _write(path, film_person(_worker.model, split, number, _worker.observer))
-
-
-def _write(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+def film_with(tools: Tools, split: str, number: int) -> dict[str, NDArray[Any]]:
+    """Film one person; see :func:`film_person`."""
+    return film_person(tools.model, split, number, tools.observer)
 
 
 def contact_sheet(sequences: Sequences, rows: int) -> NDArray[np.uint8]:
@@ -274,42 +256,27 @@ def contact_sheet(sequences: Sequences, rows: int) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Run from the command line."""
-    from rich.progress import track
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--faces", type=Path, help="ict_facekit_light.npz: film people")
-    parser.add_argument("--split", choices=SPLITS, default="train")
-    parser.add_argument("--people", default="0:500", help="FIRST:LAST, the last not included")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    add_options(parser, people="0:720")
     parser.add_argument("--london", type=Path, help="London Set: look at its smile onsets")
     parser.add_argument("--ferplus", type=Path, help="ferplus_train_valid.npz: align its stills")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.london is not None and not (options.out / "onsets.npz").exists():
-        _write(options.out / "onsets.npz", read_onsets(options.london, range(1, 46)))
+        write_arrays(options.out / "onsets.npz", read_onsets(options.london, range(1, 46)))
     if options.ferplus is not None:
         for split in ("train", "valid"):
             path = options.out / f"stills_{split}.npz"
             if not path.exists():
-                _write(path, align_stills(options.ferplus, split))
+                write_arrays(path, align_stills(options.ferplus, split))
     if options.faces is None:
         return
-    first, last = (int(text) for text in options.people.split(":"))
-    work = partial(write_person, split=options.split, folder=options.out)
-    # Spawned: a fork copies the locks of the networks' threads, and hangs.
-    pool = ProcessPoolExecutor(
-        options.workers, get_context("spawn"), _open_worker, (options.faces,)
-    )
-    with pool:
-        done = pool.map(work, range(first, last))
-        for _ in track(done, f"filming {options.split}", total=last - first):
-            pass
-    some = range(first, min(last, first + 4))
-    filmed = read_sequences([options.out / f"{options.split}_{n:05d}.npz" for n in some])
+    paths = film_people(options, film_with, partial(open_tools, options.faces))
+    filmed = read_sequences(paths[:4])
     sheet = contact_sheet(filmed, len(filmed))
     cv2.imwrite(str(options.out / f"sheet_{options.split}.png"), sheet)
-    print(f"{last - first} people, {len(KINDS)} sequences each -> {options.out}")
+    print(f"{len(paths)} people, {len(KINDS)} sequences each -> {options.out}")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,11 @@ from torch import Tensor, nn
 
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
+from training.checkpoints import Run, decay_groups, load_weights
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.augmentation import augment, shake
 from training.ifdd_stream.frames import draw_epoch, score
-from training.ifdd_stream.network import SLOTS, StreamNetwork, windows
+from training.ifdd_stream.network import SLOTS, FrameClassifier, StreamNetwork, windows
 from training.ifdd_stream.sequences import (
     COMES,
     GOES,
@@ -238,13 +239,13 @@ def make_optimiser(
     network: StreamNetwork, steps: int, slower: float = 1.0
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW and its schedule; the backbone, which knows much already, learns slower."""
-    inside = {id(p) for p in network.backbone.parameters()}
-    groups = []
-    for rate, mine in ((slower * BACKBONE_RATE, True), (slower * RATE, False)):
-        for decay, matrices in ((WEIGHT_DECAY, True), (0.0, False)):
-            chosen = [p for p in network.parameters()
-                      if (id(p) in inside) == mine and (p.ndim > 1) == matrices]  # fmt: skip
-            groups.append({"params": chosen, "lr": rate, "weight_decay": decay})
+    backbone = list(network.backbone.parameters())
+    inside = {id(parameter) for parameter in backbone}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in inside]
+    groups = [
+        *decay_groups(backbone, WEIGHT_DECAY, lr=slower * BACKBONE_RATE),
+        *decay_groups(others, WEIGHT_DECAY, lr=slower * RATE),
+    ]
     optimiser = torch.optim.AdamW(groups)
     rates = [group["lr"] for group in groups]
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, steps, pct_start=0.15)
@@ -297,28 +298,20 @@ def main() -> None:
     unseen = read_sequences(sorted(options.sequences.glob("validation_*.npz")))
     network = StreamNetwork()
     if options.begin is not None:
-        stored = torch.load(options.begin / "checkpoint.pt", weights_only=True)["network"]
-        network.load_state_dict(stored)
+        load_weights(options.begin, network)
     else:
-        stored = torch.load(options.frames / "checkpoint.pt", weights_only=True)["network"]
-        known = {name.removeprefix("backbone."): value for name, value in stored.items()
-                 if name.startswith("backbone.")}  # fmt: skip
-        network.backbone.load_state_dict(known)
+        network.backbone.load_state_dict(
+            load_weights(options.frames, FrameClassifier()).backbone.state_dict()
+        )
     network = network.to(memory_format=torch.channels_last)
     optimiser, schedule = make_optimiser(
         network, options.epochs * (len(lessons.stills.pictures) // STILLS), options.slower
     )
-    checkpoint, first = options.out / "checkpoint.pt", 0
-    if checkpoint.exists():
-        stored = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(stored["network"])
-        optimiser.load_state_dict(stored["optimiser"])
-        schedule.load_state_dict(stored["schedule"])
-        first = stored["epoch"]
+    run = Run(options.out, network, optimiser, schedule)
     (options.out / "about.json").write_text(
         json.dumps(about(lessons, options), indent=1) + "\n", "utf-8"
     )
-    for epoch in range(first, options.epochs):
+    for epoch in range(run.epochs, options.epochs):
         stills, filmed = train_epoch(
             network, lessons, optimiser, schedule, options.seed * 1000 + epoch,
             lambda steps, e=epoch: track(steps, f"epoch {e + 1} of {options.epochs}"),
@@ -331,12 +324,7 @@ def main() -> None:
             f"{found['accuracy']:.4f}, UAR {found['uar']:.4f}; studio UAR {moving:.4f}",
             flush=True,
         )
-        state = {
-            "network": network.state_dict(), "optimiser": optimiser.state_dict(),
-            "schedule": schedule.state_dict(), "epoch": epoch + 1,
-        }  # fmt: skip
-        torch.save(state, checkpoint.with_suffix(".part"))
-        checkpoint.with_suffix(".part").replace(checkpoint)
+        run.keep()
 
 
 if __name__ == "__main__":

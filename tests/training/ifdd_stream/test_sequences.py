@@ -7,6 +7,7 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("numba", reason="numba (group train) is not installed")
 
 from training.action_units.dataset import Observer
+from training.filming import write_arrays
 from training.ifdd_stream import sequences
 from training.ifdd_stream.network import SLOT_HZ
 from training.ifdd_stream.sequences import (
@@ -61,10 +62,14 @@ def test_every_kind_of_script_has_its_times_in_order(kind):
 
 
 @pytest.fixture(scope="module")
-def filmed(head, models, tmp_path_factory):
+def tools(head, models):
+    return sequences.Tools(Observer(), head)
+
+
+@pytest.fixture(scope="module")
+def filmed(tools, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sequences")
-    sequences._worker.observer, sequences._worker.model = Observer(), head
-    sequences.write_person(3, "train", folder)
+    write_arrays(folder / "train_00003.npz", sequences.film_with(tools, "train", 3))
     return folder
 
 
@@ -79,10 +84,9 @@ def test_a_person_is_filmed_in_every_kind_of_sequence(filmed):
     assert found.pictures[:, :, 12:36, 12:36].std(axis=(2, 3)).min() > 4
 
 
-def test_the_same_person_is_filmed_the_same_way(filmed, tmp_path):
-    sequences.write_person(3, "train", tmp_path)
-    first, second = (read_sequences(sorted(f.glob("*.npz"))) for f in (filmed, tmp_path))
-    assert np.array_equal(first.pictures, second.pictures)
+def test_the_same_person_is_filmed_the_same_way(filmed, tools):
+    first = read_sequences(sorted(filmed.glob("*.npz")))
+    assert np.array_equal(first.pictures, sequences.film_with(tools, "train", 3)["pictures"])
 
 
 def test_the_sheet_marks_what_counts(filmed):
