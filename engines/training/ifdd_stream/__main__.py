@@ -15,7 +15,7 @@ from typing import Final
 from training.steps import Step, check_folders, run_steps
 
 PEOPLE: Final = {"train": "0:720", "validation": "0:40", "test": "0:80"}
-EPOCHS: Final = {"stills": 24, "frames": 9, "train": 7}
+EPOCHS: Final = {"stills": 24, "frames": 9, "train": 6}
 FRAMES_RATE: Final = 0.002  # of stills and rendered moments, after stills alone
 
 

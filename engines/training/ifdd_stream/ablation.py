@@ -3,7 +3,7 @@
     python -m training.ifdd_stream.ablation --frames FOLDER --sequences FOLDER --report report.json
 
 The backbone is the one of ``frames``, which saw single pictures only and favours none of them; it
-stands still. What is trained is what follows: tokens, lifting, head, on the studio's training
+stands still. What is trained is what follows: tokens, lifting, heads, on the studio's training
 sequences. They are judged on moments of people nobody learned from that say little on their own
 (``evaluate.ambiguous_moments``), three seeds each; ``one moment`` sees the last moment of each clip
 only. Differences to the learned split are of the same moments, with 95 % bootstrap intervals over
@@ -51,24 +51,23 @@ ONE_MOMENT: Final = "one moment"
 
 
 class Follower(nn.Module):
-    """What follows the backbone: tokens, lifting, head."""
+    """What follows the backbone: tokens, lifting, heads."""
 
     def __init__(self, split: Split, *, one_moment: bool = False) -> None:
         super().__init__()
-        network = StreamNetwork(split)
-        self.tokens, self.lifting, self.head = network.tokens, network.lifting, network.head
+        self.network = StreamNetwork(split)
+        self.network.backbone = nn.Identity()  # type: ignore[assignment]
         self.one_moment = one_moment
 
     def forward(self, features: Tensor, ends: Tensor) -> Tensor:
         """Decide at moments `ends` (n, k) of features (n, 24, 9, 192): logits (n, k, 8)."""
-        tokens = self.tokens(features)
+        tokens = self.network.tokens(features)
         rows = torch.arange(len(features))[:, None]
         if self.one_moment:
             clips = tokens[rows, ends][:, :, None].expand(-1, -1, SLOTS, -1, -1)
         else:
             clips = windows(tokens)[rows, ends]
-        feature, _ = self.lifting(clips.flatten(0, 1))
-        return self.head(feature).unflatten(0, ends.shape)  # type: ignore[no-any-return]
+        return self.network.decide(clips.flatten(0, 1))[0].unflatten(0, ends.shape)
 
 
 @torch.no_grad()

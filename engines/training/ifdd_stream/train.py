@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 STILLS: Final = 96  # of a step
 FILMED: Final = 5  # sequences of a step, and one smile onset more
-BACKBONE_RATE: Final = 4e-4
-RATE: Final = 2.5e-3
+BACKBONE_RATE: Final = 3e-4
+RATE: Final = 2e-3
 HELD: Final = 1  # first epochs in which the backbone stands still: what follows it begins at random
 WEIGHT_DECAY: Final = 0.02
 DECOUPLING: Final = 0.1
