@@ -6,7 +6,7 @@
 
 FER+ ``valid`` (stills as clips that stand still, by strict majority), sequences of studio people
 nobody learned from, and the smile onsets of London persons 061 to 090, of whom every look is
-logged. The temperature is chosen on the likelihood of ``valid``; the calibration error beside it is
+logged. The temperature is chosen on the majorities of ``valid``; the calibration error beside it is
 of each half under the other half's temperature.
 """
 
@@ -94,27 +94,25 @@ def figures(truth: NDArray[np.int64], read: NDArray[np.int64]) -> dict[str, Any]
     }
 
 
-def fit_temperature(logits: NDArray[np.float32], votes: NDArray[np.float32]) -> float:
-    """Return the temperature under which raters' votes (n, 8) are likeliest."""
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """Return the temperature under which the truths (n,) are likeliest (Guo et al., 2017)."""
     tried = np.exp(np.linspace(np.log(0.4), np.log(3.0), 121))
-    losses = [-(votes * np.log(softmax(logits, t) + 1e-12)).sum(1).mean() for t in tried]
+    rows = np.arange(len(truth))
+    losses = [-np.log(softmax(logits, t)[rows, truth] + 1e-12).mean() for t in tried]
     return float(tried[int(np.argmin(losses))])
 
 
-def calibrate(
-    logits: NDArray[np.float32], votes: NDArray[np.float32], truth: NDArray[np.int64]
-) -> dict[str, float]:
+def calibrate(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> dict[str, float]:
     """Fit the temperature; report the calibration error on halves it was not fitted on."""
     order = np.random.default_rng(2).permutation(len(truth))
     halves = order[: len(order) // 2], order[len(order) // 2 :]
     shares = softmax(logits)
     for here, there in (halves, halves[::-1]):
-        shares[here] = softmax(logits[here], fit_temperature(logits[there], votes[there]))
-    known = truth >= 0
+        shares[here] = softmax(logits[here], fit_temperature(logits[there], truth[there]))
     return {
-        "temperature": round(fit_temperature(logits, votes), 3),
-        "ece_raw": calibration_error(softmax(logits[known]), truth[known]),
-        "ece": calibration_error(shares[known], truth[known]),
+        "temperature": round(fit_temperature(logits, truth), 3),
+        "ece_raw": calibration_error(softmax(logits), truth),
+        "ece": calibration_error(shares, truth),
     }
 
 
@@ -246,7 +244,7 @@ def evaluate(
                 "flip averaged": figures(truth, mirrored[known].argmax(1)),
                 "cut by the product": figures(truth, as_cut[known].argmax(1)),
             },
-            "calibration": calibrate(logits, valid.votes, valid.majority),
+            "calibration": calibrate(logits[known], truth),
             "studio_test": studio_figures(session, unseen),
             "london_036_045": onset_figures(session, onsets[0]),
         }
