@@ -101,6 +101,7 @@ def test_the_log_says_that_every_library_and_the_product_ran_or_which_did_not():
     results = [line for line in lines if line.startswith(("ok  ", "FAIL"))]
     assert any("import onnxruntime" in line for line in results)
     assert any("import ai_edge_litert" in line for line in results)
+    assert any(" decode: " in line for line in results)
     assert any(" analyze: " in line for line in results)
     failed = any(line.startswith("FAIL") for line in results)
     assert lines[-1] == ("not all of it ran or agreed" if failed else "all of it ran and agreed")
