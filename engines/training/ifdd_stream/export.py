@@ -24,6 +24,7 @@ from training.checkpoints import load_weights
 from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
 from training.ifdd_stream.stills import read_stills
+from training.ifdd_stream.train import split_of
 from training.onnx_file import export_checked
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Product(nn.Module):
 
 def load_network(folder: Path) -> StreamNetwork:
     """Read the checkpoint of ``train`` in `folder`, ready to infer."""
-    return load_weights(folder, StreamNetwork())
+    return load_weights(folder, StreamNetwork(split_of(folder)))
 
 
 def example(n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,7 +5,7 @@
 
 Begins with the backbone that ``frames`` trained, which stands still for an epoch and then learns
 at a low rate, or with ``--begin RUN`` of its own, which learns on at a part of the rates
-(``--slower``). A step sees
+(``--slower``), for another ``--split`` of the clip if asked. A step sees
 
 - FER+ stills, a half of them as clips that stand still, a half as pseudo-clips: two views of the
   still, one passing into the other, which mean the same all the time;
@@ -34,7 +34,14 @@ from training.checkpoints import Run, decay_groups, load_weights
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.augmentation import augment, shake
 from training.ifdd_stream.frames import draw_epoch, score
-from training.ifdd_stream.network import SLOTS, FrameClassifier, StreamNetwork, windows
+from training.ifdd_stream.network import (
+    SLOTS,
+    SPLITS,
+    FrameClassifier,
+    Split,
+    StreamNetwork,
+    windows,
+)
 from training.ifdd_stream.sequences import (
     COMES,
     GOES,
@@ -56,7 +63,6 @@ STILLS: Final = 96  # of a step
 FILMED: Final = 5  # sequences of a step, and one smile onset more
 BACKBONE_RATE: Final = 3e-4
 RATE: Final = 2e-3
-HELD: Final = 1  # first epochs in which the backbone stands still: what follows it begins at random
 WEIGHT_DECAY: Final = 0.02
 DECOUPLING: Final = 0.1
 RARE_POWER: Final = 0.15  # as frames.RARE_POWER: rare ones are known by now, common ones decide
@@ -251,6 +257,12 @@ def make_optimiser(
     return optimiser, torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, steps, pct_start=0.15)
 
 
+def split_of(run: Path) -> Split:
+    """Return the split that the network of a run's folder has."""
+    split: Split = json.loads((run / "about.json").read_text("utf-8"))["split"]
+    return split
+
+
 def about(lessons: Lessons, options: argparse.Namespace) -> dict[str, Any]:
     """Say what a run learned from."""
     files = [options.ferplus, options.frames / "checkpoint.pt", options.sequences / "onsets.npz"]
@@ -261,7 +273,8 @@ def about(lessons: Lessons, options: argparse.Namespace) -> dict[str, Any]:
     if options.begin is not None:
         before = json.loads((options.begin / "about.json").read_text("utf-8"))["epochs"]
     return {
-        "seed": options.seed, "epochs": before + options.epochs, "data_sha256": digest.hexdigest(),
+        "seed": options.seed, "epochs": before + options.epochs, "split": options.split,
+        "data_sha256": digest.hexdigest(),
         "stills": len(lessons.stills.pictures),
         "votes": dict(zip(EXPRESSIONS, np.bincount(
             lessons.stills.votes.argmax(1), minlength=len(EXPRESSIONS)).tolist(), strict=True)),
@@ -286,6 +299,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--begin", type=Path, metavar="RUN", help="learn on from another --out")
     parser.add_argument("--slower", type=float, default=1.0, help="multiplies the rates")
+    parser.add_argument("--held", type=int, default=1, help="epochs in which the backbone is still")
+    parser.add_argument("--split", choices=SPLITS, default="learned")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
     options = parser.parse_args()
@@ -296,9 +311,11 @@ def main() -> None:
     lessons = read_lessons(options.ferplus, options.sequences)
     valid = read_stills(options.ferplus, "valid")
     unseen = read_sequences(sorted(options.sequences.glob("validation_*.npz")))
-    network = StreamNetwork()
+    network = StreamNetwork(options.split)
     if options.begin is not None:
-        load_weights(options.begin, network)
+        # Splits differ in their own weights alone.
+        begun = load_weights(options.begin, StreamNetwork(split_of(options.begin)))
+        network.load_state_dict(begun.state_dict(), strict=False)
     else:
         network.backbone.load_state_dict(
             load_weights(options.frames, FrameClassifier()).backbone.state_dict()
@@ -315,7 +332,7 @@ def main() -> None:
         stills, filmed = train_epoch(
             network, lessons, optimiser, schedule, options.seed * 1000 + epoch,
             lambda steps, e=epoch: track(steps, f"epoch {e + 1} of {options.epochs}"),
-            held=options.begin is None and epoch < HELD,
+            held=epoch < options.held,
         )  # fmt: skip
         found = score(StillNetwork(network), valid, flipped=False)
         moving = moment_uar(unseen, decide_all(network, unseen.pictures))

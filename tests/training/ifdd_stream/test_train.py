@@ -108,15 +108,17 @@ def test_training_goes_on_from_its_checkpoint_and_learns(tmp_path, monkeypatch, 
     assert losses[-1] < losses[0]
     assert json.loads((out / "about.json").read_text())["sequences"] == 4
     # A run may begin with what another one learned, and counts its epochs too; at a rate of nothing
-    # it ends with the same.
+    # it ends with the same, but for the split.
     monkeypatch.setattr(sys, "argv", [
         *sys.argv[: sys.argv.index("--out")], "--out", str(tmp_path / "settled"),
-        "--begin", str(out), "--slower", "0", "--epochs", "1", "--threads", "1",
+        "--begin", str(out), "--slower", "0", "--epochs", "1", "--threads", "1", "--split", "none",
     ])  # fmt: skip
     train.main()
     begun, ended = (
         torch.load(folder / "checkpoint.pt", weights_only=True)["network"]
         for folder in (out, tmp_path / "settled")
     )
-    assert all(torch.equal(begun[name], ended[name]) for name in begun)
+    assert set(begun) - set(ended) == {name for name in begun if "lifting.split" in name}
+    assert all(torch.equal(begun[name], ended[name]) for name in ended)
+    assert train.split_of(tmp_path / "settled") == "none"
     assert json.loads((tmp_path / "settled" / "about.json").read_text())["epochs"] == 4
