@@ -3,9 +3,9 @@
 One track's displacements are put on an even grid of time. Lifting's CDF 5/3 wavelet, aligned with
 every moment in turn, tells at four scales (33 to 267 ms) how far a region is from the line between
 where it was before and where it is after: a brief excursion stays, whereas drift, a posture held
-and the middle of a slow movement cancel. What rises over the threshold of its moment is followed in
-the displacement itself, which says when it began, was strongest and was gone, and whether it came
-back at all.
+and the middle of a slow movement cancel. What rises over the threshold of its moment at any
+scale is followed in the displacement itself, which says when it began, was strongest and was gone,
+whether it came back at all, and whether it stands alone: speech and expressions go on and on.
 """
 
 from __future__ import annotations
@@ -45,9 +45,7 @@ _AWAY: Final = (6, 7, 9, 13)  # ticks from an apex at which only drift is left, 
 _FEW: Final = 4  # ticks at either end of what is seen that tell where a course came from and went
 _STAYED: Final = 1.3  # of its detail: more is left of it than drift; a step is twice its detail
 _DRIFTED: Final = 2.2  # likewise, where it rose and fell briefly: heads drift on meanwhile
-_BUSY: Final = 0.4  # share of the moments before it that its regions moved alike: more is speech
-_SIMILAR: Final = 0.5  # of its score: so much is alike
-_BUSY_TICKS: Final = slice(-36, -10)  # from its apex
+_RISE: Final = 8  # ticks before an apex in which all of its way is gone
 _PART: Final = 0.5  # of the strongest region: others that move so much take part
 
 
@@ -110,8 +108,16 @@ class BriefConfig:
         Smallest excursion that counts, in inter-ocular distances.
     times_calm : float
         Threshold over the excursions of the quietest quarter of the last 15 s.
+    times_drift : float
+        The same at the slowest scale, whose quiet quarter is a few long moments of a drifting head.
     restless : float
-        How far a course may stray before and after a movement, relative to its height.
+        How far a course may stray before and after a movement, relative to its height: speech goes
+        on and on, a brief movement stands alone.
+    slight : float
+        Way, in inter-ocular distances, beyond which straying counts as on a way of this length:
+        the farther a movement goes, the cleaner it must stand out.
+    widest : float
+        Way of the farthest brief movement: what goes farther is a gesture.
     micro_s : float
         Longest brief movement.
     warm_up_s : float
@@ -119,8 +125,11 @@ class BriefConfig:
     """
 
     floor: float = 0.004
-    times_calm: float = 6.0
+    times_calm: float = 4.5
+    times_drift: float = 10.0
     restless: float = 0.4
+    slight: float = 0.0325
+    widest: float = 0.105
     micro_s: float = 0.5
     warm_up_s: float = 3.0
 
@@ -273,8 +282,9 @@ class BriefMovements:
     def __init__(self, regions: int, config: BriefConfig | None = None) -> None:
         self._config = config or BriefConfig()
         self._ticks = _Ticks(regions)
-        self._scores = np.zeros(_KEPT)  # by tick, the newest last, as in _Ticks
-        self._ratios = np.zeros((_KEPT, regions))
+        self._scores = np.zeros((_KEPT, _LEVELS))  # by tick, the newest last, as in _Ticks
+        self._times = np.full((_LEVELS, 1), self._config.times_calm)
+        self._times[-1] = self._config.times_drift
         self._past = np.zeros((_PAST, _LEVELS, regions))
         self._n_past = 0
         self.thresholds = np.full((_LEVELS, regions), self._config.floor)
@@ -311,11 +321,9 @@ class BriefMovements:
         for now_ns in self._ticks.add(t_ns, places, doubts):
             self._scores[:-1] = self._scores[1:]
             self._scores[-1] = 0.0
-            self._ratios[:-1] = self._ratios[1:]
-            self._ratios[-1] = 0.0
             if self._ticks.n >= _KEPT:
                 self._weigh()
-                pulse = self._decide(now_ns, longest_s) or self._follow_held(now_ns)
+                pulse = self._decide(now_ns, longest_s) or self._follow_held(now_ns, longest_s)
                 if pulse is not None:
                     pulses.append(pulse._replace(decided_ns=t_ns))
         return pulses
@@ -334,11 +342,9 @@ class BriefMovements:
                 # Its quieter quarter: speech and expressions are no noise.
                 rank = len(past) // 4
                 calm = np.partition(past, rank, axis=0)[rank]
-                self.thresholds = np.maximum(self._config.floor, self._config.times_calm * calm)
-        ratios = excursions / (self.thresholds * doubts)
-        self._ratios[at] = ratios.max(axis=0)
+                self.thresholds = np.maximum(self._config.floor, self._times * calm)
         # One region alone may be noise.
-        self._scores[at] = np.partition(ratios, -2, axis=1)[:, -2].max()
+        self._scores[at] = np.partition(excursions / (self.thresholds * doubts), -2, axis=1)[:, -2]
 
     def _details(self, at: int) -> Float64:
         """Return the details (4, R, 2) of a moment."""
@@ -349,18 +355,35 @@ class BriefMovements:
         return self._ticks.doubts[at - _GATE : at + _GATE + 1].max(axis=0)  # type: ignore[no-any-return]
 
     def _decide(self, now_ns: int, longest_s: float) -> Pulse | None:
-        """Decide on the moment whose surroundings have been seen far enough."""
+        """Decide on the moment whose surroundings have been seen far enough.
+
+        It is looked at by every scale that finds it strongest among its neighbours: where a
+        movement begins or ends, a finer one may see more than a coarser one does at its apex.
+        """
         at = _KEPT - 1 - _DELAY
-        near = self._scores[at - _APART : at + _DELAY - _AFTER + 1]
-        if self.warming_up or self._scores[at] < max(1.0, near.max()):
+        scores = self._scores[at]
+        near = self._scores[at - _APART : at + _DELAY - _AFTER + 1].max(axis=0)
+        found = None
+        for level in np.argsort(-scores).tolist() if not self.warming_up else ():
+            if scores[level] < max(1.0, float(near[level])):
+                continue
+            pulse = self._measure(at, level, now_ns, longest_s)
+            if pulse is not None and (found is None or pulse.kind == "micro"):
+                found = pulse
+                if pulse.kind == "micro":
+                    break
+        if found is None:
             return None
-        details, limits = self._details(at), self.thresholds * self._doubts(at)
-        strengths = np.hypot(details[..., 0], details[..., 1]) / limits
-        level = int(np.partition(strengths, -2, axis=1)[:, -2].argmax())
-        strengths, limits = strengths[level], limits[level]
+        self._taken_ns = found.offset_ns
+        return found._replace(score=float(near.max()))
+
+    def _measure(self, at: int, level: int, now_ns: int, longest_s: float) -> Pulse | None:
+        """Follow the excursion that a level shows at a moment; None for what did not come back."""
+        detail, limits = self._details(at)[level], self.thresholds[level] * self._doubts(at)
+        strengths = np.hypot(detail[:, 0], detail[:, 1]) / limits
         taking_part = strengths >= _PART * strengths.max()
-        weights = np.where(taking_part, limits**-2.0, 0.0)[:, None] * details[level]
-        weights /= (weights * details[level]).sum()
+        weights = np.where(taking_part, limits**-2.0, 0.0)[:, None] * detail
+        weights /= (weights * detail).sum()
         places = self._ticks.places[at - _SIGHT : at + _DELAY + 1]
         raw = np.tensordot(places, weights, axes=2)
         course = raw.copy()
@@ -370,21 +393,19 @@ class BriefMovements:
         onset, apex, offset = (first_ns + round(tick * _TICK_NS) for tick in shape[:3])
         brief = offset - onset <= longest_s * 1e9
         pulse = Pulse(
-            "micro" if brief else "macro", onset, apex, offset, 0, float(self._scores[at]),
+            "micro" if brief else "macro", onset, apex, offset, 0, float(self._scores[at, level]),
             strengths, places[shape.apex] - places[max(0, int(shape.onset))],
         )  # fmt: skip
         left = abs(float(raw[-_FEW:].mean() - raw[:_FEW].mean()))
-        stayed = left > (_DRIFTED if brief else _STAYED)
-        if stayed or not shape.returned:
+        if left > (_DRIFTED if brief else _STAYED) or not shape.returned:
             self._hold(raw, weights, pulse, first_ns)
             return None
-        before = self._ratios[at + _BUSY_TICKS.start : at + _BUSY_TICKS.stop, taking_part]
-        alone = restlessness(course, shape) <= self._config.restless
-        similar = np.median(before, axis=1) >= max(1.0, _SIMILAR * float(self._scores[at]))
-        if onset <= self._taken_ns or not alone or float(similar.mean()) > _BUSY:
-            return None
-        self._taken_ns = offset
-        return pulse
+        way = float(np.hypot(*pulse.moves.T).max())
+        strays = restlessness(course, shape) * max(1.0, way / self._config.slight)
+        rise = places[shape.apex - _RISE : shape.apex] - places[shape.apex]
+        gesture = brief and float(np.hypot(rise[..., 0], rise[..., 1]).max()) > self._config.widest
+        alone = strays <= self._config.restless and not gesture
+        return pulse if alone and onset > self._taken_ns else None
 
     def _hold(self, course: Float64, weights: Float64, pulse: Pulse, first_ns: int) -> None:
         """Keep an eye on a course that rose and stayed, unless another one is being followed."""
@@ -395,8 +416,11 @@ class BriefMovements:
         onset_ns = first_ns + int(below[-1]) * _TICK_NS
         self._held = _Held(weights, foot, top, pulse._replace(onset_ns=onset_ns))
 
-    def _follow_held(self, now_ns: int) -> Pulse | None:
-        """Follow a movement of ordinary length until it comes back, or is a new posture."""
+    def _follow_held(self, now_ns: int, longest_s: float) -> Pulse | None:
+        """Follow a movement of ordinary length until it comes back, or is a new posture.
+
+        One that comes back briefly is left to its own apex.
+        """
         held = self._held
         if held is None:
             return None
@@ -410,6 +434,7 @@ class BriefMovements:
                 self._held = None
             return None
         self._held = None
-        if held.pulse.onset_ns <= self._taken_ns:
+        brief = now_ns - held.pulse.onset_ns <= longest_s * 1e9
+        if brief or held.pulse.onset_ns <= self._taken_ns:
             return None
         return held.pulse._replace(kind="macro", offset_ns=now_ns)

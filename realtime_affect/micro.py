@@ -44,13 +44,11 @@ _GONE_S: Final = 2.0  # a track away for longer is forgotten
 _FRAMES_OF_ERROR: Final = 5.0  # a movement's length is known to so many frames
 _FRAMES_SEEN: Final = 2.5  # what is shorter may be a glitch in one frame
 
-_BLINK_DIP: Final = 0.8  # of the lids' usual gap
-_BLINK_DOUBT: Final = 2.0
+_BLINK_DIP: Final = 0.9  # of the lids' usual gap
+_BLINK_DOUBT: Final = 4.0
 _FREE_TURN: Final = np.deg2rad(20.0)  # per second
 _MAX_TURN: Final = np.deg2rad(45.0)
 _TURN_FRAMES: Final = 5
-_WIDE: Final = 0.06  # inter-ocular distances from onset to apex: more is no slight movement
-_FAST: Final = 0.3  # that way over the whole length, per second: faster is speech, bite or blink
 _USUAL_MISFIT: Final = 0.004
 
 
@@ -205,13 +203,8 @@ class _Watch:
 
 
 def _is_told(pulse: Pulse, fps: float) -> bool:
-    """Whether a movement is long enough to be seen, and no syllable, bite or blink by its size."""
-    lasted_s = (pulse.offset_ns - pulse.onset_ns) / 1e9
-    if pulse.kind == "micro":
-        way = float(np.hypot(*pulse.moves.T).max())
-        if way > min(_WIDE, _FAST * lasted_s):
-            return False
-    return lasted_s >= _FRAMES_SEEN / max(fps, 1.0)
+    """Whether a movement is long enough to be more than a glitch in one frame."""
+    return (pulse.offset_ns - pulse.onset_ns) / 1e9 >= _FRAMES_SEEN / max(fps, 1.0)
 
 
 class MicroSpotter(Closing):

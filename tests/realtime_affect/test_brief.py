@@ -118,6 +118,30 @@ def test_one_of_many_alike_is_speech():
     assert watch(babble) == []
 
 
+def test_the_farther_a_movement_goes_the_cleaner_it_must_stand_out():
+    def among_others(height):
+        def course(t):
+            return height * (bump(t, 6.0, 0.3) + 0.17 * np.sin(2 * np.pi * 2.5 * t))
+
+        return course
+
+    assert [event.kind for event in watch(among_others(2))] == ["micro"]
+    assert watch(among_others(9)) == []
+    assert [event.kind for event in watch(lambda t: 9 * bump(t, 6.0, 0.3))] == ["micro"]
+    assert watch(lambda t: 13 * bump(t, 6.0, 0.3)) == []
+
+
+@pytest.mark.parametrize("rise", [0.03, 0.1, 0.3])
+def test_a_movement_that_jumps_and_one_that_creeps_are_told_whole(rise):
+    def course(t):
+        return 2 * min(np.clip((t - 6.0) / rise, 0, 1), np.clip((6.45 - t) / 0.12, 0, 1))
+
+    (event,) = watch(course)
+    assert event.kind == "micro"
+    assert event.onset_ns / 1e9 == pytest.approx(6.0, abs=0.06)
+    assert event.offset_ns / 1e9 == pytest.approx(6.45, abs=0.06)
+
+
 def test_one_region_alone_is_taken_for_noise():
     assert watch(lambda t: 3 * bump(t, 6.0, 0.3), regions=(2,)) == []
 

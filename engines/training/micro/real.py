@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import pickle
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +12,13 @@ import numpy as np
 
 from realtime_affect.capture import open_source
 from realtime_affect.flow import CROP_PX, IOD_PX, MM_PER_PX, fit_steady
-from realtime_affect.types import SteadyCrop
+from realtime_affect.types import Frame, SteadyCrop
 from realtime_affect.vision import Vision
+from training.micro.film import Seen
+from training.micro.replay import face_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from realtime_affect.types import Face
@@ -37,6 +38,7 @@ REACH: Final = 0.3
 
 STILL_DEG_S: Final = 3.0
 _MIN_S: Final = 1.5
+_PHOTOGRAPH_PX: Final = 960  # longer side it is shown at
 
 
 def follow_faces(clip: Path, cache: Path) -> list[Faces]:
@@ -44,26 +46,91 @@ def follow_faces(clip: Path, cache: Path) -> list[Faces]:
 
     Results are kept in `cache`; they are of real people and stay out of the project.
     """
-    kept = cache / f"{clip.stem}.pkl"
+    kept = cache / f"{clip.stem}.npz"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(pickle.dumps(_follow(clip)))
-    tracks: list[Faces] = pickle.loads(kept.read_bytes())
+        with contextlib.closing(open_source(clip, live=False)) as source:
+            pack_tracks(kept, follow(iter(lambda: source.read(10.0), None)))
+    return unpack_tracks(kept)
+
+
+def pack_tracks(path: Path, tracks: Sequence[Faces]) -> None:
+    """Write what a spotter looks at of tracks."""
+    rows = [(number, t_ns, face) for number, faces in enumerate(tracks) for t_ns, face in faces]
+    steady = [face.steady for *_, face in rows if face.steady is not None]
+    np.savez_compressed(
+        path,
+        track=np.array([number for number, *_ in rows], np.int64),
+        t_ns=np.array([t_ns for _, t_ns, _ in rows], np.int64),
+        points=np.array([face.mesh.points for *_, face in rows], np.float32),
+        openness=np.array([face.eye_openness for *_, face in rows], np.float32),
+        angles_rad=np.array([face.pose.rotation_rad for *_, face in rows], np.float32),
+        quality=np.array(
+            [(q.size_px, q.view_deg, q.sharpness) for q in (face.quality for *_, face in rows)]
+        ),
+        pictures=np.array([crop.image for crop in steady], np.uint8),
+        to_frame=np.array([crop.to_frame for crop in steady]),
+    )
+
+
+def unpack_tracks(path: Path) -> list[Faces]:
+    """Read what :func:`pack_tracks` wrote."""
+    with np.load(path) as stored:
+        kept = {name: stored[name] for name in stored.files}
+    tracks: list[Faces] = []
+    for row, number in enumerate(kept["track"].tolist()):
+        if number == len(tracks):
+            tracks.append([])
+        picture, to_frame = kept["pictures"][row], kept["to_frame"][row]
+        t_ns = int(kept["t_ns"][row])
+        seen = Seen(
+            t_ns, picture, kept["points"][row], kept["openness"][row], kept["angles_rad"][row],
+            *(float(v) for v in kept["quality"][row]),
+        )  # fmt: skip
+        tracks[number].append((t_ns, face_of(seen, SteadyCrop(picture, to_frame))))
     return tracks
 
 
-def _follow(clip: Path) -> list[Faces]:
+def follow(frames: Iterable[Frame]) -> list[Faces]:
+    """Run the product's vision over frames; return what it saw of each track, longest first."""
     tracks: dict[int, Faces] = {}
-    with (
-        contextlib.closing(open_source(clip, live=False)) as source,
-        contextlib.closing(Vision()) as vision,
-    ):
-        while (frame := source.read(10.0)) is not None:
+    with contextlib.closing(Vision()) as vision:
+        for frame in frames:
             for seen in vision.analyse(frame).tracks:
                 if seen.face is not None:
                     tracks.setdefault(seen.track_id, []).append((frame.t_ns, seen.face))
     long = [faces for faces in tracks.values() if (faces[-1][0] - faces[0][0]) / 1e9 >= _MIN_S]
     return sorted(long, key=len, reverse=True)
+
+
+def show_photograph(path: Path, seconds: float) -> Iterator[Frame]:
+    """Show a photograph as a camera in somebody's hands would: 30 fps, sensor noise, slight sway.
+
+    Noise has 1.5 grey levels of standard deviation. It sways by three pixels and half a degree,
+    slower than 0.4 Hz, and trembles by 0.15 px from frame to frame.
+    """
+    picture = cv2.imread(str(path))
+    if picture is None:
+        return
+    side = max(picture.shape[:2])
+    if side > _PHOTOGRAPH_PX:
+        share = _PHOTOGRAPH_PX / side
+        picture = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    height, width = picture.shape[:2]
+    rng = np.random.default_rng([len(path.stem), side])
+    phases = rng.uniform(0, 2 * np.pi, 3)
+    grain = rng.normal(0, 1.5, (9, height, width, 1)).astype(np.float32)
+    for index in range(round(seconds * 30)):
+        t_s = index / 30
+        sway = np.sin(2 * np.pi * np.array([0.23, 0.31, 0.17]) * t_s + phases)
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), 0.5 * float(sway[2]), 1.0)
+        turn[:, 2] += 3.0 * sway[:2] + rng.normal(0, 0.15, 2)
+        shown = cv2.warpAffine(
+            picture, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        noisy = np.clip(shown + grain[rng.integers(9)] + 0.5, 0, 255).astype(np.uint8)
+        t_ns = round(t_s * 1e9)
+        yield Frame(index, t_ns, t_ns, noisy)
 
 
 def there_and_back(faces: Faces, seconds: float) -> Faces:

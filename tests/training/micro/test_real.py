@@ -1,5 +1,7 @@
 from dataclasses import replace
+from itertools import chain
 
+import cv2
 import numpy as np
 import pytest
 
@@ -8,7 +10,16 @@ from realtime_affect.types import SteadyCrop
 from tests.realtime_affect.world import Person, mesh_points
 from training.micro.evaluate import _most, _poisson_bound, summed_up
 from training.micro.film import Seen
-from training.micro.real import inject, least_moved, sits_still, there_and_back, watched_s
+from training.micro.real import (
+    inject,
+    least_moved,
+    pack_tracks,
+    show_photograph,
+    sits_still,
+    there_and_back,
+    unpack_tracks,
+    watched_s,
+)
 from training.micro.replay import face_of
 
 
@@ -43,6 +54,36 @@ def test_an_injected_movement_has_its_place_height_and_times():
     # Each row is as bright as its number: moving up by a pixel brightens by one.
     assert apex.max() == pytest.approx(0.8 * 0.02 * IOD_PX, abs=0.6)
     assert abs(apex[:20]).max() == 0
+
+
+def test_tracks_are_kept_as_plain_arrays(tmp_path):
+    path = tmp_path / "clip.npz"
+    for tracks in ([], [faces(4, turn=0.2), faces(3)]):
+        pack_tracks(path, tracks)
+        kept = unpack_tracks(path)
+        assert [len(track) for track in kept] == [len(track) for track in tracks]
+        for before, after in zip(chain(*tracks), chain(*kept), strict=True):
+            assert before[0] == after[0]
+            for name in ("mesh.points", "eye_openness", "pose.rotation_rad", "steady.image"):
+                one, other = before[1], after[1]
+                for part in name.split("."):
+                    one, other = getattr(one, part), getattr(other, part)
+                np.testing.assert_array_equal(one, other)
+            assert before[1].quality.size_px == after[1].quality.size_px
+
+
+def test_a_photograph_sways_and_flickers_and_shows_nothing_else(tmp_path):
+    path = tmp_path / "photograph.png"
+    y, x = np.mgrid[:90, :120]
+    cv2.imwrite(str(path), np.stack([x + 60, y + 60, x + y], axis=2).astype(np.uint8))
+    frames = list(show_photograph(path, 0.5))
+    assert [frame.t_ns for frame in frames] == [round(i / 30 * 1e9) for i in range(15)]
+    first, second = (frame.image.astype(float)[20:70, 20:100] for frame in frames[:2])
+    assert 0.5 < np.std(second - first) < 4.0  # of noise
+    # Each column is as bright as its number: what it sways by, in pixels.
+    sways = [frame.image[20:70, 20:100, 0].mean() for frame in frames]
+    assert 0.2 < np.ptp(sways) < 7.0
+    assert list(show_photograph(tmp_path / "none.png", 0.5)) == []
 
 
 def test_only_time_without_a_reason_to_be_blind_is_watched():
@@ -89,6 +130,8 @@ def test_a_report_is_summed_up_as_readmes_table_reads_it():
     assert by_strength == {"0.1 to 0.2": {"n": 2, "recall": 0.5}}
     assert by_lack["under 0.12 s"] == {"n": 3, "recall": 0.0}
     assert told["false_alarms"]["real faces"]["at_most_per_min"] == 5.3
+    still = summed_up({"still": {**alarms, "events": 0}})["false_alarms"]
+    assert [row["events"] for row in still.values()] == [0]
 
 
 def test_no_event_in_a_time_bounds_the_rate_by_three():
