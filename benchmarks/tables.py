@@ -179,14 +179,16 @@ def lifting_table() -> str:
         return "No record yet."
     kinds = ("ambiguous", *report["moments"])
     rows = [
-        "| split | " + " | ".join(kinds) + " | learned split is better by |",
-        "|---" * (len(kinds) + 2) + "|",
+        "| split | " + " | ".join(kinds) + " | learned split is better by | clear moments, UAR |",
+        "|---" * (len(kinds) + 3) + "|",
     ]
     for name, figures in report["mean"].items():
         cells = [f"{figures[kind]:.3f}" for kind in kinds]
         gain = report["learned_against"].get(name)
         told = f"{gain['gain']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})" if gain else ""
-        rows.append(f"| {name} | " + " | ".join([*cells, told]) + " |")
+        rows.append(
+            f"| {name} | " + " | ".join([*cells, told, f"{figures['clear_uar']:.3f}"]) + " |"
+        )
     return "\n".join([*rows, "", "<sub>benchmarks/results/lifting_ablation.json</sub>"])
 
 

@@ -114,7 +114,7 @@ def make_report(lost=0.001):
         for form, found in (("fp32", part), ("int8", worse))
     }  # fmt: skip
     about = {"seed": 1, "data_sha256": "d" * 64, "stills": 5, "sequences": 6, "people": 2,
-             "onsets": 3}  # fmt: skip
+             "onsets": 3, "split": "haar"}  # fmt: skip
     return json.loads(json.dumps({"about": about, **forms}))
 
 
@@ -130,6 +130,7 @@ def test_the_card_says_what_the_report_says():
     assert card.evaluation["ferplus_valid_confusion"]["fear"][FEAR] == 10
     assert card.evaluation["london_036_045_smile_onsets"]["happiness_last"] == 8
     assert "FER+" in card.trained_on
+    assert "haar" in card.reference
 
 
 def test_int8_is_preferred_only_where_it_costs_next_to_nothing():
