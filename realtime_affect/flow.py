@@ -270,16 +270,16 @@ def fit_rigid(moves: Float64, basis: Float64) -> Float64:
         Least squares with Geman and McClure's weights: points that move by themselves count little.
     """
     flat, wanted = basis.reshape(-1, 6), moves.reshape(-1).astype(np.float64)
-    weighted: Float64 = flat
-    fitted: Float64 = np.zeros(6)
+    columns = np.ascontiguousarray(flat.T)
+    fitted = np.linalg.solve(columns @ flat, columns @ wanted)
     middle = len(moves) // 2
-    for _ in range(_FIT_ROUNDS):
-        fitted = np.asarray(np.linalg.solve(weighted.T @ flat, wanted @ weighted), np.float64)
-        off = np.square((wanted - flat @ fitted).reshape(-1, 2)).sum(axis=1)
+    for _ in range(_FIT_ROUNDS - 1):
+        off = np.square(wanted - flat @ fitted)
+        off = off[::2] + off[1::2]
         scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.partition(off, middle)[middle]))
-        weights = np.reciprocal(np.square(1.0 + off / scale))
-        weighted = (basis * weights[:, None, None]).reshape(-1, 6)
-    return fitted
+        weighted = columns / np.repeat(np.square(1.0 + off / scale), 2)
+        fitted = np.linalg.solve(weighted @ flat, weighted @ wanted)
+    return np.asarray(fitted, np.float64)
 
 
 def remove_rigid(flow: Float32) -> Float32:

@@ -178,12 +178,16 @@ class _Watch:
         (then_ns, then), (now_ns, now) = self._turns[0], self._turns[-1]
         speed = float(np.hypot(*(now - then))) * 1e9 / max(1, now_ns - then_ns)
         doubts *= max(1.0, speed / _FREE_TURN, skin.misfit / _USUAL_MISFIT)
-        if speed > _MAX_TURN or self.blind(face):
+        if speed > _MAX_TURN or self._unfit(face):
             doubts[:] = np.inf
         return doubts
 
     def blind(self, face: Face) -> str:
         """Say why brief movements cannot be seen, or nothing."""
+        return self._unfit(face) or ("warming up" if self._brief.warming_up else "")
+
+    def _unfit(self, face: Face) -> str:
+        """Say why this picture shows no brief movements; while warming up it is learned from."""
         fps, quality = self.fps, face.quality
         if len(self._times) > 1 and fps < MIN_FPS - 0.5:
             return f"{fps:.0f} frames a second, {MIN_FPS:.0f} are needed"
@@ -193,8 +197,6 @@ class _Watch:
             return f"turned away by {quality.view_deg:.0f} degrees, {_MAX_VIEW_DEG:.0f} are allowed"
         if quality.sharpness < _MIN_SHARPNESS:
             return "the picture of the face is blurred"
-        if self._brief.warming_up:
-            return "warming up"
         return ""
 
     def picture_at(self, t_ns: int) -> Image:

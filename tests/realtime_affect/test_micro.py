@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime_affect.brief import BriefMovements
 from realtime_affect.clips import FaceHistory
 from realtime_affect.flow import SteadyFrame, spot_crop
 from realtime_affect.micro import REGIONS, MicroSpotter, units_of
@@ -168,6 +169,21 @@ def test_at_15_frames_a_second_it_says_that_it_is_blind_and_why(portrait):
     events, reading = spot(Film(portrait, fps=15.0).shoot(moves))
     assert events == []
     assert reading.blind == "15 frames a second, 25 are needed"
+
+
+def test_what_is_seen_while_warming_up_is_learned_from(portrait, monkeypatch):
+    doubted = []
+
+    class Recorder(BriefMovements):
+        def add(self, t_ns, places, doubts, longest_s):
+            doubted.append(doubts.max())
+            return super().add(t_ns, places, doubts, longest_s)
+
+    monkeypatch.setattr("realtime_affect.micro.BriefMovements", Recorder)
+    _, reading = spot(Film(portrait, seconds=1.0).shoot())
+    assert reading.blind == "warming up"
+    assert len(doubted) > 20
+    assert np.isfinite(doubted).all()
 
 
 def test_a_small_face_is_not_looked_at():

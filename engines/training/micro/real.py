@@ -119,7 +119,7 @@ def show_photograph(path: Path, seconds: float) -> Iterator[Frame]:
     height, width = picture.shape[:2]
     rng = np.random.default_rng([len(path.stem), side])
     phases = rng.uniform(0, 2 * np.pi, 3)
-    grain = rng.normal(0, 1.5, (9, height, width, 1)).astype(np.float32)
+    grain = np.rint(rng.normal(0, 1.5, (9, height, width, 1))).astype(np.int16).repeat(3, axis=3)
     for index in range(round(seconds * 30)):
         t_s = index / 30
         sway = np.sin(2 * np.pi * np.array([0.23, 0.31, 0.17]) * t_s + phases)
@@ -128,7 +128,7 @@ def show_photograph(path: Path, seconds: float) -> Iterator[Frame]:
         shown = cv2.warpAffine(
             picture, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
         )
-        noisy = np.clip(shown + grain[rng.integers(9)] + 0.5, 0, 255).astype(np.uint8)
+        noisy = cv2.add(shown, grain[rng.integers(9)], dtype=cv2.CV_8U)
         t_ns = round(t_s * 1e9)
         yield Frame(index, t_ns, t_ns, noisy)
 
