@@ -196,7 +196,7 @@ def spotting_table() -> str:
     """Return what the spotter of brief movements finds, misses and makes up.
 
     ``micro_spotting.json`` holds ``judged``: name to n, precision, recall and f1;
-    ``recall_by``: what is varied to its values to n and recall; ``false_alarms``: name to events,
+    ``recall_by``: what is varied, on what, to its values to n and recall; ``false_alarms``: name to events,
     minutes, share_gated and at_most_per_min (the 95 % bound of a Poisson rate).
     """
     report = _evaluation("micro_spotting")
@@ -206,10 +206,14 @@ def spotting_table() -> str:
     for name, found in report["judged"].items():
         cells = " | ".join(f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
         rows.append(f"| {name} | {found['n']} | {cells} |")
-    for varied, values in report.get("recall_by", {}).items():
-        rows += ["", f"| {varied} | " + " | ".join(values) + " |", "|---" * (len(values) + 1) + "|"]
-        cells = [f"{found['recall']:.2f} of {found['n']}" for found in values.values()]
-        rows.append("| recall | " + " | ".join(cells) + " |")
+    for varied, by_row in _families(report.get("recall_by", {})).items():
+        columns = sorted({column for values in by_row.values() for column in values})
+        rows += ["", f"| recall by {varied} | " + " | ".join(columns) + " |"]
+        rows.append("|---" * (len(columns) + 1) + "|")
+        for name, values in by_row.items():
+            found = [values.get(column) for column in columns]
+            cells = [f"{one['recall']:.2f} of {one['n']}" if one else "" for one in found]
+            rows.append(f"| {name} | " + " | ".join(cells) + " |")
     alarms = report.get("false_alarms", {})
     if alarms:
         rows += [
@@ -223,6 +227,17 @@ def spotting_table() -> str:
             f"| {100 * found['share_gated']:.0f} % | {found['at_most_per_min']:.2f} |"
         )
     return "\n".join([*rows, "", "<sub>benchmarks/results/micro_spotting.json</sub>"])
+
+
+def _families(recall_by: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Gather ``varied (judged on)`` and ``varied, judged on`` by what is varied."""
+    families: dict[str, dict[str, Any]] = {}
+    for name, values in recall_by.items():
+        varied, _, judged = name.removesuffix(")").partition(" (")
+        if not judged:
+            varied, _, judged = name.rpartition(", ")
+        families.setdefault(varied, {})[judged] = values
+    return families
 
 
 def decision_table() -> str:

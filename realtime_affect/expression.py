@@ -1,8 +1,8 @@
 """ClipWindows -> the expression each face displays.
 
 IFDD-Stream (card ``ifdd_stream``) looks at every moment once; the tokens it leaves are kept here,
-track by track, and a decision takes those of the last moments through the lifting scheme. Network
-and training: ``engines/training/ifdd_stream``.
+track by track, and a decision is made of those of the last moments. Network and training:
+``engines/training/ifdd_stream``.
 """
 
 from __future__ import annotations

@@ -59,7 +59,11 @@ def test_spotting_tells_what_is_found_what_it_depends_on_and_what_is_made_up(scr
     figures = {"n": 40, "precision": 0.5, "recall": 0.75, "f1": 0.6}
     report = {
         "judged": {"rendered films": figures},
-        "recall_by": {"intensity": {"0.05": {"n": 9, "recall": 1 / 3}}},
+        "recall_by": {
+            "intensity (rendered)": {"0.05": {"n": 9, "recall": 1 / 3}},
+            "intensity (filmed)": {"0.1": {"n": 4, "recall": 0.5}},
+            "way, warped, anywhere": {"2": {"n": 3, "recall": 1.0}},
+        },
         "false_alarms": {
             "real clips": {"events": 1, "minutes": 4.2, "share_gated": 0.25, "at_most_per_min": 1.1}
         },
@@ -69,8 +73,11 @@ def test_spotting_tells_what_is_found_what_it_depends_on_and_what_is_made_up(scr
     path.write_text(json.dumps(report), encoding="utf-8")
     rows = script("tables").spotting_table().splitlines()
     assert "| rendered films | 40 | 0.500 | 0.750 | 0.600 |" in rows
-    assert "| intensity | 0.05 |" in rows
-    assert "| recall | 0.33 of 9 |" in rows
+    assert "| recall by intensity | 0.05 | 0.1 |" in rows
+    assert "| rendered | 0.33 of 9 |  |" in rows
+    assert "| filmed |  | 0.50 of 4 |" in rows
+    assert "| recall by way, warped | 2 |" in rows
+    assert "| anywhere | 1.00 of 3 |" in rows
     assert "| real clips | 1 | 4.2 | 25 % | 1.10 |" in rows
     path.write_text(json.dumps({"judged": report["judged"]}), encoding="utf-8")
     assert "told" not in script("tables").spotting_table()

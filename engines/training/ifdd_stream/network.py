@@ -3,7 +3,8 @@
 In the published network every token depends on every frame after the first block, so nothing can
 be kept from one clip to the next. Here a backbone looks at each moment alone and leaves nine
 tokens; a decision takes the tokens of the last twelve moments through the lifting scheme of the
-paper (ISSM, then LADM; see ``training.ifdd.lifting``) at an eighth of its width.
+paper (a split, ISSM or a simpler one, then LADM; see ``training.ifdd.lifting``) at an eighth of its
+width.
 
 Plain 3x3 residual blocks: on CPUs and small GPUs they train and run faster than depthwise ones of
 fewer operations. Shapes are spelled out as numbers: traced for ONNX, sizes that are asked for at
@@ -37,7 +38,9 @@ _DROPOUT: Final = 0.3
 
 Split = Literal["learned", "haar", "cdf53", "none"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
-"""How the static and the dynamic part come about; all but the first are for comparison."""
+"""How the static and the dynamic part come about: IFDD's ISSM, a classic wavelet, or in turns.
+
+The last is shipped: it is the simplest, and as good (``ablation``)."""
 
 
 def _convolution(inward: int, outward: int, stride: int = 1) -> nn.Sequential:
