@@ -196,8 +196,8 @@ def spotting_table() -> str:
     """Return what the spotter of brief movements finds, misses and makes up.
 
     ``micro_spotting.json`` holds ``judged``: name to n, precision, recall and f1;
-    ``recall_by``: what is varied, on what, to its values to n and recall; ``false_alarms``: name to events,
-    minutes, share_gated and at_most_per_min (the 95 % bound of a Poisson rate).
+    ``recall_by``: what is varied, on what, to its values to n and recall; ``false_alarms``: name to
+    events, minutes, share_gated and at_most_per_min (the 95 % bound of a Poisson rate).
     """
     report = _evaluation("micro_spotting")
     if report is None:
