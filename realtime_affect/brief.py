@@ -414,7 +414,10 @@ class BriefMovements:
             return
         below = np.flatnonzero(course < foot + 0.2 * (top - foot))
         onset_ns = first_ns + int(below[-1]) * _TICK_NS
-        self._held = _Held(weights, foot, top, pulse._replace(onset_ns=onset_ns))
+        # What was noticed first may have been a peak before it rose for good.
+        apex_ns = max(onset_ns, pulse.apex_ns)
+        pulse = pulse._replace(onset_ns=onset_ns, apex_ns=apex_ns)
+        self._held = _Held(weights, foot, top, pulse)
 
     def _follow_held(self, now_ns: int, longest_s: float) -> Pulse | None:
         """Follow a movement of ordinary length until it comes back, or is a new posture.

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from realtime_affect.brief import (
+    TICK_HZ,
     BriefConfig,
     BriefMovements,
+    Pulse,
     detail_filters,
     measure_pulse,
     restlessness,
@@ -11,6 +13,7 @@ from realtime_affect.brief import (
 
 REGIONS = 6
 AMPLITUDE = 0.01
+TICK = round(1e9 / TICK_HZ)
 
 
 def bump(t, start, length):
@@ -99,6 +102,16 @@ def test_a_slow_sway_does_not_hide_a_brief_movement():
         return 2 * np.sin(2 * np.pi * 0.25 * t) + 1.5 * bump(t, 6.0, 0.2)
 
     assert [event.kind for event in watch(swaying)] == ["micro"]
+
+
+def test_what_peaks_and_falls_before_it_rises_for_good_has_no_apex_before_its_onset():
+    brief = BriefMovements(REGIONS)
+    course = np.concatenate([np.zeros(10), np.ones(8), np.zeros(14), np.ones(9)])
+    pulse = Pulse("micro", 9 * TICK, 14 * TICK, 18 * TICK, 0, 2.0, np.ones(2), np.zeros((2, 2)))
+    brief._hold(course, np.ones((REGIONS, 2)), pulse, 0)
+    held = brief._held.pulse
+    assert held.onset_ns == 31 * TICK
+    assert held.apex_ns >= held.onset_ns
 
 
 def test_a_brief_movement_after_a_macro_one_that_ended_is_told():
