@@ -17,19 +17,38 @@ TOLERANCES: Final = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.25}
 """How much of an output's largest magnitude may differ, by precision, on random inputs."""
 
 
+_CLOUD_PX: Final = 8
+
+
 def random_feeds(specs: Sequence[TensorSpec], n: int, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """Make inputs for `n` faces: noise for measures, noise for pictures, zero for counts."""
+    """Make inputs for `n` faces: noise for measures, clouds for pictures, zero for counts.
+
+    White noise is no picture: ranges of an int8 form, which are those of pictures, clip it.
+    """
     rng = np.random.default_rng(seed)
     feeds = {}
     for spec in specs:
         shape = tuple(n if length is None else length for length in spec.shape)
         if spec.dtype == np.uint8:
-            feeds[spec.name] = rng.integers(0, 256, shape).astype(np.uint8)
+            feeds[spec.name] = _clouds(rng, shape)
         elif spec.dtype.kind == "f":
             feeds[spec.name] = rng.normal(0, 1, shape).astype(spec.dtype)
         else:
             feeds[spec.name] = np.zeros(shape, spec.dtype)
     return feeds
+
+
+def _clouds(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Make smooth pictures (n, H, W, ...), with a new grey every eight pixels."""
+    n, height, width, *others = shape
+    corners = (n, height // _CLOUD_PX + 2, width // _CLOUD_PX + 2, *others)
+    coarse = rng.uniform(0, 256, corners)
+    for axis, side in ((1, height), (2, width)):
+        at = np.arange(side) / _CLOUD_PX
+        before = at.astype(np.int64)
+        share = (at - before).reshape([-1 if k == axis else 1 for k in range(len(shape))])
+        coarse = (1 - share) * coarse.take(before, axis) + share * coarse.take(before + 1, axis)
+    return coarse.astype(np.uint8)
 
 
 def difference(engine: Engine, other: Engine, n: int, seed: int = 0) -> float:

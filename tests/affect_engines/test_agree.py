@@ -30,14 +30,17 @@ def test_what_is_no_number_never_agrees():
 
 def test_feeds_fit_what_is_asked_for():
     specs = (
-        TensorSpec("picture", (None, 8), np.dtype(np.uint8)),
+        TensorSpec("picture", (None, 48, 33, 3), np.dtype(np.uint8)),
         TensorSpec("measure", (None, 3), np.dtype(np.float16)),
         TensorSpec("count", (None,), np.dtype(np.int64)),
     )
     feeds = random_feeds(specs, 3)
     assert all(spec.fits(feeds[spec.name]) for spec in specs)
     assert not feeds["count"].any()
-    assert feeds["picture"].any()
+    picture = feeds["picture"].astype(int)
+    assert np.ptp(picture) > 150
+    assert np.abs(np.diff(picture, axis=1)).max() <= 33  # smooth, as pictures are
+    assert np.abs(np.diff(picture, axis=2)).max() <= 33
 
 
 def test_every_precision_has_a_tolerance():
