@@ -18,13 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import records
 import torch
 from rich.console import Console
 
+from affect_engines.ort import import_onnxruntime
 from training.ifdd.deploy import TOLERANCE, example, export
 from training.ifdd.network import IFDD
+
+onnxruntime = import_onnxruntime()
 
 
 def open_session(model: Path | bytes) -> Any:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import records
 import spotter_cost
 
+from affect_engines.ort import import_onnxruntime
 from realtime_affect.serve.config import load_settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def count_onnx(path: Path) -> int:
     """Return the multiply-accumulates of one face through an ONNX network."""
     import numpy as np
     import onnx
-    import onnxruntime
+
+    onnxruntime = import_onnxruntime()
 
     model = onnx.load(str(path))
     # Every intermediate as an output: the runtime tells their shapes, for one face.

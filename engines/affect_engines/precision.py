@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from affect_engines.errors import ModelError
+from affect_engines.ort import import_onnxruntime
 from affect_engines.plugins import NAMESPACE, OPERATIONS
 from affect_kernels.errors import DependencyError
 
@@ -78,7 +79,8 @@ def in_precision(name: str, content: bytes, precision: str) -> bytes:
 
 def _to_fp16(model: Any) -> Any:
     """Return the model with fp16 inside and fp32 at its inputs and outputs."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
+    import_onnxruntime()  # its telemetry off before any part of it is loaded
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: TID251
 
     plain = _note_types(model)
     turned = convert_float_to_float16(model, keep_io_types=True, op_block_list=list(_IN_FP32))

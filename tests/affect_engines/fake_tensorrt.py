@@ -15,10 +15,12 @@ import types
 from enum import IntEnum
 
 import numpy as np
-import onnxruntime
 
 from affect_engines.errors import DeviceError
+from affect_engines.ort import import_onnxruntime
 from tests.affect_engines import fake_cuda, surfaces
+
+onnxruntime = import_onnxruntime()
 
 VERSIONS = tuple(json.loads(surfaces.TENSORRT.read_text("utf-8")))
 _KINDS = {

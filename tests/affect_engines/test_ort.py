@@ -1,4 +1,6 @@
 import builtins
+import os
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import pytest
 
 from affect_engines import load_card, open_engine
 from affect_engines.errors import DeviceError, ModelError
-from affect_engines.ort import OrtEngine
+from affect_engines.ort import OrtEngine, import_onnxruntime
 from affect_engines.store import model_path
 from affect_kernels.errors import DependencyError, UsageError
 
@@ -16,6 +18,29 @@ from affect_kernels.errors import DependencyError, UsageError
 def engine():
     with open_engine("action_units") as engine:
         yield engine
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_telemetry_is_off_before_onnxruntime_is_imported(before):
+    """In a fresh interpreter, since here onnxruntime may have been imported already."""
+    watch = (
+        "import os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'onnxruntime':\n"
+        "            print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "from affect_engines import open_engine\n"
+        "open_engine('action_units').close()\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    if before is not None:
+        environment["ORT_DISABLE_TELEMETRY"] = before
+    done = subprocess.run(
+        [sys.executable, "-c", watch], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1"]
 
 
 def feeds(engine, n):
@@ -82,7 +107,7 @@ class Session:
 @pytest.fixture
 def gpu_build(monkeypatch, tmp_path):
     """Let onnxruntime be the build with the CUDA provider; sessions are the class above."""
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     loaded = []
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])

@@ -8,7 +8,7 @@ from affect_engines.agree import TOLERANCES, difference
 from affect_engines.build import source_form
 from affect_engines.cards import list_cards
 from affect_engines.errors import ModelError
-from affect_engines.ort import OrtEngine
+from affect_engines.ort import OrtEngine, import_onnxruntime
 from affect_engines.precision import in_precision
 from affect_engines.store import model_path
 from affect_kernels.errors import DependencyError, UsageError
@@ -35,7 +35,7 @@ def network(body, weights=(), n=4):
 
 
 def run(content, x):
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return session.run(None, {"x": x})[0]
@@ -50,7 +50,7 @@ def signature(content):
 
 
 def answers(content, feeds):
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return session.run(None, feeds)

@@ -1,5 +1,7 @@
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
@@ -31,7 +33,7 @@ def example(n):
 
 
 def test_the_file_answers_as_the_network_for_any_number():
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     network = Two()
     content = export_checked(network, example, ["a", "b"], ["sum", "difference"])

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
@@ -12,7 +14,7 @@ from training.action_units.network import OUTPUTS, ActionUnitNetwork
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_exported_file_answers_as_the_network_for_any_number_of_faces():
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     torch.manual_seed(3)
     network = ActionUnitNetwork().eval()

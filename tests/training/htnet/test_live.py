@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("numba", reason="numba is not installed: make training")
 
@@ -81,7 +83,7 @@ def test_the_sibling_is_its_lower_levels_and_then_its_highest():
 @pytest.mark.filterwarnings("ignore")
 def test_the_onnx_file_says_the_same_of_any_number_of_events(network):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: make training")
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     content = export(network)
     graph = onnx.load_from_string(content).graph

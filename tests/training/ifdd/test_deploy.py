@@ -5,6 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
@@ -72,7 +74,7 @@ def test_the_rewritten_module_gives_the_same_logits(network):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_file_has_a_dynamic_batch_and_nothing_tensorrt_lacks(network):
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own

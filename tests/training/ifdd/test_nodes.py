@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
@@ -124,7 +126,7 @@ def test_the_file_with_the_kernel_s_plain_form_in_it_says_what_the_plain_file_sa
     found = ReferenceEvaluator(
         onnx.load_from_string(ours), new_ops=[AffectPooledAttention, AffectAdaptiveSplit]
     ).run(None, {"x": x})
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     session = onnxruntime.InferenceSession(plain, providers=["CPUExecutionProvider"])
     for ours_says, plain_says, module_says in zip(

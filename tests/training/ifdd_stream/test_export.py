@@ -3,16 +3,19 @@
 import numpy as np
 import pytest
 
+from affect_engines.ort import import_onnxruntime
+
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
 import onnx
-import onnxruntime
 import torch
 
 from training.ifdd_stream.evaluate import read_clips
 from training.ifdd_stream.export import export, play, quantise
 from training.ifdd_stream.network import SLOTS, StreamNetwork
+
+onnxruntime = import_onnxruntime()
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
