@@ -27,8 +27,8 @@ AU28    lip suck               lips roll in (occurrence only)
 AU45    blink                  lids close
 ======  =====================  =================================
 
-The studio that teaches it is ``engines/training/synthetic``, the network and its training
-``engines/training/action_units``.
+The studio that teaches it is ``training/synthetic``, the network and its training
+``training/action_units``.
 """
 
 from __future__ import annotations

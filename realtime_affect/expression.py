@@ -2,7 +2,7 @@
 
 IFDD-Stream (card ``ifdd_stream``) looks at every moment once; the tokens it leaves are kept here,
 track by track, and a decision is made of those of the last moments. Network and training:
-``engines/training/ifdd_stream``.
+``training/ifdd_stream``.
 """
 
 from __future__ import annotations

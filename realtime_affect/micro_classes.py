@@ -2,7 +2,7 @@
 
 HTNet-Live (card ``htnet_live``) learned from rendered people only. What it tells is the class of a
 movement by the composite classes of the micro-expression challenges, never an emotion that someone
-hides, and nothing about honesty or intent. Network and training: ``engines/training/htnet``.
+hides, and nothing about honesty or intent. Network and training: ``training/htnet``.
 """
 
 from __future__ import annotations

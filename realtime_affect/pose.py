@@ -1,7 +1,7 @@
 """FaceMesh -> head pose, and the mesh turned to the front in millimetres.
 
 The mesh is fitted, as a rigid head, to the average neutral face (``neutral_face.npz``, made by
-``engines/training/neutral_face.py``). The fit gives the rotation and, read as weak perspective,
+``training/neutral_face.py``). The fit gives the rotation and, read as weak perspective,
 the position; its inverse removes pose and distance from the mesh, so that what is left to measure
 is the person's shape and expression.
 """

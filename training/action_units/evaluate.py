@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
+from affect_engines.ort import import_onnxruntime
 from training.action_units.anchors import PERSONS, ferplus_faces
 from training.action_units.dataset import PRESENT, Observer, Samples, load_samples
 from training.action_units.export import INPUTS, load_network
@@ -210,7 +211,7 @@ def ferplus_figures(network: ActionUnitNetwork, pack: Path) -> dict[str, Any]:
 
 def time_onnx(path: Path, repeats: int = 300) -> float:
     """Return the milliseconds a face takes in onnxruntime on one thread, best of many."""
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     from training.action_units.export import example
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affect_engines.ort import import_onnxruntime
 from training.checkpoints import load_weights
 from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
@@ -83,15 +84,16 @@ def play(session: Any, clips: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[A
 def quantise(content: bytes, clips: NDArray[np.uint8]) -> bytes:
     """Return the int8 form of an fp32 file, with ranges as they are on clips (n, t, 48, 48)."""
     import onnx
-    import onnxruntime
-    from onnxruntime.quantization import (
+
+    onnxruntime = import_onnxruntime()  # its telemetry off before any part of it is loaded
+    from onnxruntime.quantization import (  # noqa: TID251
         CalibrationDataReader,
         CalibrationMethod,
         QuantFormat,
         QuantType,
         quantize_static,
     )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: TID251
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     feeds = iter([

@@ -18,6 +18,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from affect_engines.ort import import_onnxruntime
 from training.htnet.network import Attention, HTNet
 
 TOLERANCE: Final = 1e-5
@@ -64,7 +65,7 @@ def export(network: HTNet) -> bytes:
     RuntimeError
         onnxruntime's answer differs from the network's.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     network = network.eval()
     buffer = io.BytesIO()

@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affect_engines.ort import import_onnxruntime
 from affect_engines.plugins import NAMESPACE
 from training.ifdd.backbone import BLOCKS, HEAD, STAGE2_BLOCK, Attention, Block, Grid, Pool
 from training.ifdd.lifting import SLOTS, Lifting, attend
@@ -270,7 +271,8 @@ def export(network: IFDD, *, plugins: bool = False) -> bytes:
         The file holds an operator of FORBIDDEN, or the logits differ from the network's.
     """
     import onnx
-    import onnxruntime
+
+    onnxruntime = import_onnxruntime()
 
     network = network.eval()
     deployed = DeployedIFDD(network, plugins=plugins)

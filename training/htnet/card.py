@@ -90,7 +90,7 @@ def card_text(
         f'file = "{NAME}"',
         f'sha256 = "{digest}"',
         'licence = "Apache-2.0"',
-        'reference = "engines/training/htnet, after HTNet (Wang et al., 2023, arXiv 2307.14637)"',
+        'reference = "training/htnet, after HTNet (Wang et al., 2023, arXiv 2307.14637)"',
         f'trained_on = "{trained_on(about)}"',
         f'limits = "{_LIMITS}"',
         'reproduce = "make train-micro"',

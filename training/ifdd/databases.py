@@ -181,7 +181,7 @@ def read_clips(name: str, root: Path, split: str, fold: int = 1) -> list[Clip]:
             thing=f"{name} under {root}",
             got=f"none of {len(clips)} labelled clips",
             expected=f"clips of at least {FRAMES[name]} frames",
-            hint="The folders' names stand in engines/training/ifdd/databases.py.",
+            hint="The folders' names stand in training/ifdd/databases.py.",
         )
     return usable
 
@@ -194,7 +194,7 @@ def _first(paths: object) -> Path:
             return path  # type: ignore[no-any-return]
     raise InputMissingError(
         thing=str(tried[0]), got="no file", expected="the publisher's labels",
-        hint="The folders' names stand in engines/training/ifdd/databases.py.",
+        hint="The folders' names stand in training/ifdd/databases.py.",
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PICTURES: Final = {".jpg", ".jpeg", ".png", ".bmp"}
 _VIDEOS: Final = {".avi", ".mp4", ".mov", ".mkv"}
-_NAMES: Final = "The folders' names stand in engines/training/megc/databases.py."
+_NAMES: Final = "The folders' names stand in training/megc/databases.py."
 _CLASS_OF: Final = {
     **dict.fromkeys(("happiness", "happy", "positive"), "positive"),
     **dict.fromkeys(("surprise",), "surprise"),

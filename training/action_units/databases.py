@@ -196,7 +196,7 @@ def read_database(name: str, root: Path) -> list[Recording]:
             thing=f"{name} under {root}",
             got="no labelled recording",
             expected="the publisher's folders, unpacked",
-            hint="Their names stand in engines/training/action_units/databases.py.",
+            hint="Their names stand in training/action_units/databases.py.",
         )
     return recordings
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from affect_engines.ort import import_onnxruntime
 from realtime_affect.names import MICRO_CLASSES
 from training.htnet.export import NAME, example
 from training.htnet.flows import Flows, read_flows
@@ -36,7 +37,7 @@ _NONE: Final = MICRO_CLASSES.index("none")
 
 def open_session(path: Path) -> Any:
     """Open an ONNX file as the product does: one thread."""
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

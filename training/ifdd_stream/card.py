@@ -63,7 +63,7 @@ def card_text(report: dict[str, Any], digests: dict[str, str], ran: Sequence[str
         f'sha256 = "{digests[best]}"',
         f'precision = "{best}"',
         'licence = "Apache-2.0"',
-        'reference = "engines/training/ifdd_stream, after IFDD (Zhang et al., AAAI 2025); '
+        'reference = "training/ifdd_stream, after IFDD (Zhang et al., AAAI 2025); '
         f'split of the clip: {about["split"]}"',
         f'trained_on = "{trained_on(about)}"',
         f'limits = "{_LIMITS}"',

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from affect_engines.ort import import_onnxruntime
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
 from training.action_units.evaluate import log_look
@@ -43,7 +44,7 @@ _CLEAR: Final = 0.8
 
 def open_session(path: Path) -> Any:
     """Open an ONNX file as the product does: one thread."""
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from affect_engines.ort import import_onnxruntime
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -40,7 +42,8 @@ def export_checked(
         onnxruntime's answer differs from the network's by more than TOLERANCE.
     """
     import onnx
-    import onnxruntime
+
+    onnxruntime = import_onnxruntime()
 
     network = network.eval()
     buffer = io.BytesIO()
