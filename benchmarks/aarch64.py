@@ -38,7 +38,7 @@ GLIBC = 35
 FRAMES = 8
 # The pixels are the same, and so is what OpenCV makes of the same pixels. Networks sum in another
 # order: their answers to the same input differ by 1e-6 of the largest, which now and then turns a
-# pixel of a face's picture by a level. On eight frames that moved units by 0.002 of 5, shares by
+# pixel of a face's image by a level. On eight frames that moved units by 0.002 of 5, shares by
 # 0.001 and gaze by 0.0024 rad at most; one level of brightness everywhere, which is a fault, moves
 # a unit by 0.075.
 MOST_APART = 0.01
@@ -60,7 +60,7 @@ PROBES = {
     "cv2": "import numpy; assert m.resize(numpy.full((8, 8, 3), 9, 'u1'), (4, 4)).mean() == 9",
     "av": "assert 'h264' in m.codecs_available",
 }
-# Prints how many pictures a video has, and a digest of their pixels.
+# Prints how many images a video has, and a digest of their pixels.
 PIXELS = """
 import hashlib, sys
 from pathlib import Path
@@ -222,7 +222,7 @@ class Emulated:
 
     def analyse(self) -> bool:
         """Analyse the clip inside and here; return whether the rows agree."""
-        program = "from realtime_affect.cli import main; main()"
+        program = "from realtime_affect.cli.main import main; main()"
         options = ["analyze", "/opt/clip.mp4", "--out", "/opt/out", "--no-timeline"]
         begin_s = time.monotonic()
         done = self.run("/usr/bin/python3", "-c", program, *options)

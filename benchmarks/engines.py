@@ -20,11 +20,11 @@ import numpy as np
 import records
 
 from affect_engines import load_card, open_engine
-from affect_engines.agree import TOLERANCES, difference, random_feeds
-from affect_engines.choose import reason, survey
-from affect_engines.precision import PRECISIONS
+from affect_engines.parity import TOLERANCES, difference, random_feeds
+from affect_engines.selection import probe, reason
+from affect_engines.trt.precision import PRECISIONS
 from affect_kernels.errors import AffectError
-from realtime_affect.engine_report import buildable
+from realtime_affect.cli.engines import buildable
 
 if TYPE_CHECKING:
     from affect_engines import Engine
@@ -56,7 +56,7 @@ def open_entrants(network: str, faces: list[int]) -> tuple[list[Entrant], dict[s
     """
     entrants: list[Entrant] = []
     skipped = {}
-    states = {state.name: state for state in survey()}
+    states = {state.name: state for state in probe()}
     with open_engine(network, "onnxruntime", "fp32") as exact:
         for backend, state in states.items():
             if not state.usable:
@@ -154,7 +154,7 @@ def main() -> None:
             "rounds": rounds,
             "faces": options.faces,
             "networks": {name: load_card(name).sha256 for name in options.networks},
-            "backends": {state.name: state.why for state in survey()},
+            "backends": {state.name: state.why for state in probe()},
         }
         print(records.append(records.new_record("engines", config, found, code)))
 

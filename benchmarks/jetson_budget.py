@@ -3,10 +3,10 @@
     python benchmarks/jetson_budget.py --record   # count and measure here, write record and table
     python benchmarks/jetson_budget.py            # write the guide's table from the record
 
-Multiply-accumulates are counted in the networks' graphs, the spotter of brief movements is measured
-beside them (spotter_cost.py), bytes are those of the files, memory is measured here, on x86-64.
-What data sheets say of each machine stands in ``MACHINES``, what a core
-is assumed to reach of its peak in ``SHARES``. Nothing of it was measured on a Jetson.
+Multiply-accumulates are counted in the networks' graphs, the spotter of micro-expressions is
+measured beside them (spotter_cost.py), bytes are those of the files, memory is measured here, on
+x86-64. What data sheets say of each machine stands in ``MACHINES``, what a core is assumed to
+reach of its peak in ``SHARES``. Nothing of it was measured on a Jetson.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ import records
 import spotter_cost
 
 from affect_engines.ort import import_onnxruntime
-from realtime_affect.serve.config import load_settings
+from realtime_affect.serve.presets import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = records.RESULTS / "jetson_budget.json"
-GUIDE = records.REPOSITORY / "realtime_affect" / "serve" / "jetson" / "guide.md"
+GUIDE = records.REPOSITORY / "deploy" / "jetson" / "guide.md"
 BEGIN, END = "<!-- budget -->", "<!-- /budget -->"
 SHARES = (0.6, 0.25)
 """Of a core's peak that convolutions reach, at best and at worst; assumed: what is weakest here."""
 FRAMES_HELD = 7
-"""Pictures alive at once: capture, freeze check, two slots, two workers, one reading."""
+"""Images alive at once: capture, freeze check, two slots, two workers, one reading."""
 DETECT_EVERY = 4
 """Frames from one detection to the next while faces are followed; assumed."""
 LOOKS_HZ = 12
@@ -187,7 +187,7 @@ def table(record: dict[str, Any]) -> str:
     files = sum(entry["bytes"] for entry in record["networks"].values()) / 2**20
     spotter = record["spotter"]
     lines = [
-        "| preset, machine | faces, decisions a second | picture, frames a second "
+        "| preset, machine | faces, decisions a second | image, frames a second "
         "| GMAC a second: vision, affect | vision worker busy | affect worker busy | memory |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -211,7 +211,7 @@ def table(record: dict[str, Any]) -> str:
         "",
         f"<sub>**Estimate, not measured on a Jetson.** Network files: {files:.1f} MiB. Memory: the "
         f"peak measured on x86-64 at 1280x720 ({record['memory']['peak_mib']:.0f} MiB), one raw "
-        "picture, the larger ones, and what the spotter of brief movements keeps of a face "
+        "image, the larger ones, and what the spotter of micro-expressions keeps of a face "
         f"({spotter['kept_bytes_a_face'] / 2**20:.1f} MiB). Busy: counted multiply-accumulates of "
         "the networks, in fp32, and the spotter as the network that takes as long on x86-64 "
         f"({spotter['picture_ms']:.2f} ms a face and frame in the vision worker, "

@@ -4,7 +4,7 @@
 
 The source plays at its own speed, again and again in one pipeline, newest wins. "age" is from the
 capture of a frame (for a file: the moment it was due) to the publication of its reading, "received"
-to the reader having it, "painted" to the end of painting its picture. Everything counts, the first
+to the reader having it, "painted" to the end of painting its image. Everything counts, the first
 frames too, so "max" shows the cold start; stages other than "received" and "painted" are those of
 the last 9,000 frames. "decisions" are those on the expression of each face that reached the reader,
 for a second in view.
@@ -27,9 +27,9 @@ from sources import open_endless
 
 from realtime_affect.config import Config
 from realtime_affect.overlay import OverlayStatus, paint
-from realtime_affect.pipeline import Pipeline
+from realtime_affect.runtime.pipeline import Pipeline
+from realtime_affect.runtime.stats import Percentiles
 from realtime_affect.slots import SlotClosed
-from realtime_affect.stats import Percentiles
 
 if TYPE_CHECKING:
     from realtime_affect.types import Reading

@@ -65,8 +65,8 @@ def run_peer(frames: Path, shape: tuple[int, ...], max_faces: int, core: int) ->
 
 def run_ours(images: np.ndarray, fps: float) -> dict[str, Any]:
     """Measure one round of our vision step."""
+    from realtime_affect.face.vision import Vision
     from realtime_affect.types import Frame
-    from realtime_affect.vision import Vision
 
     vision = Vision()
     index = 0

@@ -23,10 +23,10 @@ from rich.progress import Progress
 from sources import open_endless
 
 from realtime_affect.capture import CaptureConfig
-from realtime_affect.pipeline import Pipeline
+from realtime_affect.face.vision import Vision
+from realtime_affect.runtime.pipeline import Pipeline
+from realtime_affect.runtime.stats import Percentiles
 from realtime_affect.slots import SlotClosed
-from realtime_affect.stats import Percentiles
-from realtime_affect.vision import Vision
 
 if TYPE_CHECKING:
     from realtime_affect.types import Frame, Scene

@@ -27,9 +27,9 @@ class EndlessClip:
     spec : str
         A file, or ``"demo"``.
     tiles : int
-        Show the picture `tiles` x `tiles` times in one of the same size: more and smaller faces.
+        Show the image `tiles` x `tiles` times in one of the same size: more and smaller faces.
     collect : bool
-        Collect garbage, some 40 ms, where the clip starts anew. The first picture of every file
+        Collect garbage, some 40 ms, where the clip starts anew. The first image of every file
         stays in a reference cycle; who looks for growth must not take that for the loop's: a camera
         is not opened every few seconds.
     """

@@ -1,4 +1,4 @@
-"""What the spotter of brief movements costs a face and frame, in a unit that other machines have.
+"""What the spotter of micro-expressions costs a face and frame, in a unit that other machines have.
 
 It has no network to count in: its work is optical flow and much small arithmetic. So its time on
 this processor is turned into the multiply-accumulates that a network, counted, does beside it in
@@ -21,11 +21,11 @@ import numpy as np
 from affect_engines import load_card, open_engine
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.source import CaptureConfig
-from realtime_affect.flow import SteadyFrame, spot_crop
-from realtime_affect.micro import MicroSpotter
-from realtime_affect.micro_classes import MicroClassifier
-from realtime_affect.types import FaceWindow, SteadyCrop
-from realtime_affect.vision import Vision
+from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
+from realtime_affect.face.vision import Vision
+from realtime_affect.micro.classifier import MicroClassifier
+from realtime_affect.micro.spotter import MicroSpotter
+from realtime_affect.types import FaceWindow, StabilizedCrop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,11 +55,11 @@ def see_demo(frames: int) -> list[Moment]:
 
 def cut_pictures(seen: Sequence[Moment]) -> None:
     """Do what the vision worker does for the spotter."""
-    places: dict[int, SteadyFrame] = {}
+    places: dict[int, Stabilizer] = {}
     for frame, faces in seen:
         for track_id, face in faces.items():
-            steady = places.setdefault(track_id, SteadyFrame())
-            spot_crop(frame.image, steady.update(frame.t_ns, face.mesh.points))
+            stabilized = places.setdefault(track_id, Stabilizer())
+            stabilized_crop(frame.image, stabilized.update(frame.t_ns, face.mesh.points))
 
 
 def spot(seen: Sequence[Moment], spotter: MicroSpotter, *, own: bool = False) -> None:
@@ -67,10 +67,13 @@ def spot(seen: Sequence[Moment], spotter: MicroSpotter, *, own: bool = False) ->
     for frame, faces in seen:
         windows = []
         for track_id, face in faces.items():
-            assert face.steady is not None
+            assert face.stabilized is not None
             if own:
-                steady = face.steady
-                face = replace(face, steady=SteadyCrop(steady.image.copy(), steady.to_frame.copy()))
+                stabilized = face.stabilized
+                face = replace(
+                    face,
+                    stabilized=StabilizedCrop(stabilized.image.copy(), stabilized.to_frame.copy()),
+                )
             windows.append(FaceWindow(track_id, (frame.t_ns,), (face,)))
         spotter.decide(windows)
 

@@ -99,7 +99,7 @@ def units_table() -> str:
 
 
 def faces_table() -> str:
-    """Return what picture and neutral face bring, and what was found on real photographs."""
+    """Return what image and neutral face bring, and what was found on real photographs."""
     report = _evaluation()
     if report is None:
         return "No record yet."
@@ -193,7 +193,7 @@ def lifting_table() -> str:
 
 
 def spotting_table() -> str:
-    """Return what the spotter of brief movements finds, misses and makes up.
+    """Return what the spotter of micro-expressions finds, misses and makes up.
 
     ``micro_spotting.json`` holds ``judged``: name to n, precision, recall and f1;
     ``recall_by``: what is varied, on what, to its values to n and recall; ``false_alarms``: name to
@@ -267,7 +267,7 @@ _LEFT_OUT = {
 
 
 def micro_table() -> str:
-    """Return what the classifier of brief movements scores, and what honest folds score."""
+    """Return what the classifier of micro-expressions scores, and what honest folds score."""
     live, looks, loso = (_evaluation(f"htnet_{name}") for name in ("live", "zero_shot", "loso"))
     if live is None or looks is None or loso is None:
         return "No record yet."

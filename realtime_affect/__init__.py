@@ -25,8 +25,8 @@ if TYPE_CHECKING:
         OutputError,
         UsageError,
     )
-    from realtime_affect.pipeline import Pipeline, WorkerError
-    from realtime_affect.stats import Percentiles, PipelineStats
+    from realtime_affect.runtime.pipeline import Pipeline, WorkerError
+    from realtime_affect.runtime.stats import Percentiles, PipelineStats
     from realtime_affect.types import (
         ActionUnits,
         AffectResult,
@@ -76,7 +76,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in __all__:
-        for module in ("types", "errors", "stats", "config", "pipeline", "analysis"):
+        homes = ("types", "errors", "runtime.stats", "config", "runtime.pipeline", "analysis")
+        for module in homes:
             found = importlib.import_module(f"{__name__}.{module}")
             if name in vars(found):
                 return vars(found)[name]

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 from realtime_affect.capture import find_inputs, open_stills
 from realtime_affect.config import Config
 from realtime_affect.errors import AffectError, InputError, UsageError
-from realtime_affect.pipeline import Pipeline, WorkerError
-from realtime_affect.session import OutputFiles, Recording, follow
-from realtime_affect.summary import (
+from realtime_affect.outputs.recording import OutputFiles, Recording, follow
+from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
     make_folder,
@@ -22,11 +21,12 @@ from realtime_affect.summary import (
     write_summary,
     write_traceback,
 )
+from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from realtime_affect.session import Progress
+    from realtime_affect.outputs.recording import Progress
 
 _WHOLE_NUMBERS: Final = frozenset({"frame", "face_id", "success"})
 _WORDS: Final = frozenset({"input", "expression"})
@@ -101,7 +101,7 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
 ) -> Analysis:
     """Analyse every frame of videos, images and folders of them, mixed as they come.
 
-    Writes ``<stem>.csv``, ``<stem>.events.csv`` (brief movements, where they are spotted),
+    Writes ``<stem>.csv``, ``<stem>.events.csv`` (micro-expressions, where they are spotted),
     ``<stem>.timeline.png`` and, on demand, ``<stem>.annotated.mp4`` for each video, ``images.csv``
     for all stills, and ``summary.json``. Videos of the same stem are numbered in the order given
     (``clip.csv``, ``clip-2.csv``). Existing files of these names are replaced. The same input
@@ -187,7 +187,7 @@ class _Task:
 
     name: str
     source: str | Path | None = None
-    stills: tuple[Path, ...] = ()  # instead of a source: pictures that share one table
+    stills: tuple[Path, ...] = ()  # instead of a source: images that share one table
     files: OutputFiles | None = None
     error: InputError | None = None
 
@@ -227,15 +227,15 @@ def _shortfall(summary: InputSummary, wanted: int) -> InputError | None:
     if summary.kind == "stills":
         return InputError(
             thing=f"input {summary.input}",
-            got=f"{wanted - summary.frames} of {wanted} pictures that cannot be read: "
+            got=f"{wanted - summary.frames} of {wanted} images that cannot be read: "
             + "; ".join(summary.warnings),
-            expected="pictures only",
+            expected="images only",
             hint="The others were analysed.",
         )
     return InputError(
         thing=f"input {summary.input}",
         got="no frame at all",
-        expected="at least one picture",
+        expected="at least one image",
         hint="The file may be empty or cut off at its beginning.",
     )
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from realtime_affect.action_units import ActionUnitConfig
-from realtime_affect.affect import AffectConfig
+from realtime_affect.affect.worker import AffectConfig
 from realtime_affect.capture import CaptureConfig
-from realtime_affect.detect import DetectConfig
 from realtime_affect.errors import UsageError
+from realtime_affect.face.action_units import ActionUnitConfig
+from realtime_affect.face.detect import DetectConfig
+from realtime_affect.face.track import TrackConfig
+from realtime_affect.outputs.csv_rows import RecordConfig
 from realtime_affect.overlay import OverlayConfig
-from realtime_affect.record import RecordConfig
 from realtime_affect.serve.config import ServeConfig
-from realtime_affect.track import TrackConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

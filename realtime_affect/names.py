@@ -44,4 +44,4 @@ EXPRESSIONS: Final = (
 """Expressions as displayed: DFEW's seven in its order, then contempt."""
 
 MICRO_CLASSES: Final = ("negative", "positive", "surprise", "none")
-"""What HTNet tells of a brief movement: MEGC's three composite classes, then none of them."""
+"""What HTNet tells of a micro-expression: MEGC's three composite classes, then none of them."""

@@ -76,7 +76,7 @@ def frozen_array(
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of a source.
+    """One image of a source.
 
     Attributes
     ----------
@@ -237,13 +237,13 @@ class ActionUnits:
 
 
 @dataclass(frozen=True, slots=True)
-class SteadyCrop:
+class StabilizedCrop:
     """A face turned, shifted and scaled to the average one, without the jitter of landmarks.
 
     Attributes
     ----------
     image : (128, 128) uint8
-        Grey (``flow.spot_crop``).
+        Grey (``flow.stabilized_crop``).
     to_frame : (2, 3) float64
         Maps pixels of the crop to those of the frame.
     """
@@ -252,8 +252,8 @@ class SteadyCrop:
     to_frame: Float64
 
     def __post_init__(self) -> None:
-        image = frozen_array(self.image, np.uint8, (128, 128), "SteadyCrop.image")
-        to_frame = frozen_array(self.to_frame, np.float64, (2, 3), "SteadyCrop.to_frame")
+        image = frozen_array(self.image, np.uint8, (128, 128), "StabilizedCrop.image")
+        to_frame = frozen_array(self.to_frame, np.float64, (2, 3), "StabilizedCrop.to_frame")
         object.__setattr__(self, "image", image)
         object.__setattr__(self, "to_frame", to_frame)
 
@@ -273,8 +273,8 @@ class Face:
     action_units : ActionUnits
     crop : (48, 48) uint8
         Grey, turned to the front: what the expression network looks at (``align.slot_crop``).
-    steady : SteadyCrop or None
-        What brief movements are spotted in; None where that is switched off, and in stills.
+    stabilized : StabilizedCrop or None
+        What micro-expressions are spotted in; None where that is switched off, and in stills.
     """
 
     mesh: FaceMesh
@@ -283,7 +283,7 @@ class Face:
     quality: FaceQuality
     action_units: ActionUnits
     crop: Image
-    steady: SteadyCrop | None = None
+    stabilized: StabilizedCrop | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.eye_openness, np.float32, (2,), "Face.eye_openness")
@@ -454,7 +454,7 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class MicroEvent:
+class FacialEvent:
     """A facial movement that came and went, spotted in the optical flow.
 
     Attributes
@@ -487,26 +487,26 @@ class MicroEvent:
 
     def __post_init__(self) -> None:
         shape = (len(MICRO_CLASSES),)
-        value = frozen_array(self.probabilities, np.float32, shape, "MicroEvent.probabilities")
+        value = frozen_array(self.probabilities, np.float32, shape, "FacialEvent.probabilities")
         object.__setattr__(self, "probabilities", value)
 
 
 @dataclass(frozen=True, slots=True)
-class MicroReading:
+class Spotting:
     """What the spotter says of one track.
 
     Attributes
     ----------
-    events : tuple of MicroEvent
+    events : tuple of FacialEvent
         Decided within the last two seconds, the newest last: a reader that missed a snapshot finds
         them in the next one, and tells them apart by their onset.
-    blind : str
-        Why brief movements cannot be seen at this moment ("15 frames a second, 25 are needed");
+    unavailable_reason : str
+        Why micro-expressions cannot be seen at this moment ("15 frames a second, 25 are needed");
         empty while they can.
     """
 
-    events: tuple[MicroEvent, ...]
-    blind: str
+    events: tuple[FacialEvent, ...]
+    unavailable_reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,7 +525,7 @@ class AffectResult:
         Blinks in the window over the time the eyes were seen in it; NaN before 10 s were seen.
     expression : Expression or None
         None where it is switched off.
-    micro : MicroReading or None
+    micro : Spotting or None
         None where it is switched off.
     """
 
@@ -534,7 +534,7 @@ class AffectResult:
     gaze_rad: Float32
     blinks_per_min: float
     expression: Expression | None = None
-    micro: MicroReading | None = None
+    micro: Spotting | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.gaze_rad, np.float32, (2,), "AffectResult.gaze_rad")

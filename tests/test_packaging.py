@@ -101,7 +101,7 @@ def test_the_wheel_brings_its_licences_and_its_command(wheel, content):
     assert licence.replace("LICENSE", "THIRD_PARTY.md") in content
     (points,) = [name for name in content if name.endswith("entry_points.txt")]
     with zipfile.ZipFile(wheel) as archive:
-        assert "realtime-affect = realtime_affect.cli:main" in archive.read(points).decode()
+        assert "realtime-affect = realtime_affect.cli.main:main" in archive.read(points).decode()
 
 
 def test_the_unpacked_wheel_works_outside_the_repository(wheel, tmp_path):

@@ -64,7 +64,7 @@ def test_every_section_of_the_settings_is_named():
 
 
 def test_the_table_of_columns_is_complete_and_in_order():
-    from realtime_affect.record import COLUMNS
+    from realtime_affect.outputs.csv_rows import COLUMNS
 
     named = []
     for first, _ in table("| columns |"):
@@ -101,7 +101,7 @@ def test_the_table_of_exit_codes_names_every_error_s_code():
 def test_every_command_and_option_exists():
     from typer.main import get_command
 
-    from realtime_affect.cli import app
+    from realtime_affect.cli.main import app
 
     group = get_command(app)
     assert commands("realtime-affect") == set(group.commands)

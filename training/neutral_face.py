@@ -17,8 +17,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from affect_kernels.similarity import fit_similarity
-from realtime_affect.detect import FaceDetector
-from realtime_affect.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
+from realtime_affect.face.detect import FaceDetector
+from realtime_affect.face.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
 
 OUTER_EYE_CORNERS = (33, 263)
 BETWEEN_EYE_CORNERS_MM = 88.9

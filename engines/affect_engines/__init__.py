@@ -4,7 +4,7 @@
         outputs = engine.infer({"input_1": image})
 
 What a network wants and how it is read is in its card (:mod:`affect_engines.cards`); which backend
-runs it, :mod:`affect_engines.choose` decides.
+runs it, :mod:`affect_engines.selection` decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from affect_engines.base import Engine, Feed, TensorSpec
 from affect_engines.cards import ModelCard, card_of_file, load_card
-from affect_engines.choose import ONNX_BACKENDS, open_onnx
+from affect_engines.selection import ONNX_BACKENDS, open_onnx
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affect_engines.base import Closing
+from affect_engines.base import Closeable
 from affect_engines.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def find_gpu(index: int = 0) -> Gpu:
     return Gpu(index, name.value.decode(errors="replace"), ".".join(capability), cuda)
 
 
-class Stream(Closing):
+class Stream(Closeable):
     """A stream on a GPU, with the memory and the graphs that belong to it.
 
     What is asked of it is queued and returns at once; :meth:`synchronize` waits. One thread at a

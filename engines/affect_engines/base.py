@@ -116,7 +116,7 @@ class Engine(Protocol):
     ) -> None: ...
 
 
-class Closing:
+class Closeable:
     """Mixin of what holds a resource: leaving the ``with`` block calls ``close``."""
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
+from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
 from affect_engines.errors import ModelError
 from affect_kernels.errors import DependencyError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class LiteRtEngine(Closing):
+class LiteRtEngine(Closeable):
     """A LiteRT network; see :class:`affect_engines.base.Engine` for the contract.
 
     Parameters

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from affect_engines.base import Closing, Feed, TensorSpec, check_feeds
+from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
 from affect_engines.errors import DeviceError, ModelError
 from affect_kernels.errors import DependencyError
 
@@ -37,7 +37,7 @@ _CPU: Final = "CPUExecutionProvider"
 _GPU_FAILED: Final = re.compile(r"CUDA|CUBLAS|CUDNN|out of memory|allocate memory", re.IGNORECASE)
 
 
-class OrtEngine(Closing):
+class OrtEngine(Closeable):
     """An ONNX network; see :class:`affect_engines.base.Engine` for the contract.
 
     An input of any length may be fed by a function only for a length of 1.

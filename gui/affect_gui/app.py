@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from realtime_affect.config import Config
-    from realtime_affect.pipeline import Pipeline
+    from realtime_affect.runtime.pipeline import Pipeline
 
 _EXTRA: Final = "pip install 'realtime-affect[gui]'"
 _APT: Final = (

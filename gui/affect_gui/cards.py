@@ -1,4 +1,4 @@
-"""Cards over the live picture: what is wrong, and the keys."""
+"""Cards over the live image: what is wrong, and the keys."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The live window: the newest reading, painted; a few keys; never a frozen picture.
+"""The live window: the newest reading, painted; a few keys; never a frozen image.
 
 The window pulls: a timer takes the newest reading from the window's own slot, so a slow screen
-drops pictures and delays nothing. Everything here runs on Qt's thread.
+drops images and delays nothing. Everything here runs on Qt's thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QPaintEvent
 
     from realtime_affect.overlay import OverlayConfig
-    from realtime_affect.pipeline import Pipeline
+    from realtime_affect.runtime.pipeline import Pipeline
     from realtime_affect.types import Image, Reading
 
 _PULL_MS: Final = 5
@@ -95,9 +95,9 @@ class LiveWindow(QMainWindow):
         self._name = name
         self.setWindowTitle(f"{name} - realtime-affect")
         self.canvas = _Canvas(self)
-        self.canvas.setAccessibleName("Live picture")
+        self.canvas.setAccessibleName("Live image")
         self.canvas.setAccessibleDescription(
-            "The newest picture of the source, with a box around each face and the movements "
+            "The newest image of the source, with a box around each face and the movements "
             "measured in it. Press H for the keys."
         )
         self.canvas.setToolTip("Click a face to select it. Press H for the keys.")
@@ -147,7 +147,7 @@ class LiveWindow(QMainWindow):
         self.canvas.repaint_picture()
 
     def refresh(self) -> None:
-        """Read the pipeline's counters, twice a second; a stalled picture shows its age."""
+        """Read the pipeline's counters, twice a second; a stalled image shows its age."""
         if self._closing_at is not None and time.monotonic() >= self._closing_at:
             self.close()
             return
@@ -208,7 +208,7 @@ class LiveWindow(QMainWindow):
         self.say(f"Neutral set for {whose}")
 
     def save_screenshot(self) -> Path | None:
-        """Write the picture as shown to a new PNG file; say where, or why not."""
+        """Write the image as shown to a new PNG file; say where, or why not."""
         picture = self.canvas.grab()
         folder = self._folder or _pictures()
         stamp = QDateTime.currentDateTime().toString("yyyyMMdd-HHmmss-zzz")
@@ -266,13 +266,13 @@ class LiveWindow(QMainWindow):
             event.accept()
 
     def draw_cards(self, painter: QPainter, area: QRectF) -> None:
-        """Draw what lies over the picture: what is wrong, what the keys are."""
+        """Draw what lies over the image: what is wrong, what the keys are."""
         failure = self._pipeline.failure
         if failure is not None:
             draw_notice(painter, area, "The run stopped", str(failure) or repr(failure), alarm=True)
         elif self._reading is None and self._status.source_state == "offline":
             draw_notice(
-                painter, area, "OFFLINE", f"{self._name} gives no pictures. Trying again.", True
+                painter, area, "OFFLINE", f"{self._name} gives no images. Trying again.", True
             )
         elif self._reading is None:
             draw_notice(painter, area, "Starting", f"Waiting for {self._name}")
@@ -287,7 +287,7 @@ class LiveWindow(QMainWindow):
             self._ending = "Stopped. Q closes."
             self._closing_at = now + _FAILURE_S
         elif self._pipeline.source_state.name == "ENDED":
-            self._ending = "Ended. Space keeps the picture, Q closes."
+            self._ending = "Ended. Space keeps the image, Q closes."
             self._closing_at = now + _LINGER_S
         else:
             # Someone asked the pipeline to stop; not from within a timer that is firing.
@@ -306,7 +306,7 @@ class LiveWindow(QMainWindow):
 
 
 class _Canvas(QWidget):
-    """Shows the painted picture as large as it fits, on black."""
+    """Shows the painted image as large as it fits, on black."""
 
     def __init__(self, window: LiveWindow) -> None:
         super().__init__(window)
@@ -352,7 +352,7 @@ class _Canvas(QWidget):
         self._window.select_at(at.x() * scale, at.y() * scale)
 
     def _place(self) -> QRectF | None:
-        """Return where the picture goes, in Qt's points, on whole pixels of the screen."""
+        """Return where the image goes, in Qt's points, on whole pixels of the screen."""
         reading = self._window.reading
         if reading is None:
             return None

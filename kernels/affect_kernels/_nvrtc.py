@@ -30,7 +30,7 @@ OPTIONS: Final = (
 
 
 class CompileError(AffectError, RuntimeError):
-    """The compiler refused a kernel: a defect of ours, or a GPU it does not know."""
+    """The compiler refused a kernel: an internal error, or a GPU it does not know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,8 @@ from realtime_affect.capture.inputs import (
     parse_spec,
 )
 from realtime_affect.capture.paced import PacedSource
-from realtime_affect.capture.source import (
-    CaptureConfig,
-    Source,
-    SourceInfo,
-    SourceKind,
-    SourceState,
-)
+from realtime_affect.capture.source import CaptureConfig, Source, SourceInfo, SourceKind
+from realtime_affect.capture.state import SourceState
 from realtime_affect.capture.stills import StillImages, read_image
 from realtime_affect.capture.streams import open_stream
 from realtime_affect.errors import InputMissingError

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
+from realtime_affect.capture.image import as_bgr
 from realtime_affect.capture.live import LiveSource
-from realtime_affect.capture.picture import as_bgr
 from realtime_affect.errors import InputError, InputMissingError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _HAS_DEVICE_CAPS: Final = 0x80000000
 
 
 def open_camera(camera: str, config: CaptureConfig) -> Source:
-    """Open a camera and wait for its first picture.
+    """Open a camera and wait for its first image.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def open_camera(camera: str, config: CaptureConfig) -> Source:
     InputMissingError
         There is no such camera.
     InputError
-        It is busy, may not be used, is no camera, or gives no picture.
+        It is busy, may not be used, is no camera, or gives no image.
     """
     node = Path(f"/dev/video{camera}" if camera.isdigit() else camera)
     thing = f"camera {camera}"
@@ -85,7 +85,7 @@ def open_gstreamer(pipeline: str, config: CaptureConfig) -> Source:
     Raises
     ------
     InputError
-        This OpenCV has no GStreamer, or the pipeline gives no picture.
+        This OpenCV has no GStreamer, or the pipeline gives no image.
     """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise InputError(
@@ -128,7 +128,7 @@ class CameraDevice:
         self.fps = fps if fps > 0 else None
 
     def read(self) -> Image | None:
-        """Wait for the next picture; None when the driver keeps failing."""
+        """Wait for the next image; None when the driver keeps failing."""
         for _ in range(_FALSE_READS):
             ok, image = self._capture.read()
             if ok and image is not None and image.size:
@@ -157,7 +157,7 @@ def check_camera(node: Path, thing: str) -> None:
         if device is None or not _can_capture(device):
             raise InputError(
                 thing=thing,
-                got=f"{node}, which gives no pictures",
+                got=f"{node}, which gives no images",
                 expected="a video capture device",
                 hint=_present("Cameras often have a second node for metadata. "),
             )

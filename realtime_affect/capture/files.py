@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 import av
 
+from realtime_affect.capture.image import UprightConverter
 from realtime_affect.capture.inputs import check_path, shown
-from realtime_affect.capture.picture import UprightConverter
-from realtime_affect.capture.source import SourceInfo, SourceState
+from realtime_affect.capture.source import SourceInfo
+from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import InputError
 from realtime_affect.types import Frame
 
@@ -170,7 +171,7 @@ class VideoFile:
                 self._lock.release()
 
     def _take(self) -> Frame | None:
-        """Convert the next decoded picture."""
+        """Convert the next decoded image."""
         picture = next(self._decoded, None)
         if picture is None:
             return None
@@ -182,7 +183,7 @@ class VideoFile:
         return frame
 
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
-        """Yield pictures, skipping what is damaged."""
+        """Yield images, skipping what is damaged."""
         failures = 0
         while failures < _DEMUX_ATTEMPTS:
             try:
@@ -204,7 +205,7 @@ class VideoFile:
         self._cut = self._cut or self._was_cut()
 
     def _pictures(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
-        """Return the pictures a packet completes; None flushes the decoder."""
+        """Return the images a packet completes; None flushes the decoder."""
         try:
             return self._stream.codec_context.decode(packet)
         except av.error.EOFError:  # flushed twice
@@ -233,7 +234,7 @@ class VideoFile:
         if "Invalid data" in got:
             got = "not a video, or one whose index is missing (cut off while recording)"
         elif got == "only sound":
-            hint = "Name a file with pictures."
+            hint = "Name a file with images."
         return InputError(
             self._thing, got=got, expected="a video with at least one frame", hint=hint
         )

@@ -1,8 +1,8 @@
-"""Pictures out of a ``gst-launch-1.0`` child process: CSI cameras, which no OpenCV wheel can read.
+"""Images out of a ``gst-launch-1.0`` child process: CSI cameras, which no OpenCV wheel can read.
 
-The child writes raw pictures of a size we asked for into a pipe of its own; its standard output is
+The child writes raw images of a size we asked for into a pipe of its own; its standard output is
 kept apart, because the camera stack of a Jetson chats there. A child that dies, hangs or writes
-half a picture ends the session; :class:`~realtime_affect.capture.live.LiveSource` makes that a
+half an image ends the session; :class:`~realtime_affect.capture.live.LiveSource` makes that a
 state, waits longer after each failure and starts a new child.
 """
 
@@ -72,7 +72,7 @@ def open_csi(sensor: int, config: CaptureConfig, flip: int = 0) -> Source:
     DependencyError
         There is no ``gst-launch-1.0``.
     InputError
-        It gives no picture.
+        It gives no image.
     """
     hint = "Is nvargus-daemon running, and /tmp/argus_socket mounted in the container?"
     return _open(csi_pipeline(sensor, config, flip), config, f"csi{sensor}", "camera", hint)
@@ -88,7 +88,7 @@ def open_launch(pipeline: str, config: CaptureConfig) -> Source:
     DependencyError
         There is no ``gst-launch-1.0``.
     InputError
-        The pipeline does not start, or gives no picture.
+        The pipeline does not start, or gives no image.
     """
     width, height = _size(config)
     whole = (
@@ -100,7 +100,7 @@ def open_launch(pipeline: str, config: CaptureConfig) -> Source:
 
 
 def launch_command(pipeline: str, descriptor: int) -> list[str]:
-    """Return the child's command line; pictures go to file `descriptor`, messages elsewhere.
+    """Return the child's command line; images go to file `descriptor`, messages elsewhere.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def launch_command(pipeline: str, descriptor: int) -> list[str]:
             expected="elements with ' ! ' between them",
             hint="Quote as in a shell.",
         ) from error
-    # sync=false: a picture goes out when it is there; we want the newest, not an even pace.
+    # sync=false: an image goes out when it is there; we want the newest, not an even pace.
     return [LAUNCH, "-q", *words, "!", "fdsink", f"fd={descriptor}", "sync=false"]
 
 
@@ -144,16 +144,16 @@ def _open(pipeline: str, config: CaptureConfig, name: str, kind: str, hint: str)
 
 
 class LaunchDevice:
-    """A child that writes raw BGRx pictures; a :class:`~realtime_affect.capture.live.Device`.
+    """A child that writes raw BGRx images; a :class:`~realtime_affect.capture.live.Device`.
 
     Parameters
     ----------
     command : callable
-        Takes the file descriptor that pictures go to and returns the child's command line.
+        Takes the file descriptor that images go to and returns the child's command line.
     size : (int, int)
-        Width and height of every picture, in pixels.
+        Width and height of every image, in pixels.
     config : CaptureConfig
-        How long a first and a next picture may take.
+        How long a first and a next image may take.
     name : str
         For messages.
 
@@ -209,7 +209,7 @@ class LaunchDevice:
         return self._child.pid
 
     def read(self) -> Image | None:
-        """Wait for the next picture; None when the child has closed its end.
+        """Wait for the next image; None when the child has closed its end.
 
         Raises
         ------
@@ -251,26 +251,26 @@ class LaunchDevice:
             self._child.stdout.close()
 
     def _check_end(self, filled: int) -> None:
-        """Raise where the child failed or tore a picture."""
+        """Raise where the child failed or tore an image."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_END_WAIT_S)
         self._listener.join(_END_WAIT_S)
         code = self._child.poll()
         if code == 0 and not filled:
             return
-        half = " in the middle of a picture" if filled else ""
+        half = " in the middle of an image" if filled else ""
         what = f"a child that ended with {_told(code)}{half}"
         raise self._error(what)
 
     def _silent(self) -> InputError:
-        return self._error(f"no picture within {self._waits_s[0 if self._first else 1]:g} s")
+        return self._error(f"no image within {self._waits_s[0 if self._first else 1]:g} s")
 
     def _error(self, got: str) -> InputError:
         words = "; ".join(self._said)
         return InputError(
             thing=f"source {self._name}",
             got=f"{got}: {words}" if words else got,
-            expected="raw pictures",
+            expected="raw images",
             hint=f"Try the pipeline with {LAUNCH}, with fakesink at its end.",
         )
 
@@ -285,7 +285,7 @@ class LaunchDevice:
                     self._said.append(text)
 
     def _widen(self) -> None:
-        """Let the pipe hold more than 64 KiB: fewer turns of the scheduler for each picture."""
+        """Let the pipe hold more than 64 KiB: fewer turns of the scheduler for each image."""
         import fcntl
 
         with contextlib.suppress(OSError):
@@ -293,7 +293,7 @@ class LaunchDevice:
 
 
 def _size(config: CaptureConfig) -> tuple[int, int]:
-    """Return the size of raw pictures: it must be known to cut them out of the pipe."""
+    """Return the size of raw images: it must be known to cut them out of the pipe."""
     return config.width or _DEFAULT_SIZE[0], config.height or _DEFAULT_SIZE[1]
 
 

@@ -129,7 +129,7 @@ def check_path(path: Path) -> None:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is a still picture: by its extension, else by its first bytes."""
+    """Whether a file is a still image: by its extension, else by its first bytes."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or suffix in VIDEO_SUFFIXES:
         return suffix in IMAGE_SUFFIXES

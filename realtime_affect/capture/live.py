@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
-from realtime_affect.capture.source import SourceInfo, SourceState
+from realtime_affect.capture.source import SourceInfo
+from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import AffectError, InputError
 from realtime_affect.slots import LatestSlot, SlotClosed
 from realtime_affect.types import Frame
@@ -35,7 +36,7 @@ class Device(Protocol):
     fps: float | None
 
     def read(self) -> Image | None:
-        """Wait for the next picture, (H, W, 3) uint8 BGR, a new array; None ends the session.
+        """Wait for the next image, (H, W, 3) uint8 BGR, a new array; None ends the session.
 
         May hang, and may raise anything: both are survived.
         """
@@ -47,9 +48,9 @@ class Device(Protocol):
 class LiveSource:
     """The newest frame of a camera or stream; a :class:`~realtime_affect.capture.Source`.
 
-    OFFLINE when no new picture has come for ``config.offline_after_s`` or the session has ended;
-    ONLINE again with the next new picture. Index and ``t_ns`` go on increasing. A camera that
-    only repeats the picture it froze on stays OFFLINE.
+    OFFLINE when no new image has come for ``config.offline_after_s`` or the session has ended;
+    ONLINE again with the next new image. Index and ``t_ns`` go on increasing. A camera that
+    only repeats the image it froze on stays OFFLINE.
 
     Parameters
     ----------
@@ -59,14 +60,14 @@ class LiveSource:
         As in ``SourceInfo``.
     config : CaptureConfig
     check_freeze : bool
-        Whether a picture byte-identical to the last counts as none.
+        Whether an image byte-identical to the last counts as none.
     hint : str
-        What to try when no picture comes.
+        What to try when no image comes.
 
     Raises
     ------
     InputError
-        It cannot be opened, or gives no picture within ``config.open_timeout_s``.
+        It cannot be opened, or gives no image within ``config.open_timeout_s``.
     """
 
     def __init__(  # noqa: PLR0913  (two by name only)
@@ -77,7 +78,7 @@ class LiveSource:
         config: CaptureConfig,
         *,
         check_freeze: bool = False,
-        hint: str = "Check that it is connected and sends pictures.",
+        hint: str = "Check that it is connected and sends images.",
     ) -> None:
         self._opener = opener
         self._config = config
@@ -107,7 +108,7 @@ class LiveSource:
 
     @property
     def state(self) -> SourceState:
-        """Whether new pictures come; asked of the clock, so it is right at once."""
+        """Whether new images come; asked of the clock, so it is right at once."""
         if self._closing.is_set():
             return SourceState.ENDED
         with self._changed:
@@ -160,7 +161,7 @@ class LiveSource:
         return reader
 
     def _await_first(self, name: str, hint: str) -> None:
-        """Wait for the first picture, or raise."""
+        """Wait for the first image, or raise."""
         reader = self._reader
         with self._changed:
             self._changed.wait_for(
@@ -174,13 +175,13 @@ class LiveSource:
             raise reader.error
         raise InputError(
             thing=f"source {name}",
-            got=reader.reason or f"no picture within {self._config.open_timeout_s:g} s",
-            expected="a picture",
+            got=reader.reason or f"no image within {self._config.open_timeout_s:g} s",
+            expected="an image",
             hint=hint,
         ) from reader.error
 
     def _accept(self, reader: _Reader, image: Image, now_ns: int) -> None:
-        """Take a picture over from a reader's thread."""
+        """Take an image over from a reader's thread."""
         same = self._check_freeze and _same(image, self._previous)
         with self._changed:
             if reader is not self._reader or reader.abandoned:
@@ -192,7 +193,7 @@ class LiveSource:
                 reader.delivered = True
                 self._changed.notify_all()
             elif not self._online:
-                return  # still the picture it froze on
+                return  # still the image it froze on
             self._t_ns = max(now_ns, self._t_ns + 1)
             frame = Frame(self._index, self._t_ns, now_ns, image)
             self._index += 1
@@ -222,7 +223,7 @@ class LiveSource:
                 reader.abandoned = True
                 self._online = False
                 self._lost += reader.delivered
-                self._reason = reader.reason or f"no new picture for {config.offline_after_s:g} s"
+                self._reason = reader.reason or f"no new image for {config.offline_after_s:g} s"
             if reader.delivered:
                 delay_s = config.reconnect_first_s
             self._stuck.append(reader)
@@ -299,7 +300,7 @@ def _said(error: Exception) -> str:
 
 
 def _same(image: Image, previous: Image | None) -> bool:
-    """Whether two pictures are byte-identical."""
+    """Whether two images are byte-identical."""
     if previous is None or image.shape != previous.shape:
         return False
     sparse = np.s_[::_SPARSE, ::_SPARSE]

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from realtime_affect.capture.source import SourceState
+from realtime_affect.capture.state import SourceState
 
 if TYPE_CHECKING:
     from realtime_affect.capture.source import Source, SourceInfo

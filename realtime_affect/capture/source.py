@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
@@ -10,20 +9,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from realtime_affect.errors import UsageError
 
 if TYPE_CHECKING:
+    from realtime_affect.capture.state import SourceState
     from realtime_affect.types import Frame
 
 SourceKind = Literal["camera", "video", "stream", "stills", "demo", "gstreamer"]
-
-
-class SourceState(enum.Enum):
-    """Whether frames flow."""
-
-    ONLINE = "online"
-    """Frames come, or are about to for the first time."""
-    OFFLINE = "offline"
-    """A camera or stream gives no new pictures; it is being reopened."""
-    ENDED = "ended"
-    """Nothing will come any more: the end of a file, or closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +26,7 @@ class SourceInfo:
     name : str
         Short, fit for a file name: the stem of a file, ``"camera0"``, host and path of a URL.
     width, height : int
-        Of the first picture, upright, in pixels; 0 = not known yet. Later ones may differ.
+        Of the first image, upright, in pixels; 0 = not known yet. Later ones may differ.
     fps : float or None
         Mean rate as the container or driver states it.
     n_frames : int or None
@@ -91,23 +80,23 @@ class CaptureConfig:
     Attributes
     ----------
     width, height : int or None
-        Picture size asked of a camera, pixels; it answers with the nearest it has. None keeps the
+        Image size asked of a camera, pixels; it answers with the nearest it has. None keeps the
         driver's default.
     fps : float or None
         Rate asked of a camera.
     fourcc : str or None
         Pixel format asked of a camera. Most USB cameras reach 30 fps at 720p only as MJPG.
     offline_after_s : float
-        A camera or stream without a new picture for so long is offline.
+        A camera or stream without a new image for so long is offline.
     open_timeout_s : float
         Longest time to open a camera or stream.
     reconnect_first_s, reconnect_max_s : float
         Wait before the first attempt to reopen; doubled after each failure up to the maximum.
     freeze_check : bool
-        Whether a camera that repeats byte-identical pictures for `offline_after_s` is offline. Off
+        Whether a camera that repeats byte-identical images for `offline_after_s` is offline. Off
         for sources that may stand still exactly, such as test patterns.
     rtsp_transport : {"tcp", "udp", "udp_multicast", "http"}
-        How RTSP pictures travel.
+        How RTSP images travel.
     low_latency : bool
         Open streams with small probes and without reordering buffers.
     stream_options : tuple of str

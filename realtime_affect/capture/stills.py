@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from realtime_affect.capture.source import SourceInfo, SourceState
+from realtime_affect.capture.source import SourceInfo
+from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import InputError
 from realtime_affect.types import Frame
 
@@ -31,7 +32,7 @@ def read_image(path: Path) -> Image:
     Raises
     ------
     InputError
-        The file cannot be read or is not a picture.
+        The file cannot be read or is not an image.
     """
     try:
         # cv2.imread cannot open names outside the code page on every platform.
@@ -40,9 +41,9 @@ def read_image(path: Path) -> Image:
     except OSError as error:
         raise _not_a_picture(path, error.strerror or str(error)) from error
     except cv2.error as error:
-        raise _not_a_picture(path, error.err or "a damaged picture") from error
+        raise _not_a_picture(path, error.err or "a damaged image") from error
     if image is None:
-        raise _not_a_picture(path, "no picture inside" if data.size else "an empty file")
+        raise _not_a_picture(path, "no image inside" if data.size else "an empty file")
     return np.ascontiguousarray(image, np.uint8)
 
 
@@ -131,6 +132,6 @@ def _not_a_picture(path: Path, got: str) -> InputError:
     return InputError(
         thing=f"image {path}",
         got=got,
-        expected="a picture that OpenCV reads: jpg, png, webp, tif, bmp",
+        expected="an image that OpenCV reads: jpg, png, webp, tif, bmp",
         hint="Open it in a viewer; HEIC and raw photographs must be converted first.",
     )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from realtime_affect.capture.files import VideoFile
+from realtime_affect.capture.image import UprightConverter
 from realtime_affect.capture.inputs import shown
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.capture.paced import PacedSource
-from realtime_affect.capture.picture import UprightConverter
 from realtime_affect.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LOW_LATENCY: Final = {
     "fflags": "nobuffer",
     "flags": "low_delay",
-    "probesize": "500000",  # bytes; FFmpeg would take ten times as much before the first picture
+    "probesize": "500000",  # bytes; FFmpeg would take ten times as much before the first image
     "analyzeduration": "1000000",  # microseconds
     "max_delay": "100000",  # microseconds of waiting for RTP packets out of order
 }
@@ -99,7 +99,7 @@ class StreamDevice:
         self._decoded = self._decode()
 
     def read(self) -> Image | None:
-        """Wait for the next picture; None when the sender has ended.
+        """Wait for the next image; None when the sender has ended.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class StreamDevice:
             asked_s = time.monotonic()
 
     def _wait_until_due(self, time_s: float) -> None:
-        """Spread pictures that arrived at once by their own timestamps."""
+        """Spread images that arrived at once by their own timestamps."""
         now_s = time.monotonic()
         ahead_s = _LATE_S if self._begin_s is None else self._begin_s + time_s - now_s
         if abs(ahead_s) >= _LATE_S:  # the first, after a stall, or a jump of the timestamps

@@ -1,4 +1,4 @@
-"""What is painted over a picture: one painter for the window and for ``annotated.mp4``."""
+"""What is painted over an image: one painter for the window and for ``annotated.mp4``."""
 
 from realtime_affect.overlay.painter import (
     ID_COLORS,

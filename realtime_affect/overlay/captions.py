@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
-from realtime_affect.overlay.ink import BOLD, disc, lay, plate, text_size, text_width, write
+from realtime_affect.overlay.drawing import BOLD, disc, lay, plate, text_size, text_width, write
 
 if TYPE_CHECKING:
     from realtime_affect.types import Image
@@ -136,11 +136,11 @@ def _wrap(text: str, size: int, room: int) -> list[str]:
 
 
 def paint_offline(image: Image, unit: float) -> None:
-    """Dim the last picture and say across it that it is old."""
+    """Dim the last image and say across it that it is old."""
     height, width = image.shape[:2]
     dark = cv2.convertScaleAbs(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), alpha=0.4)
     cv2.cvtColor(dark, cv2.COLOR_GRAY2BGR, dst=image)
-    title, remark = "OFFLINE", "The source gives no new pictures. Trying again."
+    title, remark = "OFFLINE", "The source gives no new images. Trying again."
     size = min(round(56 * unit), round(0.16 * width), round(0.3 * height))
     band = min(height, round(2.4 * size))
     y = (height - band) // 2

@@ -1,4 +1,4 @@
-"""The painter: a reading becomes the picture people see, in the window and in ``annotated.mp4``.
+"""The painter: a reading becomes the image people see, in the window and in ``annotated.mp4``.
 
 It shows what was measured and how well, and what movement a face displays, in the words of FACS;
 never what a person feels. What was not measured is left out, not drawn as zero.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from realtime_affect.face.pose import rotation_matrix
 from realtime_affect.overlay.captions import (
     OverlayStatus,
     notice_height,
@@ -21,7 +22,7 @@ from realtime_affect.overlay.captions import (
     paint_strip,
     strip_height,
 )
-from realtime_affect.overlay.ink import (
+from realtime_affect.overlay.drawing import (
     BOLD,
     disc,
     dots,
@@ -42,10 +43,9 @@ from realtime_affect.overlay.panel import (
     strongest_units,
 )
 from realtime_affect.overlay.placement import place_panels
-from realtime_affect.pose import rotation_matrix
 
 if TYPE_CHECKING:
-    from realtime_affect.overlay.ink import Color
+    from realtime_affect.overlay.drawing import Color
     from realtime_affect.overlay.placement import Rect
     from realtime_affect.types import AffectResult, Face, FaceQuality, Image, Reading, Track
 
@@ -58,14 +58,14 @@ ID_COLORS: Final[tuple[Color, ...]] = (
     (40, 110, 240),  # vermilion
 )
 """One for each id, in turn: Okabe & Ito's colours, told apart by colour-blind people too, the dark
-ones lightened to stand out from a dark picture."""
+ones lightened to stand out from a dark image."""
 
 _INK: Final = (24, 22, 20)
 _WHITE: Final = (255, 255, 255)
 _GREY: Final = (190, 186, 182)
 _PLATE: Final = 0.7
 
-_MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller pictures get boxes only
+_MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller images get boxes only
 _MAX_PANELS = 8  # faces; with more, labels only
 _STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
 _EYES: Final = np.array([(33, 133), (362, 263)])
@@ -376,7 +376,7 @@ def _paint_strongest(image: Image, content: PanelContent, box: Rect, unit: float
     height, pad = round(1.6 * size), round(0.5 * size)
     x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
     units, expression = content.face.action_units, content.expression
-    texts = [] if content.movement is None else ["brief movement"]
+    texts = [] if content.movement is None else ["micro-expression"]
     if expression is not None:
         texts.append(f"{expression.name} {100 * expression.probability:.0f}%")
     texts += [f"AU{short_name(name)} {units[name]:.1f}" for name in strongest_units(units)]

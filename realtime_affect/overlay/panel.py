@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from realtime_affect.action_units import low_trust_units
+from realtime_affect.face.action_units import low_trust_units
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
-from realtime_affect.overlay.ink import BOLD, Stamp, bar, lay, mix, plate, text_width, write
-from realtime_affect.overlay.spike import fresh_movement, paint_movement
+from realtime_affect.overlay.drawing import BOLD, Stamp, bar, lay, mix, plate, text_width, write
+from realtime_affect.overlay.event_trace import fresh_movement, paint_movement
 
 if TYPE_CHECKING:
-    from realtime_affect.overlay.ink import Color
+    from realtime_affect.overlay.drawing import Color
     from realtime_affect.types import (
         ActionUnits,
         AffectResult,
         Expression,
         Face,
+        FacialEvent,
         Image,
-        MicroEvent,
-        MicroReading,
+        Spotting,
     )
 
 _INK: Final = (24, 22, 20)
@@ -67,7 +67,7 @@ class PanelContent:
     pose : bool
         With the head's angles (wide panels only).
     t_ns : int
-        Source time of the picture painted on, for what is shown only while it is new.
+        Source time of the image painted on, for what is shown only while it is new.
     """
 
     face: Face
@@ -86,13 +86,13 @@ class PanelContent:
         return None if self.affect is None else self.affect.expression
 
     @property
-    def micro(self) -> MicroReading | None:
-        """None where nobody looks for brief movements."""
+    def micro(self) -> Spotting | None:
+        """None where nobody looks for micro-expressions."""
         return None if self.affect is None else self.affect.micro
 
     @property
-    def movement(self) -> MicroEvent | None:
-        """The newest brief movement, as long as it is shown."""
+    def movement(self) -> FacialEvent | None:
+        """The newest micro-expression, as long as it is shown."""
         return None if self.micro is None else fresh_movement(self.micro, self.t_ns)
 
     def footer_rows(self, full: bool) -> int:
@@ -257,7 +257,7 @@ def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header
     keep, add = bare.keep.copy(), bare.add.copy()
     for n, name in enumerate(shown):
         middle = layout.row_middle(n)
-        # Drawn in colour on the light, in black on what shows through: opaque on the picture.
+        # Drawn in colour on the light, in black on what shows through: opaque on the image.
         for sheet, text, empty in ((add, _QUIET, _TRACK), (keep, (0, 0, 0), (0, 0, 0))):
             write(sheet, short_name(name), layout.pad, middle, layout.size, text, BOLD)
             if full:

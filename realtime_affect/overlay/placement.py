@@ -1,4 +1,4 @@
-"""Where beside its face a panel goes: never on a face, on another panel, or out of the picture."""
+"""Where beside its face a panel goes: never on a face, on another panel, or out of the image."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from realtime_affect.serve.config import load_settings
+from realtime_affect.serve.presets import load_settings
 from realtime_affect.serve.service import Service
 
 if TYPE_CHECKING:

@@ -1,21 +1,13 @@
-"""How the service runs, and where its settings come from: a preset's name or a file."""
+"""How the service runs."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from realtime_affect.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from importlib.resources.abc import Traversable
-
-    from realtime_affect.config import Config
 
 _PORTS: Final = 65_535
 
@@ -30,7 +22,7 @@ class ServeConfig:
         As ``run`` takes it; also ``csi://0`` (a Jetson's CSI camera) and a GStreamer pipeline
         without its sink, both read through gst-launch-1.0.
     flip : int
-        ``flip-method`` of a CSI camera: 2 turns the picture by 180 degrees.
+        ``flip-method`` of a CSI camera: 2 turns the image by 180 degrees.
     port : int or None
         TCP port of the stream of results; 0 takes a free one; None opens none.
     host : str
@@ -115,47 +107,6 @@ class ServeConfig:
                 expected="127.0.0.1 or ::1",
                 hint="The stream has no password. Set serve.allow_remote = true if that is meant.",
             )
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets that ship with the package."""
-    return sorted(path.name for path in _presets().iterdir() if path.name.endswith(".toml"))
-
-
-def load_settings(named: str | None, overrides: Iterable[str] = ()) -> Config:
-    """Read what ``--config`` names: a file, else a preset of that name; then apply overrides.
-
-    Parameters
-    ----------
-    named : str or None
-        ``my.toml``, ``jetson-orin-nano.toml`` or ``jetson-orin-nano``; None reads the user's own
-        settings.
-    overrides : iterable of str
-        As :func:`~realtime_affect.config.load_config` takes them.
-
-    Raises
-    ------
-    UsageError
-        It is neither, or a setting in it is not one of ours.
-    """
-    from realtime_affect.config import load_config
-
-    if named is None or Path(named).is_file():
-        return load_config(named, overrides)
-    wanted = named if named.endswith(".toml") else f"{named}.toml"
-    if wanted in preset_names():
-        with resources.as_file(_presets() / wanted) as path:
-            return load_config(path, overrides)
-    raise UsageError(
-        thing=f"settings {named!r}",
-        got="neither a file nor a preset",
-        expected="a TOML file, or one of " + ", ".join(preset_names()),
-        hint="A file is looked for first; a preset's name needs no path.",
-    )
-
-
-def _presets() -> Traversable:
-    return resources.files("realtime_affect") / "presets"
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,11 +6,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from realtime_affect.serve.degrade import Load, Rate, next_rate
-from realtime_affect.vision import Vision
+from realtime_affect.face.vision import Vision
+from realtime_affect.serve.rate_control import Load, Rate, next_rate
 
 if TYPE_CHECKING:
-    from realtime_affect.capture.source import Source, SourceInfo, SourceState
+    from realtime_affect.capture.source import Source, SourceInfo
+    from realtime_affect.capture.state import SourceState
     from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Scene
 
 
@@ -168,7 +169,7 @@ class PacedAffect:
 
     Parameters
     ----------
-    reader : AffectReader
+    reader : AffectEstimator
         Owned from now on.
     pace : Pace
     """

@@ -26,23 +26,23 @@ from realtime_affect.errors import (
     OutputError,
     UsageError,
 )
-from realtime_affect.pipeline import WorkerError
+from realtime_affect.outputs.json_lines import health_line, reading_line
+from realtime_affect.outputs.stream_server import StdoutStream, StreamServer, publish_all
+from realtime_affect.runtime.pipeline import WorkerError
+from realtime_affect.serve.factory import Paces, is_awaited, make_pipeline
 from realtime_affect.serve.health import Ages, Health, State, look_at_machine, write_health
-from realtime_affect.serve.lines import health_line, reading_line
-from realtime_affect.serve.listeners import StdoutStream, StreamServer, publish_all
-from realtime_affect.serve.notify import Supervisor
-from realtime_affect.serve.opening import Paces, is_awaited, make_pipeline
+from realtime_affect.serve.systemd import Supervisor
 from realtime_affect.slots import SlotClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtime_affect.config import Config
-    from realtime_affect.pipeline import Pipeline
+    from realtime_affect.outputs.recording import Recording
+    from realtime_affect.runtime.pipeline import Pipeline
+    from realtime_affect.runtime.stats import PipelineStats
     from realtime_affect.serve.health import Machine
-    from realtime_affect.session import Recording
     from realtime_affect.slots import LatestSlot
-    from realtime_affect.stats import PipelineStats
     from realtime_affect.types import Reading
 
 # What trying again would not mend.
@@ -328,7 +328,7 @@ class Service:
 
     def _record(self, pipeline: Pipeline) -> Recording:
         """Write this run's files into a folder of its own."""
-        from realtime_affect.session import OutputFiles, Recording, files_of_run
+        from realtime_affect.outputs.recording import OutputFiles, Recording, files_of_run
 
         out = self._config.serve.out
         assert out is not None

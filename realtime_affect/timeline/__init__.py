@@ -1,4 +1,4 @@
-"""A recording as one picture."""
+"""A recording as one image."""
 
 from realtime_affect.timeline.plot import plot_timeline
 

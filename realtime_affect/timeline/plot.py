@@ -1,4 +1,4 @@
-"""A recording's rows as one picture: what each face displayed over time, and how it was held."""
+"""A recording's rows as one image: what each face displayed over time, and how it was held."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOVEMENTS: Final = {
     "surprise": "#009e73",
     "": "#6e7781",
 }
-"""Colours of brief movements by their class; the last is of those without one."""
+"""Colours of micro-expressions by their class; the last is of those without one."""
 
 _POSE_LINES: Final = (("pitch", "#0072b2"), ("yaw", "#d55e00"), ("roll", "#009e73"))
 
@@ -57,7 +57,7 @@ def plot_timeline(csv_path: Path, png_path: Path) -> None:
     InputMissingError, InputError
         The CSV does not exist, cannot be read, or has not the columns needed.
     OutputError
-        The picture cannot be written.
+        The image cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -112,7 +112,7 @@ def _subtitle(strips: Strips, n_shown: int) -> str:
         parts.append(f"the {n_shown} longest in view are drawn, {n_faces - n_shown} are left out")
     if strips.silent.any():
         silent_s = float(strips.silent.mean()) * (strips.end_s - strips.start_s)
-        parts.append(f"no pictures for {_span(silent_s)}")
+        parts.append(f"no images for {_span(silent_s)}")
     if n_faces:
         parts.append("movements as displayed, each against the neutral face")
         parts.append("hatched: not measured")
@@ -170,7 +170,7 @@ def _draw_face(
     names = [f"{FACS_NAMES[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
     _draw_strip(figure, units, (face.units, names), face, edges, bars_at[1], 5, _embers())
     seen = np.isfinite(face.pose).any(axis=1)
-    _name_gaps(units, edges, strips.silent, "no pictures")
+    _name_gaps(units, edges, strips.silent, "no images")
     _name_gaps(units, edges, ~seen & ~strips.silent, "not in view")
     middles = (edges[:-1] + edges[1:]) / 2
     for panel in movements:
@@ -257,7 +257,7 @@ def _hatch(
 
 
 def _draw_movements(panel: Axes, face: Face, edges: NDArray[np.float64], divisor: float) -> None:
-    """Draw a spike for each brief movement at its apex; hatched where none could be seen."""
+    """Draw a spike for each micro-expression at its apex; hatched where none could be seen."""
     seen = np.asarray(np.isfinite(face.pose).any(axis=1))
     _hatch(panel, edges, seen & ~face.watched, (0, 1))
     half = 0.004 * (edges[-1] - edges[0])
@@ -266,7 +266,7 @@ def _draw_movements(panel: Axes, face: Face, edges: NDArray[np.float64], divisor
         panel.fill([at - half, at, at + half], [0, 0.95, 0], color=color, linewidth=0, zorder=3)
     panel.set_ylim(0, 1)
     panel.set_yticks([])
-    panel.set_ylabel("brief movements", rotation=0, ha="right", va="center", size=8,
+    panel.set_ylabel("micro-expressions", rotation=0, ha="right", va="center", size=8,
                      color=_QUIET, labelpad=6)  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def _name_movements(figure: Figure, face: Face, at: tuple[float, float]) -> None
         for kind, color in _MOVEMENTS.items()
         if told[kind]
     ]
-    words = [(f"{n or 'no'} brief movement{'s' * (n != 1)}", _QUIET), *words]
+    words = [(f"{n or 'no'} micro-expression{'s' * (n != 1)}", _QUIET), *words]
     for text, color in reversed(words):
         figure.text(x, y, text, size=9, color=color, ha="right")
         x -= 0.0062 * len(text) + 0.012

@@ -38,7 +38,7 @@ _SILENCE_FRAMES: Final = 4  # ... unless the recording is as slow as that throug
 
 
 class Movement(NamedTuple):
-    """A brief movement: when it was strongest, and of which class.
+    """A micro-expression: when it was strongest, and of which class.
 
     ``kind`` is one of the classes if more than half speaks for it, empty otherwise.
     """
@@ -66,7 +66,7 @@ class Face:
     movements : list of Movement
         Brief ones, in the order of the rows.
     watched : (n,) bool
-        Stretches in which a brief movement could have been seen.
+        Stretches in which a micro-expression could have been seen.
     """
 
     n_rows: int = 0

@@ -79,8 +79,9 @@ def check(shared_object, version):
     sys.modules["tensorrt"] = module
     spec.loader.exec_module(module)
     module.__version__ = version
-    from affect_engines import build, plugins, trt
     from affect_engines.errors import DeviceError
+    from affect_engines.trt import build, plugins
+    from affect_engines.trt import engine as trt
 
     assert trt.import_tensorrt() is module
     assert trt.is_real(version)
@@ -109,7 +110,7 @@ def check(shared_object, version):
 
 def check_plugins(module):
     """Check that our plugins are classes the bindings accept, and that their fields come back."""
-    from affect_engines import plugins
+    from affect_engines.trt import plugins
 
     # A field points to its array and does not keep it: these live to the end.
     arrays = {name: np.arange(3, dtype=np.int32) + len(name) for name in ("grid_q", "grid_k")}

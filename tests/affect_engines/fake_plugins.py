@@ -13,9 +13,9 @@ from functools import partial
 
 import numpy as np
 
-from affect_engines import plugins
 from affect_engines._cuda import Stream
-from affect_engines.plugins import (
+from affect_engines.trt import plugins
+from affect_engines.trt.plugins import (
     ADAPTIVE_SPLIT,
     NAMESPACE,
     OPERATIONS,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENGINES = HERE.parents[1] / "engines" / "affect_engines"
-SOURCES = (ENGINES / "trt.py", ENGINES / "build.py", ENGINES / "plugins.py")
+SOURCES = tuple(ENGINES / "trt" / f"{name}.py" for name in ("engine", "build", "plugins"))
 TENSORRT, CUDA = HERE / "tensorrt_surface.json", HERE / "cuda_driver.json"
 
 # What variables of SOURCES hold; a test that runs them sees to it that none is missing.

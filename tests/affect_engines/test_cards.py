@@ -8,7 +8,7 @@ from affect_engines import cards
 from affect_engines.cards import TRUSTS, card_of_file, list_cards, load_card, parse_card
 from affect_engines.errors import ModelError
 from affect_engines.store import model_path
-from affect_engines.trt import is_real
+from affect_engines.trt.engine import is_real
 from affect_kernels.errors import UsageError
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, MICRO_CLASSES
 

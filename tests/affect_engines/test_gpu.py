@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from affect_engines import _cuda, load_card, open_engine
-from affect_engines.agree import TOLERANCES, difference
-from affect_engines.build import build_plan, source_form
-from affect_engines.plans import read_plan
-from affect_engines.precision import PRECISIONS
-from affect_engines.trt import TrtEngine, import_tensorrt, is_real
+from affect_engines.parity import TOLERANCES, difference
+from affect_engines.trt.build import build_plan, source_form
+from affect_engines.trt.engine import TrtEngine, import_tensorrt, is_real
+from affect_engines.trt.plans import read_plan
+from affect_engines.trt.precision import PRECISIONS
 from affect_kernels.errors import AffectError, UsageError
-from realtime_affect.engine_report import buildable
+from realtime_affect.cli.engines import buildable
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 

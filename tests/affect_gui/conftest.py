@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from realtime_affect.capture import SourceInfo, SourceState
+from realtime_affect.runtime.stats import PipelineStats
 from realtime_affect.slots import LatestSlot, SlotCounters
-from realtime_affect.stats import PipelineStats
 from realtime_affect.types import AffectSnapshot, Frame, Reading, Scene, Track
 
 

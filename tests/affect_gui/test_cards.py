@@ -1,4 +1,4 @@
-"""The cards over the picture."""
+"""The cards over the image."""
 
 from __future__ import annotations
 

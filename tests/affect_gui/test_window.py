@@ -15,7 +15,7 @@ pytestmark = pytest.mark.gui
 
 
 def shown(window):
-    """The window's picture as (H, W, 3) RGB."""
+    """The window's image as (H, W, 3) RGB."""
     import numpy as np
     from PyQt6.QtGui import QImage
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from realtime_affect.serve.config import preset_names
+from realtime_affect.serve.presets import preset_names
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_spotter_is_in_both_workers_work_and_in_the_memory(budget, record):
     lean = budget.worker_mmac(without, 3, 30.0, 10.0)
     assert all(a > b for a, b in zip(budget.worker_mmac(record, 3, 30.0, 10.0), lean, strict=True))
     assert budget.table(without) != budget.table(record)
-    assert "what the spotter of brief movements keeps" in budget.table(record)
+    assert "what the spotter of micro-expressions keeps" in budget.table(record)
 
 
 def test_the_spotter_is_measured_beside_a_network(script):
@@ -54,7 +54,7 @@ def test_the_spotter_is_measured_beside_a_network(script):
         for part in ("picture", "motion"):  # as many as the network does in that time
             in_gmac = found[f"{part}_ms"] * found["gmac_per_s_here"]
             assert found[f"{part}_mmac"] == pytest.approx(in_gmac, rel=0.1, abs=0.05), mmac
-    # At least the pictures, which flow between two moments needs: 128 x 128, one a frame.
+    # At least the images, which flow between two moments needs: 128 x 128, one a frame.
     assert one["kept_bytes_a_face"] > 3 * 128 * 128
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from realtime_affect.capture import CaptureConfig, SourceState
-from realtime_affect.video import VideoRecorder
+from realtime_affect.outputs.video import VideoRecorder
 
 
 @pytest.fixture

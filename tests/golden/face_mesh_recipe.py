@@ -1,7 +1,7 @@
-"""Pictures for the parity test, made from one photograph with NumPy alone.
+"""Images for the parity test, made from one photograph with NumPy alone.
 
 The generator runs in MediaPipe's own environment, whose OpenCV is another one; NumPy arithmetic
-gives the same bytes in both. The hash of every picture is recorded and compared all the same.
+gives the same bytes in both. The hash of every image is recorded and compared all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ N_STEPS = 8
 
 
 def variants(photo):
-    """Return the still pictures by name, (H, W, 3) uint8 RGB, from skimage.data.astronaut()."""
+    """Return the still images by name, (H, W, 3) uint8 RGB, from skimage.data.astronaut()."""
     half = photo.reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
     return {
         "upright": photo.copy(),
@@ -37,7 +37,7 @@ def sequence(photo):
 
 
 def rotate(picture, degrees):
-    """Turn `picture` about its centre by bilinear sampling; black comes in from outside."""
+    """Turn `image` about its centre by bilinear sampling; black comes in from outside."""
     height, width = picture.shape[:2]
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -56,5 +56,5 @@ def rotate(picture, degrees):
 
 
 def digest(picture):
-    """Return the SHA-256 of a picture's bytes."""
+    """Return the SHA-256 of an image's bytes."""
     return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()

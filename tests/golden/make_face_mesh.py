@@ -5,7 +5,7 @@ Run by hand in an environment that has mediapipe==0.10.21 and nothing of ours:
     python -c "import numpy, skimage.data; numpy.save('a.npy', skimage.data.astronaut())"  # ours
     python tests/golden/make_face_mesh.py a.npy [--clip realtime_affect/demo/demo.mp4]     # theirs
 
-Arrays in the file: `<name>/sha256` of the input picture, `<name>/points` (faces, 468, 3) float32
+Arrays in the file: `<name>/sha256` of the input image, `<name>/points` (faces, 468, 3) float32
 in pixels (z in the unit of x), for the stills of face_mesh_recipe.variants and as
 `sequence/<i>` for its clip; `demo/<frame>` holds the frames of the demo clip where one was given.
 """

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_affect.video import VideoRecorder
+from realtime_affect.outputs.video import VideoRecorder
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -23,7 +23,7 @@ COMMAND = [
     "-c",
     # Where the tests run in a shell's background, children inherit an ignored Ctrl-C.
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from realtime_affect.cli import main; main()",
+    "from realtime_affect.cli.main import main; main()",
 ]
 
 
@@ -117,7 +117,7 @@ def test_a_live_run_leaves_its_files(call, astronaut, tmp_path):
     assert_clear(done, 0, "No window: ", "vision", "age")
     out = tmp_path / "out" / "clip"
     names = {p.name for p in out.iterdir()}
-    # The list of brief movements is there where they are looked for.
+    # The list of micro-expressions is there where they are looked for.
     assert names - {"clip.events.csv"} == {
         *("clip.csv", "annotated.mp4", "timeline.png", "summary.json")
     }

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from realtime_affect.capture import CaptureConfig, open_source
+from realtime_affect.face.vision import Vision
 from realtime_affect.types import Frame
-from realtime_affect.vision import Vision
 
 pytestmark = [pytest.mark.usefixtures("models"), pytest.mark.timeout(300)]
 
 SINGLE_ADULTS = ["lp_d0", "lp_d10", "lp_d12", "lp_d13", "lp_d14", "lp_d18", "lp_s18_720p"]
 
-# Faces of at least 40 px with both eyes visible, counted by looking at the pictures.
+# Faces of at least 40 px with both eyes visible, counted by looking at the images.
 GROUPS = {"human_group-1": 14, "human_group-2": 3, "human_group-3": 4, "human_group-4": 5}
 
 

@@ -1,4 +1,4 @@
-"""Brief movements that a spotter might have told, for what shows and writes them."""
+"""Micro-expressions that a spotter might have told, for what shows and writes them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy as np
 from realtime_affect.types import (
     AffectResult,
     AffectSnapshot,
-    MicroEvent,
-    MicroReading,
+    FacialEvent,
     Reading,
     Scene,
+    Spotting,
 )
 
 MS = 1_000_000
 
 
-def micro_event(onset_ms, kind="micro", **changes):
+def facial_event(onset_ms, kind="micro", **changes):
     """An event of 200 ms that is decided 500 ms after its apex."""
     values = {
         "kind": kind,
@@ -29,10 +29,10 @@ def micro_event(onset_ms, kind="micro", **changes):
         "units": ("AU01", "AU12"),
         "probabilities": np.array([0.1, 0.2, 0.6, 0.1], np.float32),
     }
-    return MicroEvent(**(values | changes))
+    return FacialEvent(**(values | changes))
 
 
-def with_micro(reading, events=None, blind=""):
+def with_micro(reading, events=None, unavailable_reason=""):
     """The reading, in which the spotter has told `events` of each track so far.
 
     As the spotter does, it repeats those decided within the last two seconds.
@@ -46,7 +46,7 @@ def with_micro(reading, events=None, blind=""):
             if event.decided_ns <= t_ns < event.decided_ns + 2000 * MS
         )
         results[track.track_id] = AffectResult(
-            track.track_id, t_ns, np.zeros(2), 12.0, micro=MicroReading(told, blind)
+            track.track_id, t_ns, np.zeros(2), 12.0, micro=Spotting(told, unavailable_reason)
         )
     snapshot = AffectSnapshot(t_ns, reading.affect.captured_ns, results)
     return Reading(Scene(reading.scene.frame, reading.scene.tracks), snapshot)

@@ -10,17 +10,17 @@ from realtime_affect import analysis as analysis_module
 from realtime_affect import analyze
 from realtime_affect.config import Config
 from realtime_affect.errors import InputError, InputMissingError, OutputError, UsageError
-from realtime_affect.pipeline import Pipeline
-from realtime_affect.record import RowWriter
-from realtime_affect.video import VideoRecorder
-from realtime_affect.vision import Vision
-from tests.realtime_affect.test_pipeline import FakeAffect
-from tests.realtime_affect.test_session import Spotter
+from realtime_affect.face.vision import Vision
+from realtime_affect.outputs.csv_rows import RowWriter
+from realtime_affect.outputs.video import VideoRecorder
+from realtime_affect.runtime.pipeline import Pipeline
+from tests.realtime_affect.outputs.test_recording import Spotter
+from tests.realtime_affect.runtime.test_pipeline import FakeAffect
 from tests.realtime_affect.world import Person, World
 
 
 class SeenEverywhere(World):
-    """Two people in every picture, whatever its size: pictures from files carry no number."""
+    """Two people in every image, whatever its size: images from files carry no number."""
 
     def __init__(self):
         super().__init__(lambda index: [Person("a", 200, 150), Person("b", 400, 150)])

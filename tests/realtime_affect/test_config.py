@@ -8,7 +8,7 @@ import pytest
 from realtime_affect import config as config_module
 from realtime_affect.config import Config, load_config
 from realtime_affect.errors import UsageError
-from realtime_affect.track import TrackConfig
+from realtime_affect.face.track import TrackConfig
 
 
 @pytest.fixture(autouse=True)

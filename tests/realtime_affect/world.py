@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from realtime_affect.pose import load_neutral_face, rotation_matrix
+from realtime_affect.face.pose import load_neutral_face, rotation_matrix
 from realtime_affect.types import Detections, FaceMesh, Frame
 
 FPS = 30

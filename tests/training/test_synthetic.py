@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from realtime_affect.capture import open_source
-from realtime_affect.detect import DetectConfig, FaceDetector
-from realtime_affect.vision import Vision
+from realtime_affect.face.detect import DetectConfig, FaceDetector
+from realtime_affect.face.vision import Vision
 
 BASIC = {"happiness", "sadness", "surprise", "fear", "anger", "disgust"}
 N_FRAMES = 360

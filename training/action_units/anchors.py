@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from realtime_affect.detect import FaceDetector
-from realtime_affect.mesh import region_from_keypoints
-from realtime_affect.region import Region
+from realtime_affect.face.detect import FaceDetector
+from realtime_affect.face.mesh import region_from_keypoints
+from realtime_affect.face.region import Region
 from training.action_units.dataset import Observer
 from training.action_units.london import perturb
 from training.action_units.network import OUTPUTS

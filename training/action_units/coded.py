@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_engines import load_card
-from realtime_affect.action_units import ActionUnitConfig
+from realtime_affect.face.action_units import ActionUnitConfig
+from realtime_affect.face.vision import Vision
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES
 from realtime_affect.types import Frame
-from realtime_affect.vision import Vision
 from training.metrics import f1, f1_micro, icc_3_1, mae, pearson
 from training.reports import shown, write_report
 

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
-from realtime_affect.align import align_crop, turn_to_front
-from realtime_affect.mesh import MeshEstimator, region_from_mesh
-from realtime_affect.pose import fit_heads, head_poses
-from realtime_affect.region import Region
+from realtime_affect.face.align import align_crop, turn_to_front
+from realtime_affect.face.mesh import MeshEstimator, region_from_mesh
+from realtime_affect.face.pose import fit_heads, head_poses
+from realtime_affect.face.region import Region
 from training.filming import add_options, film_people
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import make_motion, posed

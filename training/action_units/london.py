@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from realtime_affect.detect import FaceDetector
-from realtime_affect.mesh import region_from_keypoints
+from realtime_affect.face.detect import FaceDetector
+from realtime_affect.face.mesh import region_from_keypoints
 from training.action_units.dataset import Observer, Samples
 
 if TYPE_CHECKING:

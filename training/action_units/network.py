@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from realtime_affect.align import ALIGNED_PX
-from realtime_affect.pose import load_neutral_face
+from realtime_affect.face.align import ALIGNED_PX
+from realtime_affect.face.pose import load_neutral_face
 from training.action_units.measures import measure_matrix
 
 OUTPUTS: Final = (

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_engines import load_card
-from realtime_affect.align import turn_to_front
 from realtime_affect.capture import open_source
+from realtime_affect.face.align import turn_to_front
+from realtime_affect.face.pose import fit_heads
+from realtime_affect.face.vision import Vision
 from realtime_affect.names import AU_INTENSITIES, FACS_NAMES
-from realtime_affect.pose import fit_heads
-from realtime_affect.vision import Vision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

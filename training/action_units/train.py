@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from realtime_affect.pose import load_neutral_face
+from realtime_affect.face.pose import load_neutral_face
 from training.action_units.dataset import PRESENT, load_arrays, load_samples
 from training.action_units.network import OUTPUTS, ActionUnitNetwork, count_parameters
 from training.checkpoints import Run, decay_groups

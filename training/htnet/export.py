@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from realtime_affect.flow import FLOW_MAP_PX
+from realtime_affect.micro.flow import FLOW_MAP_PX
 from training.htnet.train import load_network
 from training.onnx_file import export_checked
 

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 
 from affect_kernels.flow_features.cpu import flow_features
-from realtime_affect.flow import FLOW_MAP_PX, SteadyFrame, flow_map, spot_crop
+from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
+from realtime_affect.micro.flow import FLOW_MAP_PX, flow_map
 from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import PRESENT, load_arrays
 from training.synthetic.studio import SPLITS
@@ -84,10 +85,12 @@ def measure(pairs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         apex = onset + 1 + label
         if min(pairs["presence"][[onset, apex]]) < PRESENT:
             continue
-        frame = SteadyFrame()
-        first = spot_crop(images[onset], frame.update(0, points[onset]))
+        frame = Stabilizer()
+        first = stabilized_crop(images[onset], frame.update(0, points[onset]))
         t_ns = round(float(pairs["seconds"][row]) * 1e9)
-        maps.append(flow_map(first, spot_crop(images[apex], frame.update(t_ns, points[apex]))))
+        maps.append(
+            flow_map(first, stabilized_crop(images[apex], frame.update(t_ns, points[apex])))
+        )
         kept.append(row)
     side = FLOW_MAP_PX
     return {

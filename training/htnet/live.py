@@ -18,7 +18,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from realtime_affect.flow import FLOW_MAP_PX
+from realtime_affect.micro.flow import FLOW_MAP_PX
 from realtime_affect.names import MICRO_CLASSES
 from training.htnet.network import CLASSES, HTNet, HTNetConfig, fold, unfold
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from realtime_affect.mesh import MeshEstimator, region_from_mesh
+from realtime_affect.face.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import region_from_landmarks
 from training.filming import add_options, film_people

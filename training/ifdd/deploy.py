@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from affect_engines.ort import import_onnxruntime
-from affect_engines.plugins import NAMESPACE
+from affect_engines.trt.plugins import NAMESPACE
 from training.ifdd.backbone import BLOCKS, HEAD, STAGE2_BLOCK, Attention, Block, Grid, Pool
 from training.ifdd.lifting import SLOTS, Lifting, attend
 from training.ifdd.network import FRAMES, IFDD, SIDE

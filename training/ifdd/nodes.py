@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from affect_engines.plugins import ADAPTIVE_SPLIT, NAMESPACE, POOLED_ATTENTION, VERSION
+from affect_engines.trt.plugins import ADAPTIVE_SPLIT, NAMESPACE, POOLED_ATTENTION, VERSION
 from affect_kernels.adaptive_split import SplitWeights
 from affect_kernels.adaptive_split import adaptive_split as plain_split
 from affect_kernels.pooled_attention import pooled_attention as plain_attention

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from realtime_affect.align import SLOT_PX, slot_crop
-from realtime_affect.detect import FaceDetector
-from realtime_affect.mesh import region_from_keypoints
+from realtime_affect.face.align import SLOT_PX, slot_crop
+from realtime_affect.face.detect import FaceDetector
+from realtime_affect.face.mesh import region_from_keypoints
+from realtime_affect.face.region import Region
 from realtime_affect.names import EXPRESSIONS
-from realtime_affect.region import Region
 from training.action_units.dataset import Observer, load_arrays, region_from_landmarks
 from training.filming import add_options, film_people, write_arrays
 from training.ifdd_stream.network import SLOT_HZ

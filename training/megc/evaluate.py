@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import cv2
 import numpy as np
 
-from realtime_affect.action_units import ActionUnitConfig
 from realtime_affect.capture import SourceInfo, SourceState
 from realtime_affect.config import Config
 from realtime_affect.errors import InputError, UsageError
-from realtime_affect.events import NewEvents
-from realtime_affect.flow import SteadyFrame, flow_map, spot_crop
+from realtime_affect.face.action_units import ActionUnitConfig
+from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
+from realtime_affect.face.track import TrackConfig
+from realtime_affect.face.vision import Vision
+from realtime_affect.micro.flow import flow_map
 from realtime_affect.names import MICRO_CLASSES
-from realtime_affect.pipeline import Pipeline
-from realtime_affect.track import TrackConfig
+from realtime_affect.outputs.csv_events import NewEvents
+from realtime_affect.runtime.pipeline import Pipeline
 from realtime_affect.types import Frame
-from realtime_affect.vision import Vision
 from training.megc.databases import read_clips, read_films
 from training.megc.spotting import CLASSES, Interval, recognize, score
 from training.reports import shown, write_report
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtime_affect.types import Float32, Image, MicroEvent, Reading
+    from realtime_affect.types import FacialEvent, Float32, Image, Reading
     from training.megc.databases import Clip, Film
 
 _SETTLE: Final = 10  # frames
@@ -110,7 +111,7 @@ def spot(film: Film, make: Callable[..., Pipeline] = Pipeline) -> Spotted:
     media = film.media
     source = FilmSource(film, media) if isinstance(media, dict) else media
     new, times = NewEvents(), list[int]()
-    events: list[MicroEvent] = []
+    events: list[FacialEvent] = []
     faces = watched = asked = 0
     with make(source, Config().with_values(_SETTINGS), live=False) as pipeline:
         for reading in pipeline:
@@ -179,7 +180,7 @@ def map_of(clip: Clip) -> Float32 | None:
     # The product has seen a face for long when it moves: its mesh and its place have settled.
     times = [(clip.onset + k - _SETTLE, number) for k, number in enumerate(numbers[:1] * _SETTLE)]
     times += [(number, number) for number in numbers]
-    steady = SteadyFrame()
+    stabilized = Stabilizer()
     crops: dict[int, Image] = {}
     # One moment is all there is of the onset, so a face counts from its first frame on.
     vision = Vision(track=TrackConfig(birth_frames=1), action_units=ActionUnitConfig(adapt_s=0.0))
@@ -191,7 +192,9 @@ def map_of(clip: Clip) -> Float32 | None:
             seen = [track.face for track in tracks if track.face is not None]
             if seen:
                 face = max(seen, key=lambda face: face.quality.size_px)
-                crops[number] = spot_crop(frame.image, steady.update(t_ns, face.mesh.points))
+                crops[number] = stabilized_crop(
+                    frame.image, stabilized.update(t_ns, face.mesh.points)
+                )
     if not numbers or numbers[0] not in crops or len(crops) < 2:
         return None
     onset = crops.pop(numbers[0])
@@ -217,7 +220,7 @@ def evaluate_classes(
 
     clips = read_clips(dataset, root)
     if classifier is None:
-        from realtime_affect.micro_classes import MicroClassifier
+        from realtime_affect.micro.classifier import MicroClassifier
 
         classifier = MicroClassifier()
     shown_clips = track(clips, f"reading {dataset}", console=Console(stderr=True))
@@ -254,7 +257,7 @@ def _micro(reading: Reading) -> list[str]:
     return [result.micro.blind for result in results if result.micro is not None]
 
 
-def _told(event: MicroEvent) -> str:
+def _told(event: FacialEvent) -> str:
     """Return the class that an event was given, "none" for none; empty where it was given none."""
     return _likeliest(event.probabilities)
 

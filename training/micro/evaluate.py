@@ -43,7 +43,7 @@ from training.micro.replay import f1, faces_in, iou, match, seconds, spot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from realtime_affect.types import MicroEvent
+    from realtime_affect.types import FacialEvent
     from training.micro.film import Clip
     from training.micro.replay import Interval
     from training.synthetic.motion import Event
@@ -230,7 +230,7 @@ def evaluate_injected(media: Path, cache: Path) -> dict[str, Any]:
     }
 
 
-def _finds(told: Sequence[MicroEvent], onset_s: float) -> bool:
+def _finds(told: Sequence[FacialEvent], onset_s: float) -> bool:
     """Whether a movement injected at a time is among what is told."""
     brief = [seconds(event) for event in told if event.kind == "micro"]
     return bool(match([(onset_s, onset_s + INJECTED_S)], brief))

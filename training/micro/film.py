@@ -5,8 +5,8 @@
 A clip shows one person at rest between what happens: brief movements, expressions of ordinary
 length, stretches of speech, turns of the head; it blinks, looks about and wanders all the time.
 People, light and curves of movement are the split's own. A file a clip (``validation_00_30.npz``):
-grey frames, the meshes, poses and lids that :class:`~realtime_affect.vision.Vision` found in them,
-and what was done when.
+grey frames, the meshes, poses and lids that :class:`~realtime_affect.face.vision.Vision` found in
+them, and what was done when.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from realtime_affect.face.vision import Vision
 from realtime_affect.types import Frame
-from realtime_affect.vision import Vision
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import EMOTIONS, Event, Motion, event_level, make_motion
 from training.synthetic.studio import SPLITS, draw_scene, film, make_subject

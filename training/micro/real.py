@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from realtime_affect.capture import open_source
-from realtime_affect.flow import CROP_PX, IOD_PX, MM_PER_PX, fit_steady
-from realtime_affect.types import Frame, SteadyCrop
-from realtime_affect.vision import Vision
+from realtime_affect.face.stabilize import CROP_PX, IOD_PX, MM_PER_PX, fit_placement
+from realtime_affect.face.vision import Vision
+from realtime_affect.types import Frame, StabilizedCrop
 from training.micro.film import Seen
 from training.micro.replay import face_of
 
@@ -57,7 +57,7 @@ def follow_faces(clip: Path, cache: Path) -> list[Faces]:
 def pack_tracks(path: Path, tracks: Sequence[Faces]) -> None:
     """Write what a spotter looks at of tracks."""
     rows = [(number, t_ns, face) for number, faces in enumerate(tracks) for t_ns, face in faces]
-    steady = [face.steady for *_, face in rows if face.steady is not None]
+    stabilized = [face.stabilized for *_, face in rows if face.stabilized is not None]
     np.savez_compressed(
         path,
         track=np.array([number for number, *_ in rows], np.int64),
@@ -68,8 +68,8 @@ def pack_tracks(path: Path, tracks: Sequence[Faces]) -> None:
         quality=np.array(
             [(q.size_px, q.view_deg, q.sharpness) for q in (face.quality for *_, face in rows)]
         ),
-        pictures=np.array([crop.image for crop in steady], np.uint8),
-        to_frame=np.array([crop.to_frame for crop in steady]),
+        pictures=np.array([crop.image for crop in stabilized], np.uint8),
+        to_frame=np.array([crop.to_frame for crop in stabilized]),
     )
 
 
@@ -87,7 +87,7 @@ def unpack_tracks(path: Path) -> list[Faces]:
             t_ns, picture, kept["points"][row], kept["openness"][row], kept["angles_rad"][row],
             *(float(v) for v in kept["quality"][row]),
         )  # fmt: skip
-        tracks[number].append((t_ns, face_of(seen, SteadyCrop(picture, to_frame))))
+        tracks[number].append((t_ns, face_of(seen, StabilizedCrop(picture, to_frame))))
     return tracks
 
 
@@ -177,7 +177,7 @@ def least_moved(faces: Faces, from_s: float, to_s: float) -> tuple[float, float]
     t_s = np.array([t_ns for t_ns, _ in faces]) / 1e9
     placed = []
     for _, face in faces:
-        points, place = face.mesh.points, fit_steady(face.mesh.points)
+        points, place = face.mesh.points, fit_placement(face.mesh.points)
         seen = (points[:, 0] + 1j * points[:, 1] - place.shift) / place.turn
         placed.append(seen / (IOD_PX * MM_PER_PX))
     mesh = np.array(placed)
@@ -194,7 +194,7 @@ def least_moved(faces: Faces, from_s: float, to_s: float) -> tuple[float, float]
 def inject(
     faces: Faces, place: str, amplitude: float, onset_s: float, length_s: float
 ) -> Iterator[tuple[int, Face]]:
-    """Move one place of a face and bring it back; the steady pictures are warped.
+    """Move one place of a face and bring it back; the stabilized pictures are warped.
 
     Parameters
     ----------
@@ -207,17 +207,17 @@ def inject(
     y, x = np.mgrid[:CROP_PX, :CROP_PX].astype(np.float32)
     for t_ns, face in faces:
         phase = (t_ns / 1e9 - onset_s) / length_s
-        if not 0.0 < phase < 1.0 or face.steady is None:
+        if not 0.0 < phase < 1.0 or face.stabilized is None:
             yield t_ns, face
             continue
         level = amplitude * IOD_PX * (0.5 - 0.5 * np.cos(2 * np.pi * phase))
-        to_frame = face.steady.to_frame
+        to_frame = face.stabilized.to_frame
         middle = face.mesh.points[list(ends), :2].mean(axis=0) - to_frame[:, 2]
         at = np.linalg.solve(to_frame[:, :2], middle)
         near = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * (REACH * IOD_PX) ** 2))
         picture = cv2.remap(
-            face.steady.image, (x - level * way[0] * near).astype(np.float32),
+            face.stabilized.image, (x - level * way[0] * near).astype(np.float32),
             (y - level * way[1] * near).astype(np.float32), cv2.INTER_CUBIC,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        yield t_ns, replace(face, steady=SteadyCrop(picture, to_frame))
+        yield t_ns, replace(face, stabilized=StabilizedCrop(picture, to_frame))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import cv2
 import numpy as np
 
-from realtime_affect.flow import SteadyFrame, spot_crop
-from realtime_affect.micro import MicroSpotter
+from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
+from realtime_affect.micro.spotter import MicroSpotter
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES
 from realtime_affect.types import (
     ActionUnits,
@@ -21,14 +21,14 @@ from realtime_affect.types import (
     FaceQuality,
     FaceWindow,
     HeadPose,
-    SteadyCrop,
+    StabilizedCrop,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtime_affect.brief import BriefConfig
-    from realtime_affect.types import MicroEvent
+    from realtime_affect.micro.excursions import ExcursionConfig
+    from realtime_affect.types import FacialEvent
     from training.micro.film import Clip, Seen
 
 MIN_IOU: Final = 0.5
@@ -41,38 +41,42 @@ _NO_CROP: Final = np.zeros((48, 48), np.uint8)
 Interval = tuple[float, float]
 
 
-def face_of(seen: Seen, steady: SteadyCrop) -> Face:
+def face_of(seen: Seen, stabilized: StabilizedCrop) -> Face:
     """Return the face that the product's vision would publish, as far as a spotter looks at it."""
     return Face(
         FaceMesh(seen.points, 1.0), HeadPose(seen.angles_rad, np.zeros(3)), seen.openness,
-        FaceQuality(1.0, seen.size_px, seen.view_deg, seen.sharpness), _NO_UNITS, _NO_CROP, steady,
+        FaceQuality(1.0, seen.size_px, seen.view_deg, seen.sharpness), _NO_UNITS, _NO_CROP,
+        stabilized,
     )  # fmt: skip
 
 
 def faces_in(clip: Clip) -> Iterator[tuple[int, Face]]:
     """Yield source times and faces of a clip, cut and aligned as in the product."""
-    filter_ = SteadyFrame()
+    filter_ = Stabilizer()
     for seen in clip.seen:
         place = filter_.update(seen.t_ns, seen.points)
         picture = seen.grey
         if picture.ndim == 2:
             picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-        yield seen.t_ns, face_of(seen, SteadyCrop(spot_crop(picture, place), place.to_frame()))
+        yield (
+            seen.t_ns,
+            face_of(seen, StabilizedCrop(stabilized_crop(picture, place), place.to_frame())),
+        )
 
 
 def spot(
-    faces: Sequence[tuple[int, Face]], config: BriefConfig | None = None
-) -> tuple[list[MicroEvent], list[tuple[int, str]]]:
+    faces: Sequence[tuple[int, Face]], config: ExcursionConfig | None = None
+) -> tuple[list[FacialEvent], list[tuple[int, str]]]:
     """Run the spotter over one track.
 
     Returns
     -------
-    events : list of MicroEvent
+    events : list of FacialEvent
     blind : list of (int, str)
         Of each frame: its source time, and why it was blind.
     """
     spotter = MicroSpotter(config=config)
-    events: dict[int, MicroEvent] = {}
+    events: dict[int, FacialEvent] = {}
     blind = []
     for t_ns, face in faces:
         reading = spotter.decide([FaceWindow(1, (t_ns,), (face,))])[1]
@@ -100,7 +104,7 @@ def match(truth: Sequence[Interval], spotted: Sequence[Interval]) -> list[tuple[
     return sorted(found)
 
 
-def seconds(event: MicroEvent) -> Interval:
+def seconds(event: FacialEvent) -> Interval:
     """Return a spotted event's interval in seconds."""
     return event.onset_ns / 1e9, event.offset_ns / 1e9
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
-from realtime_affect.detect import FaceDetector
-from realtime_affect.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
+from realtime_affect.face.detect import FaceDetector
+from realtime_affect.face.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
 from training.synthetic.people import make_person
 from training.synthetic.render import Light, Placement, draw_person
 from training.synthetic.skin import HEIGHT, PX_PER_CM, TOP_CM, WIDTH

@@ -196,7 +196,7 @@ def _shade(owner, bary, triangles, attributes, texture, shade, iris, out):  # no
 
 def rotation(angles_rad: tuple[float, float, float]) -> Array:
     """Rotation (3, 3) in the model's frame (y up, z to the viewer) of HeadPose's angles."""
-    from realtime_affect.pose import rotation_matrix
+    from realtime_affect.face.pose import rotation_matrix
 
     flip = np.diag([1.0, -1.0, -1.0])
     return (flip @ rotation_matrix(np.array(angles_rad)) @ flip).astype(np.float32)

@@ -32,7 +32,7 @@ def write_video(
     sound=False,
     movflags="",
 ):
-    """Write `n` pictures; `pts` in milliseconds where they are not even."""
+    """Write `n` images; `pts` in milliseconds where they are not even."""
     width, height = size
     options = {"movflags": movflags} if movflags else {}
     with av.open(str(path), "w", options=options) as container:

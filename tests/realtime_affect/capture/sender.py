@@ -1,4 +1,4 @@
-"""Send moving pictures to a URL: ``sender.py URL CONTAINER``; ends after a minute at the latest."""
+"""Send moving images to a URL: ``sender.py URL CONTAINER``; ends after a minute at the latest."""
 
 import sys
 import time

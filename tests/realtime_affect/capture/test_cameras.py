@@ -104,14 +104,14 @@ def test_no_camera_is_an_input_that_is_missing():
 
 @pytest.mark.parametrize("node", ["/dev/null", "/dev/zero"])
 def test_a_device_that_is_no_camera_is_refused(node):
-    with pytest.raises(InputError, match="gives no pictures"):
+    with pytest.raises(InputError, match="gives no images"):
         open_source(node, QUICK, live=True)
 
 
 def test_a_file_is_no_camera(tmp_path):
     path = tmp_path / "video0"
     path.write_bytes(b"")
-    with pytest.raises(InputError, match="gives no pictures"):
+    with pytest.raises(InputError, match="gives no images"):
         check_camera(path, "camera 0")
 
 
@@ -145,7 +145,7 @@ def test_a_metadata_node_is_told_from_a_camera(monkeypatch, whole, own, fits):
     if fits:
         check_camera(Path("/dev/null"), "camera 0")
     else:
-        with pytest.raises(InputError, match="gives no pictures"):
+        with pytest.raises(InputError, match="gives no images"):
             check_camera(Path("/dev/null"), "camera 0")
 
 

@@ -59,7 +59,7 @@ def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path):
         held = sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
     finally:
         gc.enable()
-    assert held <= 2  # pictures of 8K are 50 MB each
+    assert held <= 2  # images of 8K are 50 MB each
 
 
 def test_variable_frame_rate_keeps_each_frames_own_time(tmp_path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from realtime_affect.capture import gst
-from realtime_affect.capture.source import CaptureConfig, SourceState
+from realtime_affect.capture.source import CaptureConfig
+from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import DependencyError, InputError, UsageError
 
 WIDTH, HEIGHT = 64, 48
@@ -22,7 +23,7 @@ CONFIG = CaptureConfig(
     reconnect_max_s=0.2,
 )
 
-# A child that writes numbered pictures, and does what its third argument says.
+# A child that writes numbered images, and does what its third argument says.
 CHILD = """
 import os, sys, time
 fd, size, what = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -85,8 +86,8 @@ def test_pictures_are_cut_out_of_the_pipe_and_messages_are_not_among_them():
     ("what", "words"),
     [
         ("die", "exit code 3: .*the sensor is gone"),
-        ("tear", "in the middle of a picture"),
-        ("hang", "no picture within 0.45 s"),
+        ("tear", "in the middle of an image"),
+        ("hang", "no image within 0.45 s"),
     ],
 )
 def test_a_child_that_fails_says_how(what, words):

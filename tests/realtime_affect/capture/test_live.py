@@ -153,7 +153,7 @@ def test_a_blocked_read_goes_offline_and_comes_back_with_another_reader(opened, 
     camera.go.set()
     assert goes(opened, SourceState.ONLINE)
     assert camera.opened >= 2
-    assert opened.warnings == ("lost once; the last cause: no new picture for 0.8 s",)
+    assert opened.warnings == ("lost once; the last cause: no new image for 0.8 s",)
     stuck.set()
 
 
@@ -161,7 +161,7 @@ def test_frames_of_an_abandoned_reader_never_appear_again(camera):
     late = threading.Event()
 
     class Late(FakeDevice):
-        """Hangs after its third picture and delivers a marked one much later."""
+        """Hangs after its third image and delivers a marked one much later."""
 
         def __init__(self, camera):
             super().__init__(camera)
@@ -197,7 +197,7 @@ def test_a_camera_that_repeats_its_last_picture_is_offline_until_it_moves(opened
     collect(opened, 3)
     camera.frozen = True
     assert goes(opened, SourceState.OFFLINE)
-    assert wait_until(lambda: camera.opened >= 2)  # reopened, and still the same picture
+    assert wait_until(lambda: camera.opened >= 2)  # reopened, and still the same image
     for _ in range(20):
         assert opened.state is SourceState.OFFLINE
         time.sleep(0.01)
@@ -294,7 +294,7 @@ def test_a_camera_that_cannot_be_opened_at_first_is_an_error(camera):
 def test_a_camera_that_opens_and_gives_no_picture_is_an_error_with_a_hint(camera):
     camera.go.clear()
     config = CaptureConfig(open_timeout_s=0.1)
-    with pytest.raises(InputError, match=r"no picture within 0\.1 s.*Do something\."):
+    with pytest.raises(InputError, match=r"no image within 0\.1 s.*Do something\."):
         LiveSource(camera.open, "camera", "camera0", config, hint="Do something.")
 
 
@@ -306,7 +306,7 @@ def test_a_camera_that_ends_before_its_first_picture_is_an_error(camera):
 
 def test_an_opener_that_hangs_is_given_up():
     never = threading.Event()
-    with pytest.raises(InputError, match="no picture within"):
+    with pytest.raises(InputError, match="no image within"):
         LiveSource(never.wait, "camera", "camera0", CaptureConfig(open_timeout_s=0.1))
     never.set()
 

@@ -77,7 +77,7 @@ def test_stills_come_in_order_with_their_index_as_time(tmp_path):
     assert source.read(1.0) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut off"])
+@pytest.mark.parametrize("content", [b"", b"no image", b"\xff\xd8\xff\xe0 cut off"])
 def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "odd.jpg"
     path.write_bytes(content)
@@ -93,7 +93,7 @@ def test_unreadable_images_among_others_are_skipped_and_told(tmp_path):
         bad[-1].write_bytes(b"x")
     source = StillImages([bad[0], good, *bad[1:], good])
     assert [frame.index for frame in read_all(source)] == [0, 1]
-    assert source.warnings[0] == "bad0.png skipped: no picture inside"
+    assert source.warnings[0] == "bad0.png skipped: no image inside"
     assert source.warnings[-1] == "2 more unreadable images skipped"
 
 

@@ -96,7 +96,7 @@ def test_an_rtsp_session_that_ends_is_offline_until_the_next_one():
 
 def test_a_stream_that_nobody_sends_is_an_error():
     config = CaptureConfig(open_timeout_s=0.3)
-    with pytest.raises(InputError, match=r"(no data|no picture) within 0\.3 s"):
+    with pytest.raises(InputError, match=r"(no data|no image) within 0\.3 s"):
         open_source(f"udp://127.0.0.1:{free_port()}", config, live=True)
 
 
@@ -147,7 +147,7 @@ def test_a_finished_hls_list_is_a_file_and_an_unfinished_one_is_live(served):
         frames = read_some(live, 20)
     finally:
         live.close()
-    # A piece of a second arrives at once; its pictures are spread over that second.
+    # A piece of a second arrives at once; its images are spread over that second.
     assert frames[-1].t_ns - frames[0].t_ns >= 0.5 * 19 / 30 * 1e9
 
 

@@ -1,4 +1,4 @@
-"""The painter: what is shown, what is not, and pictures of every size."""
+"""The painter: what is shown, what is not, and images of every size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from realtime_affect.types import (
     Scene,
     Track,
 )
-from tests.realtime_affect.micro_world import MS, micro_event, with_micro
+from tests.realtime_affect.micro_world import MS, facial_event, with_micro
 from tests.realtime_affect.world import Person, mesh_points
 
 NOTHING = OverlayConfig(bars=False, gaze=False, notice=False)
@@ -120,11 +120,11 @@ def test_neighbouring_ids_have_colours_of_their_own():
 def test_without_room_for_a_panel_a_brief_movement_is_named_on_the_box():
     track = track_of(1, Person("a", 170, 120, 250), units={"AU12": 0.0})
     reading = reading_of([track], 340, 240, gaze=(np.nan, np.nan))
-    event = micro_event(0)
+    event = facial_event(0)
     watched = with_micro(reading, {1: [event]})
     rest = paint(with_micro(reading), OverlayConfig(), STATUS)
     assert changed(paint(watched, OverlayConfig(), STATUS), rest).any()
-    old = with_micro(reading, {1: [micro_event(0, decided_ns=-1200 * MS)]})
+    old = with_micro(reading, {1: [facial_event(0, decided_ns=-1200 * MS)]})
     assert not changed(paint(old, OverlayConfig(), STATUS), rest).any()
 
 

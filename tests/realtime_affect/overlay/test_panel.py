@@ -9,8 +9,8 @@ import pytest
 
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size, strongest_units
-from realtime_affect.types import AffectResult, Expression, MicroReading
-from tests.realtime_affect.micro_world import MS, micro_event
+from realtime_affect.types import AffectResult, Expression, Spotting
+from tests.realtime_affect.micro_world import MS, facial_event
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
 
@@ -42,7 +42,7 @@ def affect_of(blinks=math.nan, name=None, probability=0.8, warming_up=False, mic
 @pytest.mark.parametrize("pose", [True, False])
 @pytest.mark.parametrize("blinks", [math.nan, 14.0])
 @pytest.mark.parametrize("unit", [0.7, 1.0, 3.0])
-@pytest.mark.parametrize(("name", "micro"), [(None, None), ("happiness", MicroReading((), ""))])
+@pytest.mark.parametrize(("name", "micro"), [(None, None), ("happiness", Spotting((), ""))])
 def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, micro):
     face = face_of(PERSON, units={"AU12": 4.0, "AU15": 9.0, "AU45": 0.0}, calibration=0.3)
     content = PanelContent(face, affect_of(blinks, name, 1.0, True, micro), pose)
@@ -102,9 +102,9 @@ def test_an_unlikely_expression_is_grey():
 UNSURE = np.full(4, np.nan, np.float32)
 
 
-def trace(*events, blind="", t_ms=1000, units=None, full=True):
-    """The panel's line of brief movements, painted at `t_ms`."""
-    micro = MicroReading(events, blind)
+def trace(*events, unavailable_reason="", t_ms=1000, units=None, full=True):
+    """The panel's line of micro-expressions, painted at `t_ms`."""
+    micro = Spotting(events, unavailable_reason)
     face = face_of(PERSON, units=units or {"AU12": 0.0})
     content = PanelContent(face, affect_of(micro=micro), False, t_ms * MS)
     image = np.zeros((420, 420, 3), np.uint8)
@@ -118,17 +118,17 @@ def test_a_brief_movement_is_shown_while_it_is_fresh_and_nothing_else(full):
         return trace(*events, full=full, **how)
 
     rest = shown()
-    event = micro_event(400)  # decided at 1000 ms
+    event = facial_event(400)  # decided at 1000 ms
     assert (shown(event) != rest).any()
     assert (shown(event, t_ms=2900) != rest).any()
     assert (shown(event, t_ms=3100) == rest).all()
-    assert (shown(micro_event(400, "macro")) == rest).all()
+    assert (shown(facial_event(400, "macro")) == rest).all()
     assert shown(event).max() > rest.max()
-    assert (shown(blind="15 frames a second, 25 are needed") != rest).any()
+    assert (shown(unavailable_reason="15 frames a second, 25 are needed") != rest).any()
 
 
 def test_the_newest_movement_is_the_one_shown():
-    old, new = micro_event(100, regions=("chin",)), micro_event(400, regions=("brows",))
+    old, new = facial_event(100, regions=("chin",)), facial_event(400, regions=("brows",))
     assert (trace(old, new) == trace(new)).all()
     assert (trace(new, old) == trace(new)).all()
     assert (trace(old) != trace(new)).any()
@@ -136,9 +136,9 @@ def test_the_newest_movement_is_the_one_shown():
 
 def test_a_class_is_named_only_where_more_than_half_speaks_for_it():
     def shares(*values):
-        return micro_event(400, probabilities=np.array(values, np.float32))
+        return facial_event(400, probabilities=np.array(values, np.float32))
 
-    unsure = trace(micro_event(400, probabilities=UNSURE))
+    unsure = trace(facial_event(400, probabilities=UNSURE))
     assert (trace(shares(0.3, 0.3, 0.3, 0.1)) == unsure).all()
     assert (trace(shares(0.1, 0.1, 0.1, 0.7)) == unsure).all(), "none of them has no name"
     named = [trace(shares(*row)) for row in np.eye(4)[:3] * 0.6 + 0.1]
@@ -149,14 +149,14 @@ def test_a_class_is_named_only_where_more_than_half_speaks_for_it():
 
 def test_a_movement_in_no_region_or_of_a_long_name_stays_on_its_line():
     rest = trace()
-    rows = np.flatnonzero((trace(micro_event(400)) != rest).any(axis=(1, 2)))
+    rows = np.flatnonzero((trace(facial_event(400)) != rest).any(axis=(1, 2)))
     for regions in ((), ("a region with a name far too long for any panel",)):
-        changed = (trace(micro_event(400, regions=regions)) != rest).any(axis=2)
+        changed = (trace(facial_event(400, regions=regions)) != rest).any(axis=2)
         assert changed.any()
         assert set(np.flatnonzero(changed.any(axis=1))) <= set(range(rows[0], rows[-1] + 1))
         width, _ = panel_size(
             PanelContent(
-                face_of(PERSON, units={"AU12": 0.0}), affect_of(micro=MicroReading((), "")), False
+                face_of(PERSON, units={"AU12": 0.0}), affect_of(micro=Spotting((), "")), False
             ),
             1.0, full=True,
         )  # fmt: skip
@@ -164,14 +164,14 @@ def test_a_movement_in_no_region_or_of_a_long_name_stays_on_its_line():
 
 
 def test_where_the_panel_is_narrow_the_side_goes_before_the_part():
-    region = micro_event(400, regions=("right inner brow",), probabilities=UNSURE)
-    part = micro_event(400, regions=("inner brow",), probabilities=UNSURE)
-    other = micro_event(400, regions=("right chin",), probabilities=UNSURE)
+    region = facial_event(400, regions=("right inner brow",), probabilities=UNSURE)
+    part = facial_event(400, regions=("inner brow",), probabilities=UNSURE)
+    other = facial_event(400, regions=("right chin",), probabilities=UNSURE)
     assert (trace(region) != trace(part)).any()
 
     def narrow(event):
         image = np.zeros((420, 420, 3), np.uint8)
-        affect = affect_of(name="fear", micro=MicroReading((event,), ""))
+        affect = affect_of(name="fear", micro=Spotting((event,), ""))
         content = PanelContent(face_of(PERSON, units={"AU12": 0.0}), affect, False, 1000 * MS)
         paint_panel(image, 0, 0, content, SKY, 1.0, full=False)
         return image

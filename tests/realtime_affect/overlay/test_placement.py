@@ -1,4 +1,4 @@
-"""Panels beside faces: inside the picture, never on a face or on each other."""
+"""Panels beside faces: inside the image, never on a face or on each other."""
 
 from __future__ import annotations
 

@@ -4,7 +4,8 @@ import pytest
 
 from realtime_affect.config import Config
 from realtime_affect.errors import UsageError
-from realtime_affect.serve.config import ServeConfig, load_settings, preset_names
+from realtime_affect.serve.config import ServeConfig
+from realtime_affect.serve.presets import load_settings, preset_names
 
 JETSONS = [
     "jetson-agx-orin.toml",

@@ -6,8 +6,8 @@ import pytest
 from realtime_affect.capture import SourceState
 from realtime_affect.serve.pacing import Pace, PacedAffect, PacedFrames, PacedVision
 from realtime_affect.types import AffectJob, Frame, Scene
+from tests.realtime_affect.runtime.test_pipeline import FakeAffect, FakeSource
 from tests.realtime_affect.serve.test_service import BlindUnits
-from tests.realtime_affect.test_pipeline import FakeAffect, FakeSource
 from tests.realtime_affect.world import World, frame_at
 
 MS = 1_000_000

@@ -20,15 +20,15 @@ from realtime_affect.errors import (
     OutputError,
     UsageError,
 )
-from realtime_affect.pipeline import Pipeline, WorkerError
-from realtime_affect.serve import opening
+from realtime_affect.runtime.pipeline import Pipeline, WorkerError
+from realtime_affect.serve import factory
+from realtime_affect.serve.factory import Paces, is_awaited, open_service_source
 from realtime_affect.serve.health import Machine
-from realtime_affect.serve.notify import Supervisor
-from realtime_affect.serve.opening import Paces, is_awaited, open_service_source
 from realtime_affect.serve.pacing import PacedAffect, PacedFrames, PacedVision
 from realtime_affect.serve.service import Service
+from realtime_affect.serve.systemd import Supervisor
 from realtime_affect.types import ActionUnits
-from tests.realtime_affect.test_pipeline import FakeAffect, FakeSource
+from tests.realtime_affect.runtime.test_pipeline import FakeAffect, FakeSource
 from tests.realtime_affect.world import Person, World
 
 LIMIT_S = 20.0
@@ -300,7 +300,7 @@ def test_csi_and_pipelines_go_through_gst_launch_and_the_rest_as_ever(monkeypatc
     opened = []
     monkeypatch.setattr(gst, "open_csi", lambda n, config, flip: opened.append(("csi", n, flip)))
     monkeypatch.setattr(gst, "open_launch", lambda text, config: opened.append(("gst", text)))
-    monkeypatch.setattr(opening, "open_source", lambda spec, c, live: opened.append((spec, live)))
+    monkeypatch.setattr(factory, "open_source", lambda spec, c, live: opened.append((spec, live)))
     config = settings(flip=2)
     for spec in ("csi://1", "videotestsrc ! identity", "rtsp://a/b"):
         open_service_source(spec, config)
@@ -313,7 +313,7 @@ def test_csi_and_pipelines_go_through_gst_launch_and_the_rest_as_ever(monkeypatc
 @pytest.mark.timeout(170)  # a whole process with its networks, on a machine that may be busy
 def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
     health = tmp_path / "health.json"
-    program = "from realtime_affect.cli import main; main()"
+    program = "from realtime_affect.cli.main import main; main()"
     options = ("port=0", "stdout=true", "stall_s=150", f"health_file={health}")
     with subprocess.Popen(
         [

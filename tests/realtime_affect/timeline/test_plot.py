@@ -14,7 +14,7 @@ from tests.realtime_affect.timeline.test_strips import brief, outage, row, watch
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """Draw rows; return the picture, its words, and what was pooled."""
+    """Draw rows; return the image, its words, and what was pooled."""
     kept = {}
     draw = timeline._draw
 
@@ -112,8 +112,8 @@ def test_a_csv_that_cannot_be_read_is_said(tmp_path):
 
 def test_an_outage_is_named_and_so_is_hatching(drawn):
     _, words, _ = drawn(outage())
-    assert "no pictures for 30.0 s" in words
-    assert "no pictures" in words.split("\n")
+    assert "no images for 30.0 s" in words
+    assert "no images" in words.split("\n")
     assert "not in view" not in words
     assert "hatched: not measured" in words
 
@@ -144,9 +144,9 @@ def test_brief_movements_are_spikes_with_a_legend_of_their_classes(drawn):
         return [row(n + 1, 1, n / 25, micro=watched(n / 25, told)) for n in range(60)]
 
     three, words, _ = drawn(rows(events))
-    assert {"3 brief movements", "▲ 2 negative", "▲ 1 of no class"} <= set(words.split("\n"))
+    assert {"3 micro-expressions", "▲ 2 negative", "▲ 1 of no class"} <= set(words.split("\n"))
     none, words, _ = drawn(rows([]))
-    assert "no brief movements" in words.split("\n")
+    assert "no micro-expressions" in words.split("\n")
     assert three.shape == none.shape
     blue = np.array([178, 114, 0])
 

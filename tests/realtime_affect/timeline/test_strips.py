@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import InputError, InputMissingError
-from realtime_affect.events import MICRO_COLUMNS
 from realtime_affect.names import EXPRESSIONS
-from realtime_affect.record import COLUMNS
+from realtime_affect.outputs.csv_events import MICRO_COLUMNS
+from realtime_affect.outputs.csv_rows import COLUMNS
 from realtime_affect.timeline.strips import Movement, pool_rows
 
 
@@ -141,12 +141,12 @@ def brief(onset_s, *shares):
     return (1, onset_s, onset_s + 0.1, onset_s + 0.2, 1.5, *shares)
 
 
-def watched(seconds, events, blind=(99.0, 0.0)):
+def watched(seconds, events, unavailable=(99.0, 0.0)):
     """The columns of a row offline: on every row from onset to offset."""
     for event in events:
         if event[1] <= seconds <= event[3]:
             return event
-    return () if blind[0] < seconds < blind[1] else (0,)
+    return () if unavailable[0] < seconds < unavailable[1] else (0,)
 
 
 def test_a_brief_movement_is_told_once_with_the_class_that_more_than_half_speaks_for(pooled):

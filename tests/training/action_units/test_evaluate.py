@@ -9,8 +9,8 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 
 import torch
 
-from realtime_affect.align import ALIGNED_PX
-from realtime_affect.pose import load_neutral_face
+from realtime_affect.face.align import ALIGNED_PX
+from realtime_affect.face.pose import load_neutral_face
 from training.action_units import evaluate
 from training.action_units.dataset import Samples
 from training.action_units.london import Photographs, groups

@@ -1,6 +1,6 @@
 import numpy as np
 
-from realtime_affect.pose import load_neutral_face
+from realtime_affect.face.pose import load_neutral_face
 from training.action_units.measures import MEASURES, measure_matrix
 
 FACE = load_neutral_face().points

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import realtime_affect
+from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.names import AU_INTENSITIES
-from realtime_affect.pose import load_neutral_face
 from training.action_units import traces
 from training.action_units.traces import Trace, jitter, still_stretches
 

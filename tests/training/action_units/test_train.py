@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 
 import torch
 
-from realtime_affect.pose import load_neutral_face
+from realtime_affect.face.pose import load_neutral_face
 from training.action_units import train
 from training.action_units.export import load_network
 from training.action_units.network import OUTPUTS, ActionUnitNetwork, count_parameters

@@ -78,7 +78,7 @@ def test_a_non_event_moves_what_it_says(kind):
 
 @pytest.fixture(scope="module")
 def filmed(head):
-    from realtime_affect.mesh import MeshEstimator
+    from realtime_affect.face.mesh import MeshEstimator
 
     with MeshEstimator() as mesher:
         return film_person(head, "train", 3, mesher, takes=1)

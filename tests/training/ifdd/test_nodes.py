@@ -16,8 +16,8 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from affect_engines.plugins import NAMESPACE, OPERATIONS, VERSION
-from affect_engines.precision import in_precision
+from affect_engines.trt.plugins import NAMESPACE, OPERATIONS, VERSION
+from affect_engines.trt.precision import in_precision
 from affect_kernels.adaptive_split import SplitWeights, adaptive_split
 from affect_kernels.pooled_attention import pooled_attention
 from training.ifdd.backbone import HEAD, Attention, BlockShape

@@ -11,11 +11,11 @@ import pytest
 
 from realtime_affect.capture import open_source
 from realtime_affect.errors import InputError, UsageError
-from realtime_affect.pipeline import Pipeline
-from realtime_affect.types import AffectResult, AffectSnapshot, MicroReading
-from realtime_affect.video import VideoRecorder
-from realtime_affect.vision import Vision
-from tests.realtime_affect.micro_world import MS, micro_event
+from realtime_affect.face.vision import Vision
+from realtime_affect.outputs.video import VideoRecorder
+from realtime_affect.runtime.pipeline import Pipeline
+from realtime_affect.types import AffectResult, AffectSnapshot, Spotting
+from tests.realtime_affect.micro_world import MS, facial_event
 from tests.realtime_affect.world import Person, World, frame_at
 from tests.training.megc.workbook import write_workbook
 from training import evaluate as command
@@ -46,7 +46,7 @@ class Tells:
         t_ns = job.scene.frame.t_ns
         self.times.append(t_ns)
         told = tuple(event for event in self.events if event.decided_ns <= t_ns)
-        micro = None if self.off else MicroReading(told, self.blind)
+        micro = None if self.off else Spotting(told, self.blind)
         results = {1: AffectResult(1, t_ns, np.zeros(2), 0.0, micro=micro)}
         return AffectSnapshot(t_ns, t_ns, results)
 
@@ -67,8 +67,8 @@ def product(affect, people=lambda index: [Person("a", 320, 180)]):
 
 def test_events_get_the_numbers_of_the_frames_at_their_times(tmp_path):
     # Frames 5 to 44 at 30 a second: frame n is at (n - 5) / 30 s.
-    one = micro_event(200, decided_ns=900 * MS)
-    two = micro_event(500, "macro", offset_ns=990 * MS, decided_ns=1200 * MS)
+    one = facial_event(200, decided_ns=900 * MS)
+    two = facial_event(500, "macro", offset_ns=990 * MS, decided_ns=1200 * MS)
     found = spot(film(tmp_path / "a", range(5, 45)), product(Tells(one, two)))
     assert found.intervals == (
         Interval("micro", 11, 17, "surprise"), Interval("macro", 20, 35, "surprise")
@@ -78,7 +78,7 @@ def test_events_get_the_numbers_of_the_frames_at_their_times(tmp_path):
 
 
 def test_missing_pictures_are_missing_time(tmp_path):
-    tells = Tells(micro_event(1000, decided_ns=1600 * MS))
+    tells = Tells(facial_event(1000, decided_ns=1600 * MS))
     numbers = [*range(1, 11), *range(31, 61)]
     found = spot(film(tmp_path / "a", numbers), product(tells))
     assert tells.times[10] == 1_000_000_000
@@ -92,15 +92,15 @@ def test_a_video_is_numbered_from_one_by_its_own_times(tmp_path):
         recorder.write(frame_at(n).image, n * 40 * MS)
     recorder.close()
     video = Film("s1", "a", tmp_path / "a.mp4", 25.0, ())
-    tells = Tells(micro_event(400, decided_ns=1000 * MS))
+    tells = Tells(facial_event(400, decided_ns=1000 * MS))
     found = spot(video, product(tells, lambda index: []))
     assert found.intervals == (Interval("micro", 11, 16, "surprise"),)
 
 
 def test_an_event_of_no_class_has_no_label(tmp_path):
     shares = np.full(4, np.nan, np.float32)
-    one = micro_event(0, decided_ns=300 * MS, probabilities=shares)
-    none = micro_event(100, decided_ns=300 * MS, probabilities=np.eye(4, dtype=np.float32)[3])
+    one = facial_event(0, decided_ns=300 * MS, probabilities=shares)
+    none = facial_event(100, decided_ns=300 * MS, probabilities=np.eye(4, dtype=np.float32)[3])
     found = spot(film(tmp_path / "a", range(12)), product(Tells(one, none)))
     assert [interval.label for interval in found.intervals] == ["", "none"]
 
@@ -133,7 +133,7 @@ def casme2sq(tmp_path):
 def test_the_report_has_the_challenge_s_figures(casme2sq, tmp_path, capsys):
     out = tmp_path / "report.json"
     # Frames 7 to 13: right in the first video, false in the second.
-    tells = Tells(micro_event(200, decided_ns=800 * MS))
+    tells = Tells(facial_event(200, decided_ns=800 * MS))
     report = evaluate.evaluate_spotting("casme2sq", casme2sq, out, product(tells))
     assert (report["micro"]["right"], report["micro"]["false"]) == (1, 1)
     assert report["micro"]["f1"] == pytest.approx(2 / 3)

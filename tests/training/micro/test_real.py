@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_affect.flow import CROP_PX, IOD_PX, fit_steady
-from realtime_affect.types import SteadyCrop
+from realtime_affect.face.stabilize import CROP_PX, IOD_PX, fit_placement
+from realtime_affect.types import StabilizedCrop
 from tests.realtime_affect.world import Person, mesh_points
 from training.micro.evaluate import _most, _poisson_bound, summed_up
 from training.micro.film import Seen
@@ -26,7 +26,7 @@ from training.micro.replay import face_of
 def faces(n=30, turn=0.0):
     mesh = mesh_points(Person("a", 120, 120, 150))
     picture = np.tile(np.arange(CROP_PX, dtype=np.uint8)[:, None], (1, CROP_PX))
-    crop = SteadyCrop(picture, fit_steady(mesh).to_frame())
+    crop = StabilizedCrop(picture, fit_placement(mesh).to_frame())
     made = []
     for i in range(n):
         angles = np.array([0.0, turn * i / 30, 0.0], np.float32)
@@ -50,7 +50,7 @@ def test_an_injected_movement_has_its_place_height_and_times():
     moved = list(inject(clip, "left mouth corner", 0.02, 0.3, 0.4))
     for (t_ns, before), (_, after) in zip(clip, moved, strict=True):
         assert (before is after) == (not 0.3 < t_ns / 1e9 < 0.7)
-    apex = moved[15][1].steady.image.astype(float) - clip[15][1].steady.image
+    apex = moved[15][1].stabilized.image.astype(float) - clip[15][1].stabilized.image
     # Each row is as bright as its number: moving up by a pixel brightens by one.
     assert apex.max() == pytest.approx(0.8 * 0.02 * IOD_PX, abs=0.6)
     assert abs(apex[:20]).max() == 0
@@ -64,7 +64,7 @@ def test_tracks_are_kept_as_plain_arrays(tmp_path):
         assert [len(track) for track in kept] == [len(track) for track in tracks]
         for before, after in zip(chain(*tracks), chain(*kept), strict=True):
             assert before[0] == after[0]
-            for name in ("mesh.points", "eye_openness", "pose.rotation_rad", "steady.image"):
+            for name in ("mesh.points", "eye_openness", "pose.rotation_rad", "stabilized.image"):
                 one, other = before[1], after[1]
                 for part in name.split("."):
                     one, other = getattr(one, part), getattr(other, part)

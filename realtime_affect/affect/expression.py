@@ -1,0 +1,156 @@
+"""ClipWindows -> the expression each face displays.
+
+IFDD-Stream (card ``ifdd_stream``) looks at every moment once; the tokens it leaves are kept here,
+track by track, and a decision is made of those of the last moments. Network and training:
+``training/ifdd_stream``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from affect_engines import load_card, open_engine
+from affect_engines.base import Closeable
+from realtime_affect.affect.history import ClipTiming
+from realtime_affect.names import EXPRESSIONS
+from realtime_affect.types import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from affect_engines import Engine
+    from realtime_affect.types import ClipWindow, Float32
+
+_CARD = "ifdd_stream"
+
+
+@cache
+def clip_timing() -> ClipTiming:
+    """Return the timing of clips that the card asks for."""
+    decode = load_card(_CARD).decode
+    return ClipTiming(decode["slot_hz"], decode["slots"], decode["max_gap_ms"])
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The tokens of one track's last moments, and what was decided on them.
+
+    Attributes
+    ----------
+    t_ns : (k,) int64
+        Moments known, at most a clip's.
+    tokens : (T - 1, ...) float32
+        Of the last T - 1 moments, the newest last; rows before the first one known mean nothing.
+    """
+
+    t_ns: NDArray[np.int64]
+    tokens: Float32
+    shown: Expression | None = None
+
+    def keep(self, t_ns: NDArray[np.int64]) -> None:
+        """Forget moments that do not belong to the clip of moments `t_ns` any more."""
+        self.t_ns = self.t_ns[np.isin(self.t_ns, t_ns)]
+
+    def add(self, t_ns: int, tokens: Float32) -> None:
+        """Remember a moment."""
+        self.t_ns = np.append(self.t_ns, t_ns)[-len(self.tokens) :]
+        self.tokens[:-1] = self.tokens[1:]
+        self.tokens[-1] = tokens
+
+
+class ExpressionClassifier(Closeable):
+    """The expression network on one thread.
+
+    Parameters
+    ----------
+    precision, backend : str
+        As :func:`affect_engines.open_engine` takes them.
+    engine : Engine, optional
+        The network; None opens it. Closed with the reader.
+
+    Raises
+    ------
+    ModelError
+        The network's file is missing or damaged, or no plan of it fits.
+    UsageError
+        There is no form of this precision.
+    DependencyError, DeviceError
+        The backend asked for cannot run here.
+    """
+
+    def __init__(
+        self, precision: str = "auto", backend: str = "auto", engine: Engine | None = None
+    ) -> None:
+        card = load_card(_CARD)
+        self._engine = open_engine(card, backend, precision) if engine is None else engine
+        self._columns = [card.decode["outputs"].index(name) for name in EXPRESSIONS]
+        self._temperature = float(card.decode["temperature"])
+        self._tokens_shape = tuple(card.decode["tokens"])
+        self._slots = clip_timing().slots
+        self._memories: dict[int, _Memory] = {}
+
+    def decide(self, clips: Sequence[ClipWindow]) -> dict[int, Expression]:
+        """Return what each of the clips' faces displays at its clip's end.
+
+        A clip that ends where the last one of its track did costs nothing; each new moment costs
+        one row of a run of the network, all faces together. Tracks that are not among `clips` are
+        kept as long as their moments could still belong to a clip.
+        """
+        pending = {clip.track_id: self._new_moments(clip) for clip in clips}
+        while any(pending.values()):
+            due = [clip for clip in clips if pending[clip.track_id]]
+            self._run(due, [pending[clip.track_id].pop(0) for clip in due])
+        if clips:
+            self._forget(max(int(clip.t_ns[-1]) for clip in clips))
+        shown = {clip.track_id: self._memories[clip.track_id].shown for clip in clips}
+        return {track_id: now for track_id, now in shown.items() if now is not None}
+
+    def close(self) -> None:
+        """Free the network. Idempotent."""
+        self._engine.close()
+
+    def _new_moments(self, clip: ClipWindow) -> list[int]:
+        """Return the places in the clip that the network has not seen yet."""
+        memory = self._memories.get(clip.track_id)
+        if memory is None:
+            tokens = np.zeros((self._slots - 1, *self._tokens_shape), np.float32)
+            memory = self._memories[clip.track_id] = _Memory(np.empty(0, np.int64), tokens)
+        memory.keep(clip.t_ns)
+        newest = memory.t_ns[-1] if len(memory.t_ns) else -1
+        return np.flatnonzero(clip.t_ns > newest).tolist()
+
+    def _run(self, clips: Sequence[ClipWindow], places: Sequence[int]) -> None:
+        """Show the network one new moment of each clip."""
+        memories = [self._memories[clip.track_id] for clip in clips]
+        known = [min(len(memory.t_ns), self._slots - 1) for memory in memories]
+        outputs = self._engine.infer(
+            {
+                "pictures": np.stack(
+                    [clip.crops[place] for clip, place in zip(clips, places, strict=True)]
+                ),
+                "memory": np.stack([memory.tokens for memory in memories]),
+                "missing": np.array([self._slots - 1 - n for n in known], np.int64),
+            }
+        )
+        logits = outputs["logits"][:, self._columns] / self._temperature
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        for i, (clip, place, memory) in enumerate(zip(clips, places, memories, strict=True)):
+            t_ns = int(clip.t_ns[place])
+            memory.add(t_ns, outputs["slot"][i])
+            memory.shown = Expression(t_ns, shares[i].copy(), clip.warming_up)
+
+    def _forget(self, now_ns: int) -> None:
+        """Drop tracks that have been gone for longer than a clip may pause."""
+        oldest_ns = now_ns - clip_timing().max_gap_ms * 1e6
+        self._memories = {
+            track_id: memory
+            for track_id, memory in self._memories.items()
+            if len(memory.t_ns) and memory.t_ns[-1] >= oldest_ns
+        }

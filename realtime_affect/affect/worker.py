@@ -1,0 +1,95 @@
+"""AffectJob -> AffectSnapshot: what is decided about a face beside the frame-rate path.
+
+Where the eyes look, how often they blink, which expression is displayed, which movements were
+brief: what needs time, and may be slower than the camera without holding up a box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from realtime_affect.affect.blink import blinks_per_min
+from realtime_affect.affect.expression import ExpressionClassifier
+from realtime_affect.affect.gaze import GazeEstimator
+from realtime_affect.micro.classifier import MicroClassifier
+from realtime_affect.micro.spotter import MicroSpotter
+from realtime_affect.types import AffectResult, AffectSnapshot
+
+if TYPE_CHECKING:
+    from realtime_affect.types import AffectJob
+
+
+@dataclass(frozen=True, slots=True)
+class AffectConfig:
+    """What the affect worker decides.
+
+    Attributes
+    ----------
+    gaze : bool
+        Measure gaze with the iris network (two runs a face, the costliest part a face has).
+    expression : bool
+        Tell the expression displayed, twelve times a second.
+    micro : bool
+        Spot micro-expressions, at 25 frames a second or more.
+    precision : str
+        Of the expression network: "fp32", "int8", "fp16" (TensorRT only), or "auto" for what its
+        backend does best.
+    backend : str
+        What runs the expression network: "tensorrt", "cuda" or "onnxruntime" (the CPU), never
+        another one instead; "auto" takes the first of these that works.
+    """
+
+    gaze: bool = True
+    expression: bool = True
+    micro: bool = True
+    precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
+    backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
+
+
+class AffectEstimator:
+    """Decide on all faces of a job at once; belongs to one thread.
+
+    Raises
+    ------
+    ModelError
+        A model is missing or is not what its card says.
+    """
+
+    def __init__(self, config: AffectConfig | None = None) -> None:
+        config = config or AffectConfig()
+        self._gaze = GazeEstimator() if config.gaze else None
+        self._expression = None
+        if config.expression:
+            self._expression = ExpressionClassifier(config.precision, config.backend)
+        self._micro = MicroSpotter(MicroClassifier()) if config.micro else None
+
+    def decide(self, job: AffectJob) -> AffectSnapshot:
+        """Return the results of every face measured in the job's scene."""
+        frame = job.scene.frame
+        windows = {window.track_id: window for window in job.windows}
+        shown = self._expression.decide(job.clips) if self._expression is not None else {}
+        brief = self._micro.decide(job.moments) if self._micro is not None else {}
+        results = {}
+        for track in job.scene.tracks:
+            if track.face is None:
+                continue
+            gaze = np.full(2, np.nan, np.float32)
+            if self._gaze is not None:
+                gaze = self._gaze.estimate(frame.image, track.face)
+            window = windows.get(track.track_id)
+            rate = blinks_per_min(window) if window is not None else float("nan")
+            results[track.track_id] = AffectResult(
+                track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id),
+                brief.get(track.track_id),
+            )  # fmt: skip
+        return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
+
+    def close(self) -> None:
+        """Free the networks. Idempotent."""
+        for network in (self._gaze, self._expression, self._micro):
+            if network is not None:
+                network.close()

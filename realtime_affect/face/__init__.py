@@ -1,0 +1,1 @@
+"""Frame -> Scene: faces detected, tracked, meshed, posed, aligned, their action units estimated."""

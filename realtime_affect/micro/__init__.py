@@ -1,0 +1,1 @@
+"""Windows of stabilized crops -> facial events, spotted and classified."""

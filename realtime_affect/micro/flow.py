@@ -1,0 +1,172 @@
+"""How skin moved between two stabilized crops of a face: what HTNet looks at.
+
+Flow between two stabilized crops (:mod:`realtime_affect.face.stabilize`) still holds what the
+filter left over, and what a turning head does to a face with depth; :func:`remove_rigid` takes
+both away.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from affect_kernels.flow_features import flow_features
+from realtime_affect.face.pose import RIGID_POINTS, load_neutral_face
+from realtime_affect.face.stabilize import CENTRE_MM, CROP_PX, IOD_PX, MM_PER_PX
+
+if TYPE_CHECKING:
+    from realtime_affect.types import Float32, Float64, Image
+
+FLOW_MAP_PX: Final = 56
+"""Side of what HTNet-Live looks at."""
+
+# Where a face moves with its head and little else: the points heads are fitted to, the ridge of the
+# nose, forehead, cheekbones. What moves by itself there, a robust fit leaves out.
+STIFF_POINTS: Final = np.array(
+    [
+        *RIGID_POINTS.tolist(),
+        *(5, 4, 1, 45, 275, 51, 281, 3, 248),
+        *(10, 109, 338, 67, 297, 151, 108, 337, 9),
+        *(50, 280, 117, 346, 116, 345, 123, 352, 101, 330, 118, 347),
+    ]
+)
+_FIT_ROUNDS: Final = 3
+_FIT_FLOOR_PX: Final = 0.05  # flow noise: points off by less than this all count alike
+
+
+class _StiffPlaces(NamedTuple):
+    """Where stiff points lie in the crop, and what rigid motion does there and everywhere.
+
+    Attributes
+    ----------
+    rows, columns : (m,) int64
+    basis : (m, 2, 6) float64
+        Flow of unit shifts in x and y, growth, turn, and turns out of the plane (yaw, pitch).
+    everywhere : (6, 128 * 128 * 2) float32
+    """
+
+    rows: Any
+    columns: Any
+    basis: Float64
+    everywhere: Float32
+
+
+@cache
+def _stiff_places() -> _StiffPlaces:
+    """Return where the average face is stiff."""
+    points = load_neutral_face().points
+    half = (CROP_PX - 1) / 2
+    places = (points[:, :2] - CENTRE_MM) / MM_PER_PX
+    depths = (points[:, 2] - points[STIFF_POINTS, 2].mean()) / MM_PER_PX
+    columns, rows = np.rint(places[STIFF_POINTS] + half).astype(np.int64).T
+    grid = np.mgrid[:CROP_PX, :CROP_PX].reshape(2, -1).T[:, ::-1] - half
+    return _StiffPlaces(
+        rows, columns, rigid_basis(places[STIFF_POINTS], depths[STIFF_POINTS]),
+        np.ascontiguousarray(
+            rigid_basis(grid, _depth_at(grid, places, depths)).reshape(-1, 6).T, np.float32
+        ),
+    )  # fmt: skip
+
+
+def rigid_basis(places: Float64, depths: Float64) -> Float64:
+    """Return what unit rigid motions do at points.
+
+    Parameters
+    ----------
+    places : (m, 2) float64
+        x and y from the middle of the crop, pixels.
+    depths : (m,) float64
+        Pixels, away from the camera.
+
+    Returns
+    -------
+    (m, 2, 6) float64
+        Flow of a shift in x, in y, growth, turn, and turns about the vertical and the level axis,
+        each as far as it changes with depth.
+    """
+    x, y = places.T
+    basis = np.zeros((len(places), 2, 6))
+    basis[:, 0, 0] = basis[:, 1, 1] = 1.0
+    basis[:, :, 2] = places
+    basis[:, 0, 3], basis[:, 1, 3] = -y, x
+    basis[:, 0, 4] = basis[:, 1, 5] = depths
+    return basis
+
+
+def _depth_at(grid: Float64, places: Float64, depths: Float64) -> Float64:
+    """Spread the depths of the mesh's points over pixels: a smooth mean of the near ones."""
+    depth = np.empty(len(grid))
+    for first in range(0, len(grid), 2048):
+        part = grid[first : first + 2048]
+        squared = ((part[:, None] - places) ** 2).sum(axis=2)
+        nearness = 1.0 / (squared + 9.0) ** 2
+        depth[first : first + 2048] = (nearness @ depths) / nearness.sum(axis=1)
+    return depth
+
+
+def fit_rigid(moves: Float64, basis: Float64) -> Float64:
+    """Fit the rigid motion that most of a face follows.
+
+    Parameters
+    ----------
+    moves : (m, 2) floating
+        Flow at stiff points.
+    basis : (m, 2, 6) float64
+        From :func:`rigid_basis`.
+
+    Returns
+    -------
+    (6,) float64
+        Least squares with Geman and McClure's weights: points that move by themselves count little.
+    """
+    flat, wanted = basis.reshape(-1, 6), moves.reshape(-1).astype(np.float64)
+    columns = np.ascontiguousarray(flat.T)
+    fitted = np.linalg.solve(columns @ flat, columns @ wanted)
+    middle = len(moves) // 2
+    for _ in range(_FIT_ROUNDS - 1):
+        off = np.square(wanted - flat @ fitted)
+        off = off[::2] + off[1::2]
+        scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.partition(off, middle)[middle]))
+        weighted = columns / np.repeat(np.square(1.0 + off / scale), 2)
+        fitted = np.linalg.solve(weighted @ flat, weighted @ wanted)
+    return np.asarray(fitted, np.float64)
+
+
+def remove_rigid(flow: Float32) -> Float32:
+    """Take the motion of the whole head out of a flow (128, 128, 2) between two stabilized crops.
+
+    Similarity and the two turns out of the plane, at the average face's depth, are fitted where
+    faces are stiff.
+    """
+    stiff = _stiff_places()
+    smooth = cv2.blur(flow, (5, 5))
+    fitted = fit_rigid(smooth[stiff.rows, stiff.columns], stiff.basis)
+    rigid = fitted.astype(np.float32) @ stiff.everywhere
+    return flow - rigid.reshape(flow.shape)
+
+
+def flow_map(onset_crop: Image, apex_crop: Image) -> Float32:
+    """Return how a face moved between two moments, without its head's motion.
+
+    Parameters
+    ----------
+    onset_crop, apex_crop : (128, 128) uint8
+        Grey, from :func:`stabilized_crop` with places from one :class:`Stabilizer`.
+
+    Returns
+    -------
+    (56, 56, 3) float32
+        u to the image's right, v down, in inter-ocular distances, and their optical strain, in
+        inter-ocular distances a pixel of the map; not stretched. It shows what the crops show.
+    """
+    # Once an event, not once a frame, so it may cost the better preset's two milliseconds.
+    dense = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    fresh = np.zeros((CROP_PX, CROP_PX, 2), np.float32)
+    flow = remove_rigid(dense.calc(onset_crop, apex_crop, fresh))  # type: ignore[arg-type]
+    side = FLOW_MAP_PX
+    small = cv2.resize(flow, (side, side), interpolation=cv2.INTER_AREA) / np.float32(IOD_PX)
+    features: Float32 = flow_features(small[None])[0].astype(np.float32)
+    return features

@@ -1,0 +1,148 @@
+"""Stabilized crops of one face -> where the skin of its regions is, over time.
+
+Flow is measured to every image from the newest key image, which is never older than twice the
+flow's span of 0.2 s; where a region is at a key image is added, so that displacements run on. A
+key image's error is thus shared by all that follow it and looks like drift, whereas chains of
+frame-to-frame flow would jitter with every frame.
+
+Two levels of Lucas and Kanade at the few points that count, begun where the last image left them,
+tell small movements in full. Dense flow at its fastest looks at a quarter of the resolution, tells
+about half of them, and cost as much again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from realtime_affect.face.stabilize import CROP_PX, IOD_PX
+from realtime_affect.micro.flow import STIFF_POINTS, fit_rigid, rigid_basis
+
+if TYPE_CHECKING:
+    from realtime_affect.types import Face, Float32, Float64, Image, StabilizedCrop
+
+_PARTS: Final = {
+    "inner brow": ((55, 107), (285, 336)),
+    "middle brow": ((52, 105), (282, 334)),
+    "outer brow": ((46, 70), (276, 300)),
+    "cheek": ((50, 101), (280, 330)),
+    "nose wing": ((129, 129), (358, 358)),
+    "mouth corner": ((61, 57), (291, 287)),
+    "upper lip": ((37, 37), (267, 267)),
+    "lower lip": ((84, 84), (314, 314)),
+    "chin": ((208, 208), (428, 428)),
+}
+"""Points of the mesh in whose middle a region lies, on the person's right and left."""
+
+REGIONS: Final = tuple(f"{side} {part}" for part in _PARTS for side in ("right", "left"))
+"""Where skin is followed: the person's right and left of each part, in this order."""
+
+MOUTH_REGIONS: Final = np.array([any(w in r for w in ("mouth", "lip", "chin")) for r in REGIONS])
+"""(R,) bool: those that speech moves."""
+
+SPAN_S: Final = 0.2
+_FORGET_S: Final = 0.5
+_COARSER: Final = 1  # levels above the image itself
+_PATCH_PX: Final = 15
+_ROUNDS: Final = 8
+_MAX_FIX_PX: Final = 6.0  # a patch that wanders further from one image to the next is lost
+_ENDS: Final = np.array([pair for sides in _PARTS.values() for pair in sides])  # (R, 2) points
+
+
+class Skin(NamedTuple):
+    """Where skin is at one moment.
+
+    Attributes
+    ----------
+    places : (R, 2) float64
+        Displacement of each of REGIONS since the track began, without the head's motion, in
+        inter-ocular distances: to the image's right, down.
+    turn_rad : (2,) float64
+        How far the head has turned since then about its vertical and its level axis, roughly.
+    misfit : float
+        How far the stiff parts of the face are from moving as one, in inter-ocular distances.
+    """
+
+    places: Float64
+    turn_rad: Float64
+    misfit: float
+
+
+class _Key(NamedTuple):
+    """The image that flow is measured from.
+
+    Attributes
+    ----------
+    points : (m + R, 2) float32
+        Stiff places, then regions, by this image's mesh; x, y in the crop.
+    basis : (m + R, 2, 6) float64
+        What rigid motion does there (``flow.rigid_basis``), by this mesh's depths.
+    """
+
+    t_ns: int
+    image: Image
+    skin: Skin
+    points: Float32
+    basis: Float64
+
+
+class SkinMotion:
+    """Follow the skin of one track; belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._key: _Key | None = None
+        self._moves = np.zeros((len(STIFF_POINTS) + len(REGIONS), 2), np.float32)
+        self._seen_ns = 0
+
+    def follow(self, t_ns: int, face: Face, crop: StabilizedCrop) -> Skin | None:
+        """Follow the skin to the next image.
+
+        Returns
+        -------
+        Skin or None
+            None where the face is new or was away for half a second: displacements begin anew.
+        """
+        key, gap_ns = self._key, t_ns - self._seen_ns
+        self._seen_ns = t_ns
+        if key is None or gap_ns > _FORGET_S * 1e9:
+            still = Skin(np.zeros((len(REGIONS), 2)), np.zeros(2), 0.0)
+            self._key = _make_key(t_ns, face, crop, still)
+            self._moves = np.zeros_like(self._moves)
+            return None
+        moves = self._measure(key, crop.image)
+        m = len(STIFF_POINTS)
+        rigid = fit_rigid(moves[:m], key.basis[:m])
+        left = (moves - key.basis @ rigid) / IOD_PX
+        misfit = float(np.partition(np.abs(left[:m]).ravel(), m)[m])
+        skin = Skin(key.skin.places + left[m:], key.skin.turn_rad + rigid[4:], misfit)
+        if t_ns - key.t_ns >= SPAN_S * 1e9:
+            self._key = _make_key(t_ns, face, crop, skin)
+            self._moves = np.zeros_like(self._moves)
+        return skin
+
+    def _measure(self, key: _Key, image: Image) -> Float64:
+        """Return how far the key's points have moved, (m + R, 2) crop pixels."""
+        begun = key.points + self._moves
+        found, seen, _ = cv2.calcOpticalFlowPyrLK(
+            key.image, image, key.points, begun.copy(),
+            winSize=(_PATCH_PX, _PATCH_PX), maxLevel=_COARSER, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ROUNDS, 0.02),
+        )  # fmt: skip
+        lost = (seen[:, 0] == 0) | (np.abs(found - begun).max(axis=1) > _MAX_FIX_PX)
+        found[lost] = begun[lost]
+        self._moves = found - key.points
+        return self._moves.astype(np.float64)
+
+
+def _make_key(t_ns: int, face: Face, crop: StabilizedCrop, skin: Skin) -> _Key:
+    mesh = face.mesh.points.astype(np.float64)
+    points = np.concatenate([mesh[STIFF_POINTS], mesh[_ENDS].mean(axis=1)])
+    turn, shift = crop.to_frame[:, :2], crop.to_frame[:, 2]
+    scale = max(1e-3, float(np.hypot(*turn[:, 0])))  # 0 for a mesh that went wrong
+    placed = np.nan_to_num((points[:, :2] - shift) @ (turn / scale**2))
+    inside = np.clip(placed, 0, CROP_PX - 1)
+    depths = np.nan_to_num(points[:, 2] - points[: len(STIFF_POINTS), 2].mean()) / scale
+    basis = rigid_basis(inside - (CROP_PX - 1) / 2, depths)
+    return _Key(t_ns, crop.image, skin, inside.astype(np.float32), basis)

@@ -1,0 +1,1 @@
+"""What becomes of readings: rows, events, video, lines, a summary."""

@@ -1,0 +1,194 @@
+"""What is known of a run at its end: counts, drops, stage times, and where the files are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from realtime_affect.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtime_affect.config import Config
+    from realtime_affect.runtime.stats import Percentiles
+
+Outcome = Literal["complete", "interrupted", "failed"]
+_EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class InputSummary:
+    """One input and what came of it.
+
+    Attributes
+    ----------
+    input : str
+        As it was named, without a password.
+    kind : str
+        "camera", "video", "stream", "stills", "demo", "gstreamer"; empty where it was not opened.
+    outcome : {"complete", "interrupted", "failed"}
+    error : str
+        Why it failed, empty otherwise.
+    frames : int
+        Frames analysed.
+    frames_with_faces : int
+    faces : int
+        Faces measured, summed over all frames.
+    most_faces : int
+        Most faces seen in one frame.
+    tracks : int
+        Different track ids; stills have none (their ids count the faces of one image).
+    rows : int
+        Rows written, the header aside.
+    events : mapping
+        Micro-expressions by kind, "micro" and "macro"; empty where no face was watched for them.
+    width, height : int
+        Of the source in pixels, 0 where unknown.
+    duration_s : float
+        Source time between the first and the last frame.
+    elapsed_s : float
+        Wall time from opening the source to the last row.
+    fps : float
+        Frames analysed a second, from the first row to the last; NaN below two frames.
+    drops : mapping
+        Frames that were captured but not analysed ("frames"), not followed by the affect worker
+        ("affect"), or left out of the video ("video"); all 0 in offline analysis.
+    stage_ms : mapping
+        :class:`Percentiles` by stage, as in :class:`~realtime_affect.runtime.stats.PipelineStats`.
+    warnings : tuple of str
+        What was wrong with the input without ending it: a truncated file, damaged packets.
+    files : mapping
+        "rows", "events", "video", "timeline": where they are.
+    """
+
+    input: str
+    kind: str = ""
+    outcome: Outcome = "failed"
+    error: str = ""
+    frames: int = 0
+    frames_with_faces: int = 0
+    faces: int = 0
+    most_faces: int = 0
+    tracks: int = 0
+    rows: int = 0
+    events: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    width: int = 0
+    height: int = 0
+    duration_s: float = 0.0
+    elapsed_s: float = 0.0
+    fps: float = float("nan")
+    drops: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    stage_ms: Mapping[str, Percentiles] = field(default_factory=lambda: _EMPTY)
+    warnings: tuple[str, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=lambda: _EMPTY)
+
+
+def without_password(text: str) -> str:
+    """Return `text` with ``user:password@`` of URLs replaced by ``***@``."""
+    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
+
+
+def make_folder(out: str | Path) -> Path:
+    """Create the folder `out` where it is missing and return it.
+
+    Raises
+    ------
+    OutputError
+        It cannot be created, or nothing can be written in it.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Trying is the only honest test: permissions, read-only mounts and quotas look alike here.
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            thing=f"output folder {folder}",
+            got=error.strerror or str(error),
+            expected="a folder that can be written",
+            hint="Name another one with --out.",
+        ) from error
+    return folder
+
+
+def write_summary(
+    path: Path, command: str, outcome: Outcome, inputs: Iterable[InputSummary], config: Config
+) -> None:
+    """Write ``summary.json``, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
+    content = {
+        "command": command,
+        "outcome": outcome,
+        "inputs": [_jsonable(summary) for summary in inputs],
+        "config": _jsonable(config.as_dict()),
+        "versions": versions(),
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            thing=f"output file {path}",
+            got=error.strerror or str(error),
+            expected="a file that can be written",
+            hint="Free some space or choose another folder (--out).",
+        ) from error
+
+
+def write_traceback(path: Path, failure: BaseException) -> Path | None:
+    """Append the traceback of an unexpected failure to a log file; None where that fails too."""
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write("".join(traceback.format_exception(failure)) + "\n")
+    except OSError:
+        return None
+    return path
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this project and of what its numbers depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    names = (
+        "realtime-affect", "numpy", "opencv-contrib-python-headless", "av", "ai-edge-litert",
+        "onnxruntime",
+    )  # fmt: skip
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _jsonable(value: Any) -> Any:
+    """Return `value` in JSON's own types; not-a-number becomes null."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value):
+        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

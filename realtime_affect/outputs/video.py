@@ -1,0 +1,152 @@
+"""The painted images as video that survives being killed.
+
+Written in fragments of a second that play without an end. A full disk ends the file with an
+:class:`OutputError` and everything written before it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from realtime_affect.outputs.line_file import cannot_write
+
+if TYPE_CHECKING:
+    import av
+    from av.video.stream import VideoStream
+
+    from realtime_affect.types import Image
+
+
+class VideoRecorder:
+    """Write images as H.264 in fragmented MP4 with their own times (variable frame rate).
+
+    The first image sets the size, rounded up to even; others are fitted into it with black
+    borders. A file cut off anywhere plays up to the last whole second. An existing file is
+    replaced. Belongs to one thread.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder must exist; the file appears with the first image.
+    fps_hint : float, optional
+        About how many images a second to expect.
+    crf : int
+        x264's quality.
+
+    Raises
+    ------
+    OutputError
+        From any method: the file cannot be written.
+    """
+
+    _TICKS: Final = 90_000  # a second, the usual clock of video
+    _KEY: Final = _TICKS  # a key image, and so a fragment, each second
+
+    def __init__(self, path: str | Path, fps_hint: float | None = None, crf: int = 23) -> None:
+        self.path = Path(path)
+        self.frames_written = 0
+        self._fps = fps_hint or 30.0
+        self._crf = crf
+        self._container: av.container.OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._closed = False
+        self._size = (0, 0)
+        self._first_ns = 0
+        self._last = -1
+        self._key = -self._KEY
+
+    def write(self, image: Image, t_ns: int) -> None:
+        """Append a BGR image (H, W, 3) seen at source time `t_ns`."""
+        import av
+
+        if self._closed:
+            return
+        try:
+            if self._container is None or self._stream is None:
+                self._first_ns = t_ns
+                self._container, self._stream = self._open(image)
+            ticks = round((t_ns - self._first_ns) * self._TICKS / 1e9)
+            frame = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="bgr24")
+            frame = frame.reformat(format="yuv420p")
+            frame.pts = self._last = max(ticks, self._last + 1)
+            frame.time_base = Fraction(1, self._TICKS)
+            if frame.pts - self._key >= self._KEY:
+                frame.pict_type = av.video.frame.PictureType.I
+                self._key = frame.pts
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:  # av's errors of the system are OSError too
+            self._abandon()
+            raise cannot_write(self.path, error) from error
+        self.frames_written += 1
+
+    def close(self) -> None:
+        """Finish the file. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._container is None or self._stream is None:
+            return
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except OSError as error:
+            self._abandon()
+            raise cannot_write(self.path, error) from error
+
+    def _open(self, image: Image) -> tuple[av.container.OutputContainer, VideoStream]:
+        import av
+
+        height, width = image.shape[:2]
+        self._size = (max(2, width + width % 2), max(2, height + height % 2))
+        container = av.open(
+            str(self.path),
+            "w",
+            format="mp4",
+            options={
+                "movflags": "frag_keyframe+empty_moov+default_base_moof",
+                "flush_packets": "1",
+            },
+        )
+        # Key images are set by time; the encoder's own count (g) must not interfere.
+        options = {"preset": "ultrafast", "tune": "zerolatency", "crf": f"{self._crf}"}
+        options["g"] = "100000"
+        rate = Fraction(self._fps).limit_denominator(1001)
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.width, stream.height = self._size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, self._TICKS)
+        stream.codec_context.colorspace = 6  # BT.601, which the conversion from BGR uses
+        return container, stream
+
+    def _abandon(self) -> None:
+        """Let go of a file that cannot be written any more; its whole fragments stay."""
+        self._closed = True
+        if self._container is not None:
+            with contextlib.suppress(OSError):
+                self._container.close()
+        self._container = self._stream = None
+
+
+def _fitted(image: Image, size: tuple[int, int]) -> Image:
+    """Return `image` in the middle of a black image of `size` (width, height), in proportion."""
+    width, height = size
+    if image.shape[:2] == (height, width):
+        return image
+    scale = min(width / image.shape[1], height / image.shape[0])
+    if image.shape[0] in (height, height - 1) and image.shape[1] in (width, width - 1):
+        scale = 1.0  # an odd size needs one more row or column, not another scale
+    if scale != 1.0:
+        inner = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = np.asarray(cv2.resize(image, inner, interpolation=cv2.INTER_AREA), np.uint8)
+    rows_left, columns_left = height - image.shape[0], width - image.shape[1]
+    top, left = rows_left // 2, columns_left // 2
+    padded = cv2.copyMakeBorder(
+        image, top, rows_left - top, left, columns_left - left, cv2.BORDER_CONSTANT, value=(0, 0, 0)
+    )
+    return np.asarray(padded, np.uint8)

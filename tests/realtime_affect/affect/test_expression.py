@@ -1,0 +1,135 @@
+"""The expression reader: what is looked at once, remembered, and decided together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from affect_engines import load_card, open_engine
+from affect_kernels.errors import UsageError
+from realtime_affect.affect.expression import ExpressionClassifier, clip_timing
+from realtime_affect.names import EXPRESSIONS
+from realtime_affect.types import ClipWindow
+
+SLOTS = clip_timing().slots
+STEP_NS = round(1e9 / clip_timing().slot_hz)
+
+
+class Counting:
+    """The real network, with the number of rows of each run."""
+
+    def __init__(self, precision="fp32"):
+        self.engine = open_engine(load_card("ifdd_stream").form(precision))
+        self.rows = []
+
+    def infer(self, feeds):
+        self.rows.append(len(feeds["pictures"]))
+        return self.engine.infer(feeds)
+
+    def close(self):
+        self.engine.close()
+
+
+@pytest.fixture
+def network():
+    engine = Counting()
+    yield engine
+    engine.close()
+
+
+def pictures(n, seed=0):
+    """Draw n moments of a face-like blob that changes slowly."""
+    rng = np.random.default_rng(seed)
+    start, end = rng.integers(0, 256, (2, 48, 48))
+    share = np.linspace(0, 1, n)[:, None, None]
+    return np.rint(start * (1 - share) + end * share).astype(np.uint8)
+
+
+def clip_at(moments, last, track_id=1):
+    """Return the clip that ends at moment `last`."""
+    first = max(0, last + 1 - SLOTS)
+    t_ns = np.arange(first, last + 1) * STEP_NS
+    return ClipWindow(track_id, t_ns, moments[first : last + 1], len(t_ns) < SLOTS)
+
+
+def streamed(reader, moments, track_id=1):
+    return [reader.decide([clip_at(moments, i, track_id)])[track_id] for i in range(len(moments))]
+
+
+def test_streaming_tells_what_the_whole_clip_told_at_once_does(network):
+    moments = pictures(30)
+    live = streamed(ExpressionClassifier(engine=network), moments)
+    for last in (0, 1, 5, SLOTS - 1, SLOTS, 29):
+        whole = ExpressionClassifier(engine=network).decide([clip_at(moments, last)])[1]
+        difference = np.abs(whole.probabilities - live[last].probabilities).max()
+        assert difference <= 1e-5
+        assert whole.t_ns == live[last].t_ns == last * STEP_NS
+        assert whole.warming_up == live[last].warming_up == (last < SLOTS - 1)
+
+
+def test_each_moment_is_looked_at_once_and_an_old_clip_costs_nothing(network):
+    reader, moments = ExpressionClassifier(engine=network), pictures(20)
+    streamed(reader, moments)
+    assert network.rows == [1] * 20
+    again = reader.decide([clip_at(moments, 19)])
+    assert network.rows == [1] * 20
+    assert again[1].t_ns == 19 * STEP_NS
+
+
+def test_all_faces_go_through_the_network_together(network):
+    reader = ExpressionClassifier(engine=network)
+    several = {track_id: pictures(15, track_id) for track_id in (1, 2, 5)}
+    for i in range(15):
+        shown = reader.decide([clip_at(moments, i, k) for k, moments in several.items()])
+    assert network.rows == [3] * 15
+    for track_id, moments in several.items():
+        alone = streamed(ExpressionClassifier(engine=network), moments, track_id)[-1]
+        assert np.allclose(shown[track_id].probabilities, alone.probabilities, atol=1e-5)
+
+
+def test_moments_of_jobs_that_were_dropped_are_caught_up_with(network):
+    moments = pictures(20)
+    reader = ExpressionClassifier(engine=network)
+    for i in (0, 1, 2, 3, 8, 9, 19):
+        late = reader.decide([clip_at(moments, i)])[1]
+    live = streamed(ExpressionClassifier(engine=network), moments)[-1]
+    assert np.allclose(late.probabilities, live.probabilities, atol=1e-5)
+
+
+def test_a_clip_that_began_anew_knows_nothing_of_the_one_before(network):
+    reader, moments = ExpressionClassifier(engine=network), pictures(20)
+    streamed(reader, moments)
+    fresh = ClipWindow(1, np.array([50 * STEP_NS]), pictures(1, 7), True)
+    after = reader.decide([fresh])[1]
+    alone = ExpressionClassifier(engine=network).decide([fresh])[1]
+    assert np.array_equal(after.probabilities, alone.probabilities)
+    assert after.warming_up
+
+
+def test_a_face_that_left_is_forgotten(network):
+    reader, moments = ExpressionClassifier(engine=network), pictures(20)
+    reader.decide([clip_at(moments, 3, 1), clip_at(moments, 3, 2)])
+    for i in range(4, 20):
+        reader.decide([clip_at(moments, i, 2)])
+    assert set(reader._memories) == {2}
+    assert reader.decide([]) == {}
+
+
+def test_probabilities_add_up_and_name_the_likeliest(network):
+    shown = streamed(ExpressionClassifier(engine=network), pictures(3))[-1]
+    assert shown.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert shown.name == EXPRESSIONS[int(shown.probabilities.argmax())]
+    assert shown.probability == pytest.approx(float(shown.probabilities.max()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_both_forms_open_and_nearly_agree(precision):
+    moments = pictures(SLOTS)
+    with ExpressionClassifier(precision) as reader, ExpressionClassifier("fp32") as exact:
+        got, wanted = streamed(reader, moments)[-1], streamed(exact, moments)[-1]
+    assert np.abs(got.probabilities - wanted.probabilities).max() < 0.25
+
+
+def test_an_unknown_precision_is_refused_by_name():
+    with pytest.raises(UsageError, match=r"int4.*fp32, int8"):
+        ExpressionClassifier("int4")
