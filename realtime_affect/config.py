@@ -14,14 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from realtime_affect.affect.worker import AffectConfig
-from realtime_affect.capture import CaptureConfig
 from realtime_affect.errors import UsageError
-from realtime_affect.face.action_units import ActionUnitConfig
-from realtime_affect.face.detect import DetectConfig
-from realtime_affect.face.track import TrackConfig
 from realtime_affect.outputs.csv_rows import RecordConfig
 from realtime_affect.overlay import OverlayConfig
+from realtime_affect.runtime.config import PipelineConfig
 from realtime_affect.serve.config import ServeConfig
 
 if TYPE_CHECKING:
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(PipelineConfig):
     """All settings; the defaults are those of the command line.
 
     Examples
@@ -39,11 +35,6 @@ class Config:
     True
     """
 
-    capture: CaptureConfig = field(default_factory=CaptureConfig)
-    detect: DetectConfig = field(default_factory=DetectConfig)
-    track: TrackConfig = field(default_factory=TrackConfig)
-    action_units: ActionUnitConfig = field(default_factory=ActionUnitConfig)
-    affect: AffectConfig = field(default_factory=AffectConfig)
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     record: RecordConfig = field(default_factory=RecordConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)

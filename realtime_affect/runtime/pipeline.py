@@ -22,9 +22,9 @@ from realtime_affect.affect.expression import clip_timing
 from realtime_affect.affect.history import ClipHistory, EyeHistory, FaceHistory
 from realtime_affect.affect.worker import AffectEstimator
 from realtime_affect.capture import Source, open_source
-from realtime_affect.config import Config
 from realtime_affect.errors import AffectError
 from realtime_affect.face.vision import Vision
+from realtime_affect.runtime.config import PipelineConfig
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
 from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
@@ -87,7 +87,8 @@ class Pipeline(Closeable):
     source : str, Path or Source
         Camera number or device, file, URL, folder, ``"demo"``, or an object with
         :class:`~realtime_affect.capture.Source`'s methods. Opened here, so a bad one raises here.
-    config : Config, optional
+    config : PipelineConfig, optional
+        Its five sections; a :class:`~realtime_affect.config.Config` is one.
     live : bool
         True: newest wins, files are played at their own speed. False: every frame, as fast as it
         goes.
@@ -112,13 +113,13 @@ class Pipeline(Closeable):
     def __init__(
         self,
         source: str | Path | Source,
-        config: Config | None = None,
+        config: PipelineConfig | None = None,
         *,
         live: bool = True,
         vision: Vision | None = None,
         affect: AffectEstimator | None = None,
     ) -> None:
-        config = config or Config()
+        config = config or PipelineConfig()
         self._began_ns = time.monotonic_ns()
         self._live = live
         # Models first: a camera should not be opened, and light up, for a run that cannot begin.
