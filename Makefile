@@ -7,9 +7,17 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 MODELS := .venv/bin/realtime-affect models verify >/dev/null 2>&1 || .venv/bin/realtime-affect models fetch
 
-# What PyQt6 loads beside its own wheel, for a window and for tests without a display.
-QT_PACKAGES := libgl1 libglib2.0-0 libegl1 libxkbcommon0 libdbus-1-3 libfontconfig1 \
-	libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
+# What PyQt6 loads beside its own wheel, under X11 and Wayland; affect_gui/app.py names the same.
+QT_PACKAGES := libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 \
+	libxkbcommon-x11-0 libx11-xcb1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 \
+	libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 \
+	libwayland-client0 libwayland-cursor0 libwayland-egl1
+
+# $(call qt,PLATFORMS): whether Qt's widgets and these platform plugins find all that they load.
+qt = .venv/bin/python -c 'import ctypes, pathlib, sys; from PyQt6 import QtWidgets as qt; \
+	folder = pathlib.Path(qt.__file__).parent / "Qt6/plugins/platforms"; \
+	[ctypes.CDLL(str(file)) for name in sys.argv[1:] for file in folder.glob(f"libq{name}*.so")]' \
+	$(1) 2>/dev/null
 
 # $(call apt,PACKAGES): install where this user may, say the exact line where not.
 define apt
@@ -26,6 +34,8 @@ help:  ## list the chores
 
 run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= for options)
 	@$(MODELS)
+	@[ -z "$$DISPLAY$$WAYLAND_DISPLAY" ] || $(call qt,xcb wayland) || ( $(call apt,$(QT_PACKAGES)) ) || \
+		echo "Until then there is no window; results go to files."
 	@.venv/bin/realtime-affect run '$(SOURCE)' $(ARGS)
 
 test: .venv/.test check  ## set up, check and test everything this machine can test
@@ -96,8 +106,7 @@ clean:  ## remove environments and caches; results under out/ stay
 
 .venv/.test: .venv/.run
 	@$(INSTALL) --group dev --group train
-	@QT_QPA_PLATFORM=offscreen .venv/bin/python -c 'from PyQt6.QtWidgets import QApplication; QApplication([])' \
-		2>/dev/null || { $(call apt,$(QT_PACKAGES)); }
+	@$(call qt,offscreen) || { $(call apt,$(QT_PACKAGES)); }
 	@touch $@
 
 .venv/.torch: .venv/.test

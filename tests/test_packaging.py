@@ -145,7 +145,7 @@ def test_imports_keep_the_rules():
         ("affect_engines/base.py", "import torch", "no torch in what is installed"),
         ("realtime_affect/types.py", "import PyQt6.QtCore", "Qt only in the window"),
         (
-            "affect_engines/build.py",
+            "affect_engines/trt/build.py",
             "import tensorrt",
             "TensorRT only where plans are built and run",
         ),
@@ -164,7 +164,7 @@ def test_a_forbidden_import_is_caught(copied, module, line, contract):
 
 
 def test_no_module_is_too_long():
-    folders = [*PACKAGES.values(), ROOT / "engines" / "training", ROOT / "benchmarks"]
+    folders = [*PACKAGES.values(), ROOT / "training", ROOT / "benchmarks"]
     modules = [path for folder in folders for path in folder.rglob("*.py")]
     assert len(modules) > len(PACKAGES)
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules}
@@ -179,6 +179,23 @@ def test_every_package_says_that_it_is_typed():
 def test_the_makefile_has_the_command_that_the_readme_names(command):
     assert f"make {command}" in read("README.md")
     assert re.search(rf"^{command}:.*## ", read("Makefile"), re.MULTILINE)
+
+
+def test_the_window_s_hint_names_every_library_that_the_makefile_installs():
+    packages = re.search(r"^QT_PACKAGES := ((?:.*\\\n)*.*)$", read("Makefile"), re.MULTILINE)[1]
+    hint = re.search(r"sudo apt-get install (.*?)\n\)", read("gui/affect_gui/app.py"), re.DOTALL)[1]
+    assert re.findall(r"[\w.+-]+", packages) == re.findall(r"[\w.+-]+", hint)
+
+
+@pytest.mark.parametrize(
+    ("target", "platforms"), [("run", "xcb wayland"), (".venv/.test", "offscreen")]
+)
+def test_what_qt_loads_is_looked_for_before_it_is_needed(target, platforms):
+    recipe = re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n)*)", read("Makefile"), re.MULTILINE)[
+        1
+    ]
+    assert f"$(call qt,{platforms})" in recipe
+    assert "$(call apt,$(QT_PACKAGES))" in recipe
 
 
 def pinned():

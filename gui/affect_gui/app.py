@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 _EXTRA: Final = "pip install 'realtime-affect[gui]'"
 _APT: Final = (
-    "sudo apt-get install libgl1 libglib2.0-0 libegl1 libxkbcommon0 libdbus-1-3 libfontconfig1 "
-    "libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0"
+    "sudo apt-get install libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libxkbcommon0 "
+    "libxkbcommon-x11-0 libx11-xcb1 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 "
+    "libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1 "
+    "libwayland-client0 libwayland-cursor0 libwayland-egl1"
 )
-"""Qt's libraries on Debian 12 and Ubuntu 24.04."""
+"""Qt's libraries on Debian 12 and Ubuntu 24.04, under X11 and Wayland; the Makefile's list."""
 
 _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 _PROBE: Final = "from PyQt6.QtWidgets import QApplication; QApplication([])"
@@ -133,7 +135,7 @@ def explain_failure(stderr: str) -> str:
         name = os.environ.get("DISPLAY", "")
         return f"the display {name!r} cannot be reached; check DISPLAY, or run without a window"
     if "xcb-cursor" in text:
-        return "Qt lacks libxcb-cursor0; run: sudo apt-get install libxcb-cursor0"
+        return f"Qt lacks libxcb-cursor0 and perhaps more; run: {_APT}"
     if "could not load the qt platform plugin" in text or "no qt platform plugin" in text:
         return f"Qt could not load its platform plugin; run: {_APT}"
     return f"Qt could not start ({lines[-1] if lines else 'no reason given'}); run: {_APT}"
