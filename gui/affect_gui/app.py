@@ -33,11 +33,12 @@ _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 _PROBE: Final = "from PyQt6.QtWidgets import QApplication; QApplication([])"
 
 
-def run_window(pipeline: Pipeline, config: Config) -> int:
+def run_window(pipeline: Pipeline, config: Config, recording: bool = False) -> int:
     """Start `pipeline` if it is not running, show it, and return when the window is closed.
 
     Must be called from the main thread. The pipeline is told to stop; closing it remains the
-    caller's. Ctrl-C closes the window.
+    caller's. Ctrl-C closes the window. `recording` says whether results go to a file, as people in
+    view are told.
 
     Returns
     -------
@@ -64,7 +65,7 @@ def run_window(pipeline: Pipeline, config: Config) -> int:
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     app.setApplicationName("realtime-affect")
-    window = LiveWindow(pipeline, config.overlay)
+    window = LiveWindow(pipeline, config.overlay, recording=recording)
     defects: list[BaseException] = []
 
     def note_defect(

@@ -55,6 +55,8 @@ class LiveWindow(QMainWindow):
         What is painted first; keys change it.
     folder : Path, optional
         Where screenshots go; default: a folder of its own in the user's pictures.
+    recording : bool
+        Whether results go to a file; the notice says so.
 
     Attributes
     ----------
@@ -71,8 +73,9 @@ class LiveWindow(QMainWindow):
     """
 
     def __init__(
-        self, pipeline: Pipeline, config: OverlayConfig, folder: Path | None = None
-    ) -> None:
+        self, pipeline: Pipeline, config: OverlayConfig, folder: Path | None = None,
+        *, recording: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.config = config
         self.selected: int | None = None
@@ -83,7 +86,8 @@ class LiveWindow(QMainWindow):
         self._slot = pipeline.subscribe(lossless=False)
         self._folder = folder
         self._reading: Reading | None = None
-        self._status = OverlayStatus()
+        self._recording = recording
+        self._status = OverlayStatus(recording=recording)
         self._message = ""
         self._message_until = 0.0
         self._closing_at: float | None = None
@@ -158,7 +162,9 @@ class LiveWindow(QMainWindow):
         if state != self._status.source_state:
             title = f"{self._name} - realtime-affect"
             self.setWindowTitle(f"OFFLINE - {title}" if state == "offline" else title)
-        self._status = OverlayStatus(fps=stats.fps, drops=stats.drops, source_state=state)
+        self._status = OverlayStatus(
+            fps=stats.fps, drops=stats.drops, source_state=state, recording=self._recording
+        )
         self.canvas.repaint_picture()
 
     def say(self, message: str) -> None:
@@ -178,7 +184,7 @@ class LiveWindow(QMainWindow):
         enough = _MIN_UNIT * self.devicePixelRatioF()
         unit = max(_MIN_UNIT, min(width / 1280, height / 720))
         scale = self.config.scale * max(1.0, enough / unit)
-        config = dataclasses.replace(self.config, scale=scale)
+        config = self.config.replace(scale=scale)
         return paint(reading, config, self.status, zoom)
 
     def select_at(self, x: float, y: float) -> None:
@@ -236,7 +242,7 @@ class LiveWindow(QMainWindow):
         elif key in _TOGGLES:
             name, label = _TOGGLES[Qt.Key(key)]
             shown = not getattr(self.config, name)
-            self.config = dataclasses.replace(self.config, **{name: shown})
+            self.config = self.config.replace(**{name: shown})
             self.say(f"{label} {'on' if shown else 'off'}")
         elif key == Qt.Key.Key_N:
             self.set_neutral()

@@ -6,9 +6,8 @@ brief: what needs time, and may be slower than the camera without holding up a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -17,14 +16,14 @@ from realtime_affect.affect.expression import ExpressionClassifier
 from realtime_affect.affect.gaze import GazeEstimator
 from realtime_affect.micro.classifier import MicroClassifier
 from realtime_affect.micro.spotter import MicroSpotter
+from realtime_affect.settings import Section
 from realtime_affect.types import AffectResult, AffectSnapshot
 
 if TYPE_CHECKING:
     from realtime_affect.types import AffectJob
 
 
-@dataclass(frozen=True, slots=True)
-class AffectConfig:
+class AffectConfig(Section):
     """What the affect worker decides.
 
     Attributes
@@ -42,6 +41,8 @@ class AffectConfig:
         What runs the expression network: "tensorrt", "cuda" or "onnxruntime" (the CPU), never
         another one instead; "auto" takes the first of these that works.
     """
+
+    section: ClassVar[str] = "affect"
 
     gaze: bool = True
     expression: bool = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
-from realtime_affect.errors import UsageError
+from pydantic import PositiveFloat, PositiveInt, field_validator
+
+from realtime_affect.settings import Section, Texts
 
 if TYPE_CHECKING:
     from realtime_affect.capture.state import SourceState
@@ -73,8 +74,7 @@ class Source(Protocol):
         """Let go of file or device; never hangs, may be called twice."""
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureConfig:
+class CaptureConfig(Section):
     """How cameras, streams and files are read.
 
     Attributes
@@ -110,53 +110,40 @@ class CaptureConfig:
         A value is out of range.
     """
 
-    width: int | None = 1280
-    height: int | None = 720
-    fps: float | None = 30.0
+    section: ClassVar[str] = "capture"
+    hint: ClassVar[str] = "Sizes are pixels, times are seconds."
+
+    width: PositiveInt | None = 1280
+    height: PositiveInt | None = 720
+    fps: PositiveFloat | None = 30.0
     fourcc: str | None = "MJPG"
-    offline_after_s: float = 2.0
-    open_timeout_s: float = 10.0
-    reconnect_first_s: float = 0.5
-    reconnect_max_s: float = 8.0
+    offline_after_s: PositiveFloat = 2.0
+    open_timeout_s: PositiveFloat = 10.0
+    reconnect_first_s: PositiveFloat = 0.5
+    reconnect_max_s: PositiveFloat = 8.0
     freeze_check: bool = True
     rtsp_transport: Literal["tcp", "udp", "udp_multicast", "http"] = "tcp"
     low_latency: bool = True
-    stream_options: tuple[str, ...] = ()
-    still_s: float = 1.0
+    stream_options: Texts = ()
+    still_s: PositiveFloat = 1.0
 
-    def __post_init__(self) -> None:
-        positive = (
-            "width", "height", "fps", "offline_after_s", "open_timeout_s", "reconnect_first_s",
-            "reconnect_max_s", "still_s",
-        )  # fmt: skip
-        for name in positive:
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UsageError(
-                    thing=f"config key 'capture.{name}'",
-                    got=repr(value),
-                    expected="a number above 0",
-                    hint="Sizes are pixels, times are seconds.",
-                )
-        if self.fourcc is not None and (len(self.fourcc) != 4 or not self.fourcc.isascii()):
-            raise UsageError(
-                thing="config key 'capture.fourcc'",
-                got=repr(self.fourcc),
-                expected="four letters, or none",
+    @field_validator("fourcc")
+    @classmethod
+    def _four_letters(cls, fourcc: str | None) -> str | None:
+        if fourcc is not None and (len(fourcc) != 4 or not fourcc.isascii()):
+            raise cls.refuse(
+                key="fourcc", value=fourcc, expected="four letters, or none",
                 hint="For example MJPG or YUYV; v4l2-ctl --list-formats lists a camera's.",
-            )
-        if self.rtsp_transport not in ("tcp", "udp", "udp_multicast", "http"):
-            raise UsageError(
-                thing="config key 'capture.rtsp_transport'",
-                got=repr(self.rtsp_transport),
-                expected="tcp, udp, udp_multicast or http",
-                hint="tcp loses no packets and passes firewalls.",
-            )
-        for option in self.stream_options:
+            )  # fmt: skip
+        return fourcc
+
+    @field_validator("stream_options")
+    @classmethod
+    def _named(cls, options: tuple[str, ...]) -> tuple[str, ...]:
+        for option in options:
             if not option.partition("=")[0] or "=" not in option:
-                raise UsageError(
-                    thing="config key 'capture.stream_options'",
-                    got=repr(option),
-                    expected='"name=value"',
+                raise cls.refuse(
+                    key="stream_options", value=option, expected='"name=value"',
                     hint='For example stream_options = ["listen_timeout=10"].',
-                )
+                )  # fmt: skip
+        return options

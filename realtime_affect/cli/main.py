@@ -145,11 +145,10 @@ def run(  # noqa: PLR0913  (a command's options)
                 pipeline.join()
                 print_stats(pipeline.stats())
                 return
-            config = config.with_values({"overlay.recording": True})  # people in view are told
             folder = out or Path("out") / pipeline.source_info.name
             files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
             with Recording(pipeline, files, config, source) as recording:
-                if record and _show(window, pipeline, config, seconds):
+                if record and _show(window, pipeline, config, seconds, recording=True):
                     pipeline.stop()
                     summary = recording.finish()
                 else:
@@ -369,7 +368,7 @@ def _load(
     return config.with_values(values)
 
 
-def _find_window() -> Callable[[Pipeline, Config], int] | None:
+def _find_window() -> Callable[[Pipeline, Config, bool], int] | None:
     """Return the window's entry, or None (saying why) where there can be no window."""
     try:
         # The window is a layer above this one, so it is looked up, not imported.
@@ -381,15 +380,17 @@ def _find_window() -> Callable[[Pipeline, Config], int] | None:
     if not available:
         _remark(f"No window: {why}. Running without one.")
         return None
-    entry: Callable[[Pipeline, Config], int] = gui.run_window
+    entry: Callable[[Pipeline, Config, bool], int] = gui.run_window
     return entry
 
 
 def _show(
-    window: Callable[[Pipeline, Config], int] | None,
+    window: Callable[[Pipeline, Config, bool], int] | None,
     pipeline: Pipeline,
     config: Config,
     seconds: float | None,
+    *,
+    recording: bool = False,
 ) -> bool:
     """Show the window until it is closed, the source ends, or `seconds` have passed.
 
@@ -407,7 +408,7 @@ def _show(
         timer.daemon = True
         timer.start()
     try:
-        window(pipeline, config)
+        window(pipeline, config, recording)
     except KeyboardInterrupt:
         pipeline.stop()
     except DependencyError as error:

@@ -35,17 +35,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
+from pydantic import NonNegativeFloat
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
 from realtime_affect.face.align import ALIGNED_PX
 from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
+from realtime_affect.settings import Section
 from realtime_affect.types import ActionUnits
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def eye_openness(points: Float32) -> Float32:
     return np.stack(openness, axis=1).astype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
-class ActionUnitConfig:
+class ActionUnitConfig(Section):
     """How a person's face at rest is learned.
 
     Attributes
@@ -88,8 +88,11 @@ class ActionUnitConfig:
         had pressed the key; 0 = do not. For recordings that begin with a neutral face.
     """
 
-    adapt_s: float = 3.0
-    neutral_after_s: float = 0.0
+    section: ClassVar[str] = "action_units"
+    hint: ClassVar[str] = "Times are seconds; 0 switches it off."
+
+    adapt_s: NonNegativeFloat = 3.0
+    neutral_after_s: NonNegativeFloat = 0.0
 
 
 class NeutralBaseline:

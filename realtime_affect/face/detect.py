@@ -7,15 +7,15 @@ cell centres, clipped sigmoid, weighted non-maximum suppression.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
-from realtime_affect.errors import UsageError
+from realtime_affect.settings import Section
 from realtime_affect.types import Detections
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ _SAME_BOX = 0.5  # intersection over union from which they are also the same box
 _TINY = np.float32(1e-9)
 
 
-@dataclass(frozen=True, slots=True)
-class DetectConfig:
+class DetectConfig(Section):
     """How faces are found.
 
     Attributes
@@ -52,24 +51,11 @@ class DetectConfig:
         A value is none of these.
     """
 
-    range: Literal["auto", "short", "full"] = "auto"
-    min_score: float | None = None
+    section: ClassVar[str] = "detect"
+    hint: ClassVar[str] = "Leave it out for the networks' own."
 
-    def __post_init__(self) -> None:
-        if self.range not in ("auto", "short", "full"):
-            raise UsageError(
-                thing="detect.range",
-                got=repr(self.range),
-                expected="auto, short or full",
-                hint="auto suits any distance.",
-            )
-        if self.min_score is not None and not 0.0 < self.min_score < 1.0:
-            raise UsageError(
-                thing="detect.min_score",
-                got=str(self.min_score),
-                expected="a number between 0 and 1",
-                hint="Leave it out for the networks' own.",
-            )
+    range: Literal["auto", "short", "full"] = "auto"
+    min_score: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
 
 
 class FaceDetector(Closeable):

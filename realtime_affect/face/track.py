@@ -11,12 +11,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, NamedTuple
 
 import numpy as np
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from realtime_affect.errors import UsageError
 from realtime_affect.face.mesh import region_from_keypoints, region_from_mesh
+from realtime_affect.settings import Section
 from realtime_affect.types import Track
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Detections, Face, FaceMesh, Float32
 
 
-@dataclass(frozen=True, slots=True)
-class TrackConfig:
+class TrackConfig(Section):
     """How faces are followed.
 
     Attributes
@@ -49,31 +49,14 @@ class TrackConfig:
         Mesh presence below which a face counts as not seen.
     """
 
-    max_faces: int = 8
-    detect_every_ms: float = 2000.0
-    detect_missing_ms: float = 100.0
-    reentry_ms: float = 2000.0
-    birth_frames: int = 3
-    min_presence: float = 0.5
+    section: ClassVar[str] = "track"
 
-    def __post_init__(self) -> None:
-        for name, least in (
-            ("max_faces", 1),
-            ("birth_frames", 1),
-            ("detect_every_ms", 0),
-            ("detect_missing_ms", 0),
-            ("reentry_ms", 0),
-            ("min_presence", 0),
-        ):
-            value = getattr(self, name)
-            if not value >= least:
-                thing = f"track.{name}"
-                raise UsageError(
-                    thing,
-                    got=f"{value}",
-                    expected=f"{least} or more",
-                    hint="The settings are explained in realtime_affect.face.track.TrackConfig.",
-                )
+    max_faces: PositiveInt = 8
+    detect_every_ms: NonNegativeFloat = 2000.0
+    detect_missing_ms: NonNegativeFloat = 100.0
+    reentry_ms: NonNegativeFloat = 2000.0
+    birth_frames: PositiveInt = 3
+    min_presence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class Place(NamedTuple):

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+
+from pydantic import Field
 
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, SIDED_UNITS
 from realtime_affect.outputs.csv_events import (
@@ -23,6 +24,7 @@ from realtime_affect.outputs.csv_events import (
     quiet_fields,
 )
 from realtime_affect.outputs.line_file import LineFile, csv_field
+from realtime_affect.settings import Section
 from realtime_affect.types import N_MESH_POINTS
 
 if TYPE_CHECKING:
@@ -63,8 +65,7 @@ _N_FACE: Final = len(COLUMNS) - COLUMNS.index("pose_Rx")
 _MICRO: Final = slice(COLUMNS.index("micro"), COLUMNS.index("micro") + len(MICRO_COLUMNS))
 
 
-@dataclass(frozen=True, slots=True)
-class RecordConfig:
+class RecordConfig(Section):
     """What is written.
 
     Attributes
@@ -77,9 +78,11 @@ class RecordConfig:
         x264's quality of the video: 0 best, 51 smallest.
     """
 
+    section: ClassVar[str] = "record"
+
     landmarks: bool = False
     video: bool = True
-    crf: int = 23
+    crf: Annotated[int, Field(ge=0, le=51)] = 23
 
 
 def columns(landmarks: bool = False) -> tuple[str, ...]:

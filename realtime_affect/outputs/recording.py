@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
@@ -236,10 +236,9 @@ class Recording:
 
         assert self._files.video is not None
         config, info = self._config, self._pipeline.source_info
-        overlay = replace(config.overlay, recording=True)  # what is painted here is kept
         video = VideoRecorder(self._files.video, info.fps, config.record.crf)
         # Offline there is no "now": speed and age would say nothing about the image.
-        status, status_ns = OverlayStatus(source_state="analysis"), 0
+        status, status_ns = OverlayStatus(source_state="analysis", recording=True), 0
         try:
             while True:
                 try:
@@ -254,8 +253,9 @@ class Recording:
                         age_ms=(now_ns - frame.captured_ns) / 1e6,
                         drops=stats.drops,
                         source_state=stats.source_state.value,
+                        recording=True,
                     )
-                video.write(paint(reading, overlay, status), frame.t_ns)
+                video.write(paint(reading, config.overlay, status), frame.t_ns)
         finally:
             video.close()
 

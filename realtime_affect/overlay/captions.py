@@ -47,6 +47,8 @@ class OverlayStatus:
         word is shown as it is.
     message : str
         A short remark, such as what a key just did.
+    recording : bool
+        Whether results go to a file: people in view are told.
     """
 
     fps: float = math.nan
@@ -54,6 +56,7 @@ class OverlayStatus:
     drops: int = 0
     source_state: str = "online"
     message: str = ""
+    recording: bool = False
 
 
 def strip_height(unit: float) -> int:

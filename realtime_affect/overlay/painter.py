@@ -7,11 +7,11 @@ never what a person feels. What was not measured is left out, not drawn as zero.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import cv2
 import numpy as np
+from pydantic import PositiveFloat
 
 from realtime_affect.face.pose import rotation_matrix
 from realtime_affect.overlay.captions import (
@@ -43,6 +43,7 @@ from realtime_affect.overlay.panel import (
     strongest_units,
 )
 from realtime_affect.overlay.placement import place_panels
+from realtime_affect.settings import Section
 
 if TYPE_CHECKING:
     from realtime_affect.overlay.drawing import Color
@@ -73,8 +74,7 @@ _EYES: Final = np.array([(33, 133), (362, 263)])
 __all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayConfig:
+class OverlayConfig(Section):
     """What is painted.
 
     Attributes
@@ -89,19 +89,18 @@ class OverlayConfig:
         Where the eyes look.
     notice : bool
         The line that tells people in view what is done. Where the law asks for it, leave it on.
-    recording : bool
-        Whether the notice says that results are recorded.
     scale : float
         Size of text and lines; 1 suits most screens.
     """
+
+    section: ClassVar[str] = "overlay"
 
     mesh: bool = False
     bars: bool = True
     pose: bool = False
     gaze: bool = True
     notice: bool = True
-    recording: bool = False
-    scale: float = 1.0
+    scale: PositiveFloat = 1.0
 
 
 def id_color(track_id: int) -> Color:
@@ -154,7 +153,7 @@ def paint(
     if roomy:
         paint_strip(image, status, len(tracks), unit)
         if config.notice:
-            paint_notice(image, unit, recording=config.recording)
+            paint_notice(image, unit, recording=status.recording)
     return image
 
 

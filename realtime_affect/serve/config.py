@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import math
-from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from realtime_affect.errors import UsageError
+from realtime_affect.settings import Section
 
-_PORTS: Final = 65_535
 
-
-@dataclass(frozen=True, slots=True)
-class ServeConfig:
+class ServeConfig(Section):
     """What ``realtime-affect serve`` reads, where results go, and when it gives up.
 
     Attributes
@@ -22,7 +20,7 @@ class ServeConfig:
         As ``run`` takes it; also ``csi://0`` (a Jetson's CSI camera) and a GStreamer pipeline
         without its sink, both read through gst-launch-1.0.
     flip : int
-        ``flip-method`` of a CSI camera: 2 turns the image by 180 degrees.
+        ``flip-method`` of a CSI camera (of nvvidconv): 2 turns the image by 180 degrees.
     port : int or None
         TCP port of the stream of results; 0 takes a free one; None opens none.
     host : str
@@ -61,45 +59,35 @@ class ServeConfig:
         A value is out of range, or `host` is reachable for others and that was not asked for.
     """
 
+    section: ClassVar[str] = "serve"
+    hint: ClassVar[str] = "Rates are a second, times are seconds, temperatures are degrees Celsius."
+
     source: str = "0"
-    flip: int = 0
-    port: int | None = 8765
+    flip: Annotated[int, Field(ge=0, le=7)] = 0
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = 8765
     host: str = "127.0.0.1"
     allow_remote: bool = False
     socket: str | None = None
     stdout: bool = False
-    max_clients: int = 8
+    max_clients: PositiveInt = 8
     health_file: str | None = None
     out: str | None = None
-    fps: float = 30.0
-    decisions_hz: float = 30.0
-    min_fps: float = 5.0
-    min_decisions_hz: float = 2.0
-    hot_c: float = 85.0
-    stall_s: float = 10.0
-    max_restarts: int = 5
-    restart_window_s: float = 60.0
-    retry_first_s: float = 1.0
-    retry_max_s: float = 30.0
+    fps: PositiveFloat = 30.0
+    decisions_hz: PositiveFloat = 30.0
+    min_fps: PositiveFloat = 5.0
+    min_decisions_hz: PositiveFloat = 2.0
+    hot_c: PositiveFloat = 85.0
+    stall_s: PositiveFloat = 10.0
+    max_restarts: Annotated[int, Field(ge=0, le=1_000)] = 5
+    restart_window_s: PositiveFloat = 60.0
+    retry_first_s: PositiveFloat = 1.0
+    retry_max_s: PositiveFloat = 30.0
 
-    def __post_init__(self) -> None:
-        for name in (
-            "fps", "decisions_hz", "min_fps", "min_decisions_hz", "hot_c", "stall_s",
-            "restart_window_s", "retry_first_s", "retry_max_s", "max_clients",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise _out_of_range(name, value, "a number above 0")
-        for name, most, unit in (
-            ("port", _PORTS, ""), ("flip", 7, ", a flip-method of nvvidconv"),
-            ("max_restarts", 1_000, ""),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= most:
-                raise _out_of_range(name, value, f"0 to {most}{unit}")
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
         for low, high in (("min_fps", "fps"), ("min_decisions_hz", "decisions_hz")):
             if getattr(self, low) > getattr(self, high):
-                raise _out_of_range(low, getattr(self, low), f"not more than serve.{high}")
+                raise self.refuse(low, getattr(self, low), f"not more than serve.{high}")
         if not self.allow_remote and not _is_loopback(self.host):
             raise UsageError(
                 thing="config key 'serve.host'",
@@ -107,6 +95,7 @@ class ServeConfig:
                 expected="127.0.0.1 or ::1",
                 hint="The stream has no password. Set serve.allow_remote = true if that is meant.",
             )
+        return self
 
 
 def _is_loopback(host: str) -> bool:
@@ -117,12 +106,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _out_of_range(name: str, value: object, expected: str) -> UsageError:
-    return UsageError(
-        thing=f"config key 'serve.{name}'",
-        got=repr(value),
-        expected=expected,
-        hint="Rates are a second, times are seconds, temperatures are degrees Celsius.",
-    )

@@ -337,8 +337,7 @@ class Service:
         files = files_of_run(Path(out) / f"{name}-{began}", name, video=self._config.record.video)
         # No timeline: drawn at the end, over days of rows, it would hold up the end.
         wanted = OutputFiles(rows=files.rows, video=files.video)
-        config = self._config.with_values({"overlay.recording": True})  # people in view are told
-        return Recording(pipeline, wanted, config, self._config.serve.source)
+        return Recording(pipeline, wanted, self._config, self._config.serve.source)
 
 
 def _raise_failure(recording: Recording) -> None:

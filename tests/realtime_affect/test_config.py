@@ -1,11 +1,7 @@
 import json
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from realtime_affect import config as config_module
 from realtime_affect.config import Config, load_config
 from realtime_affect.errors import UsageError
 from realtime_affect.face.track import TrackConfig
@@ -119,38 +115,3 @@ def test_every_default_is_of_the_type_its_field_declares():
         for key, value in keys.items()
     }
     assert Config().with_values(flat) == Config()
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Types a section may use that none of ours happens to need today."""
-
-    size: tuple[int, int] = (0, 0)
-    names: tuple[str, ...] = ()
-    folder: Path = Path()
-    level: Literal[1, 2] = 1
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "expected"),
-    [
-        ("size", [640, 480], (640, 480)),
-        ("names", ["a", "b"], ("a", "b")),
-        ("folder", "x/y", Path("x/y")),
-        ("level", 2, 2),
-    ],
-)
-def test_lists_and_paths_are_taken_as_the_field_declares(key, value, expected):
-    from typing import get_type_hints
-
-    assert config_module._checked(f"s.{key}", value, get_type_hints(Sample)[key]) == expected
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("size", [1]), ("size", [1, "a"]), ("names", "ab"), ("level", True)]
-)
-def test_lists_of_another_shape_are_refused(key, value):
-    from typing import get_type_hints
-
-    with pytest.raises(UsageError):
-        config_module._checked(f"s.{key}", value, get_type_hints(Sample)[key])

@@ -135,7 +135,7 @@ def fake_window(monkeypatch):
     """A window that shows everything there is and closes."""
     shown = []
 
-    def run_window(pipeline, config):
+    def run_window(pipeline, config, recording):
         shown.append([reading.scene.frame.index for reading in pipeline])
         return 0
 
@@ -180,7 +180,7 @@ def test_without_pyqt_the_run_goes_on_without_a_window_and_says_why(
 def test_where_qt_cannot_open_a_window_the_run_goes_on_without(
     options, fake_run, fake_window, tmp_path, monkeypatch
 ):
-    def run_window(pipeline, config):
+    def run_window(pipeline, config, recording):
         raise DependencyError("Qt", got="no display", expected="one", hint="Start X.")
 
     monkeypatch.setattr(sys.modules["affect_gui.app"], "run_window", run_window)

@@ -164,7 +164,7 @@ def test_overlap_is_the_shared_part_of_both():
 
 @pytest.mark.parametrize("value", ["wide", "", None])
 def test_an_unknown_range_is_refused(value):
-    with pytest.raises(UsageError, match="auto, short or full"):
+    with pytest.raises(UsageError, match="'auto', 'short', 'full'"):
         DetectConfig(range=value)
 
 

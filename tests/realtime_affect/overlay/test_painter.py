@@ -83,8 +83,8 @@ def test_the_frame_itself_stays_as_it_was():
 def test_every_size_of_picture_can_be_painted(width, height, state):
     person = Person("a", 0.4 * width, 0.5 * height, 0.3 * min(width, height))
     tracks = [track_of(1, person, units={"AU12": 3.0, "AU06": 0.2})]
-    config = OverlayConfig(mesh=True, pose=True, recording=True)
-    status = dataclasses.replace(STATUS, source_state=state, message="a remark")
+    config = OverlayConfig(mesh=True, pose=True)
+    status = dataclasses.replace(STATUS, source_state=state, message="a remark", recording=True)
     painted = paint(reading_of(tracks, width, height, gaze=(0.3, 0.1)), config, status)
     assert painted.shape == (height, width, 3)
     assert painted.dtype == np.uint8
@@ -186,7 +186,7 @@ def test_gaze_is_drawn_when_it_is_known_now_and_not_when_it_is_old_or_unknown():
 @pytest.mark.parametrize("name", ["mesh", "pose"])
 def test_mesh_and_pose_are_drawn_on_demand(name):
     reading = reading_of([track_of(1, Person("a", 320, 180, 140))])
-    shown = paint(reading, dataclasses.replace(NOTHING, **{name: True}), STATUS)
+    shown = paint(reading, NOTHING.replace(**{name: True}), STATUS)
     assert changed(paint(reading, NOTHING, STATUS), shown).sum() > 50
 
 
@@ -202,7 +202,7 @@ def test_twenty_faces_get_labels_and_no_panels():
     tracks = [track_of(n, p, units={"AU12": 3.0}) for n, p in enumerate(people, 1)]
     reading = reading_of(tracks)
     with_bars, without = (
-        paint(reading, dataclasses.replace(NOTHING, bars=bars), STATUS) for bars in (True, False)
+        paint(reading, NOTHING.replace(bars=bars), STATUS) for bars in (True, False)
     )
     assert not changed(with_bars, without).any()
 
@@ -218,11 +218,11 @@ def test_offline_changes_most_of_the_picture_and_alarms_in_red():
 def test_the_notice_says_what_happens_to_the_measurement_and_never_claims_a_feeling():
     reading = reading_of([])
     live, recorded, none = (
-        paint(reading, config, STATUS)
-        for config in (
-            OverlayConfig(),
-            OverlayConfig(recording=True),
-            OverlayConfig(notice=False),
+        paint(reading, config, status)
+        for config, status in (
+            (OverlayConfig(), STATUS),
+            (OverlayConfig(), dataclasses.replace(STATUS, recording=True)),
+            (OverlayConfig(notice=False), STATUS),
         )
     )
     assert changed(live, none)[-12:].any()
