@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="add to benchmarks/results")
     parser.add_argument("--dry-run", action="store_true", help="everything twice, no record")
     options = parser.parse_args()
-    code = records.code_state()
+    code = records.code_state("engines/affect_engines", "kernels/affect_kernels")
     rounds = DRY_ROUNDS if options.dry_run else options.rounds
     found = {name: measure(name, options.faces, rounds) for name in options.networks}
     for name, figures in found.items():

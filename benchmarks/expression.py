@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--record", action="store_true", help="add to benchmarks/results")
     options = parser.parse_args()
-    code = records.code_state()
+    code = records.code_state("engines/affect_engines", "kernels/affect_kernels")
     figures = measure(options.rounds)
     for precision, milliseconds in figures["opening_ms"].items():
         print(f"{precision}: opened and answered after {milliseconds:.0f} ms")

@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--record", action="store_true", help="add to benchmarks/results")
     options = parser.parse_args()
-    code = records.code_state()
+    code = records.code_state("training/ifdd")
     console = Console(stderr=True)
     torch.manual_seed(0)
     network = IFDD().eval()

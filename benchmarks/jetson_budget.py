@@ -157,7 +157,9 @@ def make_record() -> dict[str, Any]:
         }
     return {
         "made_by": "python benchmarks/jetson_budget.py --record",
-        **records.code_state(),
+        **records.code_state(
+            *records.PRODUCT, "benchmarks/jetson_budget.py", "benchmarks/spotter_cost.py"
+        ),
         "machine": records.machine(),
         "networks": networks,
         "spotter": spotter_cost.measure(networks["face_landmark.tflite"]["mmac"]),
@@ -220,7 +222,7 @@ def table(record: dict[str, Any]) -> str:
         f"at {best:.0%} to {worst:.0%} of one core's peak, without decoding, tracking and drawing; "
         "each worker is one core, and over 100 % means that the service will lower the rate; "
         "`affect.micro = false` saves the spotter. "
-        "benchmarks/results/jetson_budget.json</sub>",
+        f"{records.origin(record)}; benchmarks/results/jetson_budget.json</sub>",
     ]
     return "\n".join(lines)
 

@@ -82,7 +82,7 @@ def resources(source: str, architecture: int) -> dict[str, _nvrtc.Resources]:
 
 def measure(only: str, rounds: int, *, record: bool) -> None:
     """Compare, time, print and record."""
-    code = records.code_state()
+    code = records.code_state("kernels/affect_kernels")
     rows: list[dict[str, Any]] = []
     with Device() as device:
         rivals = Rivals.on_this_machine(device)

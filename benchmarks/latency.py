@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, help="instead of the scenario's")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    code = records.code_state()
+    code = records.code_state(*records.PRODUCT, "realtime_affect/overlay")
     scenario = tomllib.loads(options.scenario.read_text(encoding="utf-8"))
     scenario |= {k: v for k in ("source", "faces") if (v := getattr(options, k)) is not None}
     seconds = options.seconds or scenario["seconds"]

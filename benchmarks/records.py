@@ -1,4 +1,9 @@
-"""Benchmark records: one JSON line a run, with all that is needed to judge or repeat it."""
+"""Benchmark records: one JSON line a run, with all that is needed to judge or repeat it.
+
+Every record names the code that it measured: commit, date, and git's hash of each folder or file
+that took part. :func:`changed_since` compares these hashes with the working tree, so that a table
+made of a record says by itself when its figures are of other code.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,15 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
+import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -31,12 +41,73 @@ def machine() -> dict[str, Any]:
     return {"id": " / ".join(str(value) for value in facts.values()), **facts}
 
 
-def code_state() -> dict[str, Any]:
-    """Commit of this code, and whether it was changed since; ask before measuring, not after."""
+PRODUCT = (
+    "realtime_affect/affect", "realtime_affect/capture", "realtime_affect/face",
+    "realtime_affect/micro", "realtime_affect/runtime", "engines/affect_engines",
+    "kernels/affect_kernels",
+)  # fmt: skip
+"""What runs between a source and a reading."""
+
+
+def code_state(*paths: str) -> dict[str, Any]:
+    """Return which code this is; ask before measuring, not after.
+
+    Parameters
+    ----------
+    paths : str
+        Files and folders that take part in the measurement, from the repository's root; default
+        :data:`PRODUCT`.
+
+    Returns
+    -------
+    dict
+        ``date``; ``commit``; ``dirty``, whether tracked files differ from it; ``code``, git's hash
+        of each path as it stands in the working tree, empty outside a checkout.
+    """
     return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _git("rev-parse", "--short", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "code": hashes(paths or PRODUCT),
     }
+
+
+def hashes(paths: Sequence[str]) -> dict[str, str]:
+    """Return git's hash of each path in the working tree, ignored files left out.
+
+    Equal to ``git rev-parse HEAD:path`` where nothing was changed; "missing" where there is no such
+    path; no entries outside a checkout.
+    """
+    index = _git("rev-parse", "--git-path", "index")
+    if index in ("", "unknown"):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "index"  # the user's own index stays as it is
+        shutil.copyfile(REPOSITORY / index, copy)
+        for path in paths:
+            _git("add", "--all", "--", path, index=copy)
+        tree = _git("write-tree", index=copy)
+    found = {path: _git("rev-parse", "--verify", "--quiet", f"{tree}:{path}") for path in paths}
+    return {path: "missing" if name == "unknown" else name for path, name in found.items()}
+
+
+def changed_since(record: dict[str, Any]) -> bool | None:
+    """Return whether the code that a record measured has changed; None outside a checkout.
+
+    A record of the time before hashes were kept counts as changed.
+    """
+    code = record.get("code")
+    if not code:
+        return None if _git("rev-parse", "HEAD") == "unknown" else True
+    now = hashes(tuple(code))
+    return now != code if now else None
+
+
+def origin(record: dict[str, Any], where: str = "") -> str:
+    """Return one phrase on the code that a record measured: when, which, and whether it changed."""
+    changes = " with uncommitted changes" if record["dirty"] else ""
+    since = "; **the code it measured has changed since**" if changed_since(record) else ""
+    return f"measured {record['date']} at commit {record['commit']}{changes}{where}{since}"
 
 
 def new_record(
@@ -56,12 +127,14 @@ def new_record(
     figures : dict
         Everything that was measured, raw values included; units in the names.
     code : dict, optional
-        :func:`code_state` from before the run, whose modules were loaded then; default: now.
+        :func:`code_state` from before the run, whose modules were loaded then; default: now, and
+        :data:`PRODUCT`. The script itself is always added.
     """
+    code = code or code_state()
+    script = hashes([f"benchmarks/{benchmark}.py"])
     return {
         "benchmark": benchmark,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        **(code or code_state()),
+        **(code | {"code": code["code"] | script}),
         "machine": machine(),
         "load_1min": round(os.getloadavg()[0], 2),
         "versions": {"python": platform.python_version()}
@@ -110,9 +183,11 @@ def _cpu_model() -> str:
     return names[0] if names else platform.machine()
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, index: Path | None = None) -> str:
     command = ["git", "-C", str(REPOSITORY), *arguments]
+    environment = os.environ | ({"GIT_INDEX_FILE": str(index)} if index else {})
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return done.stdout.strip()

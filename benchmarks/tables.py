@@ -7,6 +7,7 @@ python benchmarks/tables.py --write [README]    puts them between the markers of
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -95,7 +96,9 @@ def units_table() -> str:
         real = report["ferplus_valid"]["auc"].get(name)
         cells.append(f"{real['auc']:.2f} {real['expression']} ({real['faces']})" if real else "")
         rows.append(label + " | ".join([units[name].trust, *cells]) + " |")
-    return "\n".join([*rows, "", "<sub>benchmarks/results/action_units.json</sub>"])
+    return "\n".join(
+        [*rows, "", _report_provenance("action_units", judged=("action_units", report))]
+    )
 
 
 def faces_table() -> str:
@@ -130,7 +133,9 @@ def faces_table() -> str:
                 f"| {text} | {report[key]['persons']} | {neutral} | {found['smile_auc']:.3f} "
                 f"| {found['smile_accuracy']:.3f} | {found['worst_false_units']} |"
             )
-    return "\n".join([*rows, "", "<sub>benchmarks/results/action_units.json</sub>"])
+    return "\n".join(
+        [*rows, "", _report_provenance("action_units", judged=("action_units", report))]
+    )
 
 
 def expression_table() -> str:
@@ -164,7 +169,7 @@ def expression_table() -> str:
         f"{onsets['neutral_first']}, happiness at last {onsets['happiness_last']}. "
         f"Calibration error of the probabilities: {found['calibration']['ece']:.3f}.",
     ]
-    return "\n".join([*rows, "", "<sub>benchmarks/results/ifdd_stream.json</sub>"])
+    return "\n".join([*rows, "", _report_provenance("ifdd_stream", judged=("ifdd_stream", found))])
 
 
 def _with_interval(part: dict[str, Any], key: str) -> str:
@@ -189,7 +194,7 @@ def lifting_table() -> str:
         rows.append(
             f"| {name} | " + " | ".join([*cells, told, f"{figures['clear_uar']:.3f}"]) + " |"
         )
-    return "\n".join([*rows, "", "<sub>benchmarks/results/lifting_ablation.json</sub>"])
+    return "\n".join([*rows, "", _report_provenance("lifting_ablation")])
 
 
 def spotting_table() -> str:
@@ -226,7 +231,7 @@ def spotting_table() -> str:
             f"| {name} | {found['events']} | {found['minutes']:.1f} "
             f"| {100 * found['share_gated']:.0f} % | {found['at_most_per_min']:.2f} |"
         )
-    return "\n".join([*rows, "", "<sub>benchmarks/results/micro_spotting.json</sub>"])
+    return "\n".join([*rows, "", _report_provenance("micro_spotting")])
 
 
 def _families(recall_by: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -291,9 +296,8 @@ def micro_table() -> str:
         for name, found in loso.items()
         if "best_epoch_on_the_test_fold" in found
     ]
-    names = ("live", "zero_shot", "loso")
-    files = ", ".join(f"benchmarks/results/htnet_{name}.json" for name in names)
-    return "\n".join([*rows, "", f"<sub>{files}; every look in htnet_looks.jsonl</sub>"])
+    names = ("htnet_live", "htnet_zero_shot", "htnet_loso")
+    return "\n".join([*rows, "", _report_provenance(*names, judged=("htnet_live", live))])
 
 
 def rewrites_table() -> str:
@@ -356,21 +360,52 @@ def filled(text: str) -> str:
 
 
 def _provenance(name: str) -> str:
-    """Say where and from which code the figures of a table come, once for each that differs.
+    """Say of which code and machine the figures of ``<name>.jsonl`` are.
 
     The load tells whether the machine was quiet: it counts the benchmark itself, about 1.
     """
-    loads: dict[str, float] = {}
+    origins: dict[str, float] = {}
     for record in newest(name).values():
-        origin = (
-            f"{record['machine']['cpu']}, {record['machine']['cores']} cores; {record['date']}, "
-            f"commit {record['commit']}{' and uncommitted changes' if record['dirty'] else ''}"
-        )
-        loads[origin] = max(loads.get(origin, 0.0), record["load_1min"])
-    if not loads:
+        machine = f"{record['machine']['cpu']}, {record['machine']['cores']} cores"
+        note = record["config"].get("note")
+        origin = records.origin(record, f" on {machine}{{load}}" + (f" ({note})" if note else ""))
+        origins[origin] = max(origins.get(origin, 0.0), record["load_1min"])
+    told = [origin.format(load=f", load {load:.1f}") for origin, load in origins.items()]
+    return _signed(told, f"benchmarks/results/{name}.jsonl")
+
+
+def _report_provenance(*names: str, judged: tuple[str, dict[str, Any]] | None = None) -> str:
+    """Say of which code the figures of ``<name>.json`` are, and whether of the weights shipped.
+
+    Under "made" stands the code of a report or of one of its parts, or each part's code by its
+    name. `judged` is a card and what names the hash of the weights that were judged.
+    """
+    told: list[str] = []
+    for name in names:
+        report = _evaluation(name) or {}
+        parts = [report, *(part for part in report.values() if isinstance(part, dict))]
+        codes: list[dict[str, Any]] = []
+        for made in (part["made"] for part in parts if "made" in part):
+            codes += [made] if "code" in made else made.values()
+        told += [records.origin(code) for code in codes] or ["its code and date are not recorded"]
+    if judged is not None:
+        card, found = judged
+        sha256 = found.get("onnx_sha256") or found.get("sha256")
+        if sha256 and sha256 not in _shipped(card):
+            told.append("**other weights are shipped now**")
+    return _signed(told, ", ".join(f"benchmarks/results/{name}.json" for name in names))
+
+
+def _shipped(card: str) -> set[str]:
+    folder = records.REPOSITORY / "engines/affect_engines/weights"
+    files = folder.glob(f"{card}*.onnx")
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _signed(told: list[str], files: str) -> str:
+    if not told:
         return "No record yet."
-    told = " · ".join(f"{origin}, load {load:.1f}" for origin, load in loads.items())
-    return f"<sub>{told}; benchmarks/results/{name}.jsonl</sub>"
+    return f"<sub>{' · '.join(dict.fromkeys(told))}; {files}</sub>"
 
 
 def main() -> None:

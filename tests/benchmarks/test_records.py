@@ -1,5 +1,9 @@
 import json
 import re
+import shutil
+import subprocess
+
+import pytest
 
 
 def test_a_record_has_all_that_is_needed_to_judge_it_and_is_json(script):
@@ -10,6 +14,7 @@ def test_a_record_has_all_that_is_needed_to_judge_it_and_is_json(script):
         "date",
         "commit",
         "dirty",
+        "code",
         "machine",
         "load_1min",
         "versions",
@@ -64,10 +69,88 @@ def test_the_subject_is_the_clip_the_scenario_or_the_source(script):
     assert subject({"config": {}}) == ""
 
 
-def test_a_record_names_the_code_that_ran_not_the_code_at_its_end(script, monkeypatch):
+def test_a_record_names_the_code_that_ran_not_the_code_at_its_end(script):
     records = script("records")
-    code = {"commit": "1234567", "dirty": True}
+    code = {"date": "2026-01-02", "commit": "1234567", "dirty": True, "code": {"a": "12"}}
     record = records.new_record("speed", {}, {}, code)
-    assert (record["commit"], record["dirty"]) == ("1234567", True)
-    monkeypatch.setattr(records, "_git", lambda *arguments: "")
-    assert records.code_state() == {"commit": "", "dirty": False}
+    assert {key: record[key] for key in code if key != "code"} | {"code": {"a": "12"}} == code
+    assert record["code"]["a"] == "12"
+    assert code["code"] == {"a": "12"}, "a value that another record may share"
+
+
+@pytest.fixture
+def checkout(script, monkeypatch, tmp_path):
+    """A repository with one commit, in place of ours; return a function that runs git there."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not on this machine")
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=no"]
+
+    def git(*arguments):
+        command = ["git", "-C", str(tmp_path), *who, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    (tmp_path / "loop").mkdir()
+    (tmp_path / "loop/step.py").write_text("one\n", encoding="ascii")
+    (tmp_path / ".gitignore").write_text("*.pyc\n", encoding="ascii")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "First")
+    monkeypatch.setattr(script("records"), "REPOSITORY", tmp_path)
+    return git
+
+
+def test_the_hash_of_a_path_is_git_s(script, checkout):
+    found = script("records").hashes(["loop", "loop/step.py", "gone"])
+    paths = ("loop", "loop/step.py")
+    assert found == {p: checkout("rev-parse", f"HEAD:{p}") for p in paths} | {"gone": "missing"}
+
+
+def test_a_record_knows_whether_what_it_measured_has_changed(script, checkout, tmp_path):
+    records = script("records")
+    record = records.new_record("speed", {}, {}, records.code_state("loop"))
+    assert records.changed_since(record) is False
+    (tmp_path / "elsewhere.py").write_text("other\n", encoding="ascii")
+    (tmp_path / "loop/step.pyc").write_text("made by Python\n", encoding="ascii")
+    assert records.changed_since(record) is False
+    (tmp_path / "loop/more.py").write_text("more\n", encoding="ascii")
+    assert records.changed_since(record) is True, "a new file, not yet added"
+    (tmp_path / "loop/more.py").unlink()
+    (tmp_path / "loop/step.py").write_text("two\n", encoding="ascii")
+    assert records.changed_since(record) is True
+    checkout("commit", "--all", "--quiet", "--message", "Second")
+    assert records.changed_since(record) is True
+    assert checkout("status", "--porcelain") == "?? elsewhere.py", "the index is left as it was"
+
+
+def test_a_changed_script_counts_as_a_change(script, checkout, tmp_path):
+    records = script("records")
+    record = records.new_record("speed", {}, {}, records.code_state("loop"))
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/speed.py").write_text("new\n", encoding="ascii")
+    assert records.changed_since(record) is True
+
+
+def test_a_record_without_hashes_counts_as_changed_and_outside_a_checkout_nothing_is_known(
+    script, checkout, monkeypatch, tmp_path
+):
+    records = script("records")
+    assert records.changed_since({"commit": "1234567"}) is True
+    record = records.new_record("speed", {}, {}, records.code_state("loop"))
+    monkeypatch.setattr(records, "REPOSITORY", tmp_path / "gone")
+    assert records.changed_since(record) is None
+    assert records.changed_since({}) is None
+    assert records.new_record("speed", {}, {})["code"] == {}
+
+
+def test_the_origin_of_a_figure_is_told_in_one_phrase(script, checkout, tmp_path):
+    records = script("records")
+    state = records.code_state("loop")
+    commit = checkout("rev-parse", "--short", "HEAD")
+    assert (
+        records.origin(state, " on a desk")
+        == f"measured {state['date']} at commit {commit} on a desk"
+    )
+    (tmp_path / "loop/step.py").write_text("two\n", encoding="ascii")
+    told = records.origin(state | {"dirty": True})
+    assert "with uncommitted changes" in told
+    assert "the code it measured has changed since" in told

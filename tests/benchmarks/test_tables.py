@@ -163,8 +163,27 @@ def test_a_table_names_each_commit_and_machine_its_rows_come_from(script, record
         new = records.new_record("peer_mediapipe", {"clip": clip}, PEER)
         records.append(new | {"commit": commit, "dirty": dirty, "load_1min": len(clip) + 1.5})
     last = script("tables").peer_table().splitlines()[-1]
-    assert last.count("commit 1234567, load 2.5") == 1
-    assert "commit 89 and uncommitted changes" in last
+    assert last.count("commit 1234567 on ") == 1
+    assert "cores, load 2.5" in last
+    assert "commit 89 with uncommitted changes" in last
+
+
+def test_a_report_tells_its_code_and_whether_its_weights_are_those_shipped(script, recorded_in):
+    made = {"date": "2026-01-02", "commit": "abcdef1", "dirty": False, "code": {}}
+    tables = script("tables")
+    path = recorded_in / "one.json"
+    path.write_text(json.dumps({"made": made}), encoding="utf-8")
+    assert "measured 2026-01-02 at commit abcdef1" in tables._report_provenance("one")
+    path.write_text(json.dumps({"a": {"made": made}, "b": {"made": made}}), encoding="utf-8")
+    assert tables._report_provenance("one").count("abcdef1") == 1
+    path.write_text(json.dumps({"made": {"a": made}}), encoding="utf-8")
+    assert "abcdef1" in tables._report_provenance("one")
+    path.write_text("{}", encoding="utf-8")
+    assert "its code and date are not recorded" in tables._report_provenance("one")
+    (shipped,) = tables._shipped("htnet_live")
+    for sha256, told in ((shipped, False), ("0" * 64, True)):
+        line = tables._report_provenance("one", judged=("htnet_live", {"sha256": sha256}))
+        assert ("other weights are shipped now" in line) is told
 
 
 def test_write_may_name_another_readme(script, add, run_main, tmp_path):

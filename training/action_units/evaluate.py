@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from affect_engines.ort import import_onnxruntime
+from benchmarks.records import code_state
 from training.action_units.anchors import PERSONS, ferplus_faces
 from training.action_units.dataset import PRESENT, Observer, Samples, load_samples
 from training.action_units.export import INPUTS, load_network
@@ -264,6 +265,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     parser.add_argument("--report-persons", metavar="WHY", help="look at persons 061 to 090")
     options = parser.parse_args()
+    code = code_state("training/action_units", "realtime_affect/face")
     network = load_network(options.run)
     samplers = {
         split: Sampler(load_samples(sorted(options.data.glob(f"{split}_*.npz"))))
@@ -307,6 +309,7 @@ def main() -> None:
         log_look(options.report_persons, options.onnx or options.run / "checkpoint.pt")
         reporting = read_photographs(options.london, REPORTING)
         report["london_061_090"] = london_figures(network, reporting, present_at)
+    report["made"] = code
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     for name, score in ablation.items():
         print(f"mean ICC {score:.3f}  {name}")

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affect_engines import load_card
+from benchmarks.records import code_state
 from realtime_affect.capture import open_source
 from realtime_affect.face.align import turn_to_front
 from realtime_affect.face.pose import fit_heads
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--report", type=Path, help="JSON to write")
     options = parser.parse_args()
+    code = code_state("realtime_affect/face")
     options.out.mkdir(parents=True, exist_ok=True)
     traces = []
     for clip in track(options.clips, "following faces"):
@@ -158,6 +160,7 @@ def main() -> None:
     found = jitter(traces)
     known = [value for value in found.values() if np.isfinite(value)]
     report: dict[str, Any] = {
+        "made": code,
         "clips": [clip.stem for clip in options.clips],
         "frames": sum(len(trace.seconds) for trace in traces),
         "still_frames": sum(s.stop - s.start for t in traces for s in still_stretches(t)),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from affect_engines.ort import import_onnxruntime
+from benchmarks.records import code_state
 from realtime_affect.names import MICRO_CLASSES
 from training.htnet.export import NAME, example
 from training.htnet.flows import Flows, read_flows
@@ -160,8 +161,9 @@ def main() -> None:
     parser.add_argument("--flows", type=Path, required=True)
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     options = parser.parse_args()
+    code = code_state("training/htnet", "realtime_affect/micro")
     about = json.loads((options.run / "about.json").read_text("utf-8"))
-    report = {"about": about, **evaluate(options.onnx / NAME, options.flows)}
+    report = {"about": about, **evaluate(options.onnx / NAME, options.flows), "made": code}
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(json.dumps(report["studio_test"], indent=1))

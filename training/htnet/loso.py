@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from benchmarks.records import code_state
 from training.htnet.linear import LinearReader
 from training.htnet.network import CLASSES
 from training.metrics import confusion, uar, uf1
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="JSON, amended")
     parser.add_argument("--name", help="in the report; default: the model")
     options = parser.parse_args()
+    code = code_state("training/htnet")
     name = options.name or options.model
     pack = read_pack(options.pack)
     learner, settings = make_learner(options.model, options.pretrained)
@@ -227,7 +229,7 @@ def main() -> None:
         other = run_folds(pack, linear, base)[-1]
         found["uf1_over_linear_interval"] = paired_interval(pack, answers[-1], other)
     report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}
-    report[name] = found
+    report[name] = found | {"made": code}
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from benchmarks.records import code_state
 from training.htnet.folds import variants
 from training.htnet.loso import Pack, figures, read_pack
 from training.htnet.train import load_network, logits_of
@@ -73,11 +74,12 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="JSON, amended")
     parser.add_argument("--name", required=True, help="in the report")
     options = parser.parse_args()
+    code = code_state("training/htnet")
     torch.set_num_threads(1)
     found = look(options.run, read_pack(options.pack), options.why, LOOKS, moved=options.moved)
     about = json.loads((options.run / "about.json").read_text("utf-8"))
     report = json.loads(options.report.read_text("utf-8")) if options.report.exists() else {}
-    report[options.name] = {"why": options.why, "about": about, **found}
+    report[options.name] = {"why": options.why, "about": about, **found, "made": code}
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print(json.dumps(found, indent=1))
 

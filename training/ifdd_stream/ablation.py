@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.records import code_state
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.network import count_parameters
 from training.checkpoints import load_weights
@@ -203,6 +204,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
     options = parser.parse_args()
+    code = code_state("training/ifdd_stream")
     if options.threads:
         torch.set_num_threads(options.threads)
     classifier = load_weights(options.frames, FrameClassifier())
@@ -214,6 +216,7 @@ def main() -> None:
     mirrored = np.ascontiguousarray(taught.pictures[..., ::-1])
     features = np.stack([look(backbone, taught.pictures), look(backbone, mirrored)])
     report = compare((features, taught.shown), (look(backbone, unseen.pictures), unseen))
+    report["made"] = code
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from affect_engines.ort import import_onnxruntime
+from benchmarks.records import code_state
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
 from training.action_units.evaluate import log_look
@@ -266,6 +267,7 @@ def main() -> None:
     parser.add_argument("--report-persons", metavar="WHY", help="look at persons 061 to 090")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     options = parser.parse_args()
+    code = code_state("training/ifdd_stream", "realtime_affect/affect", "realtime_affect/face")
     stored = load_arrays(options.sequences / "onsets.npz")
     choosing = stored["person"] >= 36
     onsets = [{name: array[choosing] for name, array in stored.items()}]
@@ -274,7 +276,8 @@ def main() -> None:
         onsets.append(read_onsets(options.london, REPORTING))
     about = json.loads((options.run / "about.json").read_text("utf-8"))
     forms = evaluate(options.onnx, options.sequences, options.ferplus, onsets)
-    options.report.write_text(json.dumps({"about": about, **forms}, indent=1) + "\n", "utf-8")
+    report = {"about": about, **forms, "made": code}
+    options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     for precision, found in forms.items():
         for name, part in found["ferplus_valid"].items():
             print(f"{precision} FER+ valid, {name}: {part['accuracy']:.4f}, UAR {part['uar']:.4f}")

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
+from benchmarks.records import code_state
 from training.micro.film import load_clip
 from training.micro.real import (
     PLACES,
@@ -320,6 +321,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("out/micro/real"))
     parser.add_argument("--report", type=Path, default=REPORT)
     options = parser.parse_args()
+    code = code_state("training/micro", "realtime_affect/micro", "realtime_affect/face")
     cv2.setNumThreads(1)
     if options.what == "studio":
         part = evaluate_studio(sorted(options.clips.glob("*_*.npz")))
@@ -331,6 +333,7 @@ def main() -> None:
         part = evaluate_still(options.media)
     kept = json.loads(options.report.read_text()) if options.report.exists() else {}
     kept[options.what] = part
+    kept.setdefault("made", {})[options.what] = code
     kept.update(summed_up(kept))
     options.report.write_text(json.dumps(kept, indent=1, allow_nan=True) + "\n")
     print(json.dumps(part, indent=1))
