@@ -40,6 +40,7 @@ def commands(pattern):
     return set(re.findall(rf"(?:^|`){pattern} ([a-z-]+)", README, re.MULTILINE))
 
 
+@pytest.mark.timeout(600)  # whole clips, on a machine that may be busy
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("code", blocks("python"))
 def test_every_python_example_runs_and_says_something(code, tmp_path, monkeypatch, capsys):
