@@ -431,26 +431,32 @@ class Expression:
         Of :data:`EXPRESSIONS`, sum 1.
     warming_up : bool
         Whether the clip was still shorter than the network wants.
+    name : str
+        The reported one of :data:`EXPRESSIONS`: steady, so not always the likeliest of this very
+        moment (``affect.reported``). Empty takes the likeliest.
     """
 
     t_ns: int
     probabilities: Float32
     warming_up: bool
+    name: str = ""
 
     def __post_init__(self) -> None:
         shape = (len(EXPRESSIONS),)
         value = frozen_array(self.probabilities, np.float32, shape, "Expression.probabilities")
         object.__setattr__(self, "probabilities", value)
+        if not self.name:
+            object.__setattr__(self, "name", self.likeliest)
 
     @property
-    def name(self) -> str:
-        """The likeliest of :data:`EXPRESSIONS`."""
+    def likeliest(self) -> str:
+        """The likeliest of :data:`EXPRESSIONS` at this moment."""
         return EXPRESSIONS[int(self.probabilities.argmax())]
 
     @property
     def probability(self) -> float:
-        """Of the likeliest one."""
-        return float(self.probabilities.max())
+        """Of the reported one, at this moment."""
+        return float(self.probabilities[EXPRESSIONS.index(self.name)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """ClipWindows -> the expression each face displays.
 
 IFDD-Stream (card ``ifdd_stream``) looks at every moment once; the tokens it leaves are kept here,
-track by track, and a decision is made of those of the last moments. Network and training:
-``training/ifdd_stream``.
+track by track, and a decision is made of those of the last moments. Which expression is reported
+follows from the decisions over time (``reported``). Network and training: ``training/ifdd_stream``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
 from realtime_affect.affect.history import ClipTiming
+from realtime_affect.affect.reported import MARGIN, ONSET_MS, RELEASE_MS, ReportedExpression
 from realtime_affect.names import EXPRESSIONS
 from realtime_affect.types import Expression
 
@@ -47,10 +48,13 @@ class _Memory:
         Moments known, at most a clip's.
     tokens : (T - 1, ...) float32
         Of the last T - 1 moments, the newest last; rows before the first one known mean nothing.
+    reported : ReportedExpression
+        Since the first moment without a gap behind it.
     """
 
     t_ns: NDArray[np.int64]
     tokens: Float32
+    reported: ReportedExpression
     shown: Expression | None = None
 
     def keep(self, t_ns: NDArray[np.int64]) -> None:
@@ -73,6 +77,8 @@ class ExpressionClassifier(Closeable):
         As :func:`affect_engines.open_engine` takes them.
     engine : Engine, optional
         The network; None opens it. Closed with the reader.
+    onset_ms, release_ms, margin : float
+        When another expression is reported, as :class:`ReportedExpression` takes them.
 
     Raises
     ------
@@ -84,15 +90,17 @@ class ExpressionClassifier(Closeable):
         The backend asked for cannot run here.
     """
 
-    def __init__(
-        self, precision: str = "auto", backend: str = "auto", engine: Engine | None = None
-    ) -> None:
+    def __init__(  # noqa: PLR0913  (what runs the network, and three settings)
+        self, precision: str = "auto", backend: str = "auto", engine: Engine | None = None, *,
+        onset_ms: float = ONSET_MS, release_ms: float = RELEASE_MS, margin: float = MARGIN,
+    ) -> None:  # fmt: skip
         card = load_card(_CARD)
         self._engine = open_engine(card, backend, precision) if engine is None else engine
         self._columns = [card.decode["outputs"].index(name) for name in EXPRESSIONS]
         self._temperature = float(card.decode["temperature"])
         self._tokens_shape = tuple(card.decode["tokens"])
         self._slots = clip_timing().slots
+        self._new_report = partial(ReportedExpression, onset_ms, release_ms, margin)
         self._memories: dict[int, _Memory] = {}
 
     def decide(self, clips: Sequence[ClipWindow]) -> dict[int, Expression]:
@@ -120,8 +128,11 @@ class ExpressionClassifier(Closeable):
         memory = self._memories.get(clip.track_id)
         if memory is None:
             tokens = np.zeros((self._slots - 1, *self._tokens_shape), np.float32)
-            memory = self._memories[clip.track_id] = _Memory(np.empty(0, np.int64), tokens)
+            memory = _Memory(np.empty(0, np.int64), tokens, self._new_report())
+            self._memories[clip.track_id] = memory
         memory.keep(clip.t_ns)
+        if not len(memory.t_ns):  # the clip began anew: what was reported before says nothing
+            memory.reported = self._new_report()
         newest = memory.t_ns[-1] if len(memory.t_ns) else -1
         return np.flatnonzero(clip.t_ns > newest).tolist()
 
@@ -144,7 +155,8 @@ class ExpressionClassifier(Closeable):
         for i, (clip, place, memory) in enumerate(zip(clips, places, memories, strict=True)):
             t_ns = int(clip.t_ns[place])
             memory.add(t_ns, outputs["slot"][i])
-            memory.shown = Expression(t_ns, shares[i].copy(), clip.warming_up)
+            name = memory.reported.update(t_ns, shares[i])
+            memory.shown = Expression(t_ns, shares[i].copy(), clip.warming_up, name)
 
     def _forget(self, now_ns: int) -> None:
         """Drop tracks that have been gone for longer than a clip may pause."""

@@ -14,6 +14,7 @@ import numpy as np
 from realtime_affect.affect.blink import blinks_per_min
 from realtime_affect.affect.expression import ExpressionClassifier
 from realtime_affect.affect.gaze import GazeEstimator
+from realtime_affect.affect.reported import MARGIN, ONSET_MS, RELEASE_MS
 from realtime_affect.micro.classifier import MicroClassifier
 from realtime_affect.micro.spotter import MicroSpotter
 from realtime_affect.settings import Section
@@ -40,6 +41,13 @@ class AffectConfig(Section):
     backend : str
         What runs the expression network: "tensorrt", "cuda" or "onnxruntime" (the CPU), never
         another one instead; "auto" takes the first of these that works.
+    expression_onset_ms : float
+        How long an expression of probability 1 must last before it is reported; one that leads by
+        less takes longer (``affect.reported``). Probabilities stay those of the moment.
+    expression_release_ms : float
+        How long a neutral face of probability 1 must last until neutral is reported again.
+    expression_margin : float
+        Lead in probability, 0 to 1, that does not speak for another expression yet.
     """
 
     section: ClassVar[str] = "affect"
@@ -49,6 +57,9 @@ class AffectConfig(Section):
     micro: bool = True
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
     backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
+    expression_onset_ms: float = ONSET_MS
+    expression_release_ms: float = RELEASE_MS
+    expression_margin: float = MARGIN
 
 
 class AffectEstimator:
@@ -65,7 +76,10 @@ class AffectEstimator:
         self._gaze = GazeEstimator() if config.gaze else None
         self._expression = None
         if config.expression:
-            self._expression = ExpressionClassifier(config.precision, config.backend)
+            self._expression = ExpressionClassifier(
+                config.precision, config.backend, onset_ms=config.expression_onset_ms,
+                release_ms=config.expression_release_ms, margin=config.expression_margin,
+            )  # fmt: skip
         self._micro = MicroSpotter(MicroClassifier()) if config.micro else None
 
     def decide(self, job: AffectJob) -> AffectSnapshot:

@@ -46,8 +46,9 @@ COLUMNS: Final = (
 """Columns of every row. Names that OpenFace has mean what they mean there; units are pixels of the
 frame, millimetres, radians and seconds. ``gaze_age_ms`` is how much older than the frame the gaze
 and the blink rate are (0 in offline analysis), ``expression_age_ms`` the same of the newest moment
-that the expression was decided on. ``expression`` is the likeliest one, as a word; ``warming_up``
-is 1 while its clip is shorter than the network wants. ``micro`` is 1 on a row that carries a brief
+that the expression was decided on. ``expression`` is the reported one, as a word: steady, so not
+always the likeliest by the probabilities, which are those of the moment; ``warming_up`` is 1
+while its clip is shorter than the network wants. ``micro`` is 1 on a row that carries a brief
 movement, 0 where one could have been seen, empty where it could not."""
 
 _FORMATS: Final = {

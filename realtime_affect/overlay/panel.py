@@ -168,7 +168,7 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
 def _paint_expression(  # noqa: PLR0913  (what, where, how: a drawing call)
     image: Image, x: int, y: int, expression: Expression, color: Color, layout: _Layout
 ) -> None:
-    """Write the likeliest expression and its probability, above a bar of it.
+    """Write the reported expression and its probability, above a bar of it.
 
     Grey where less than a half speaks for it, and with dots while its clip is still short.
     """

@@ -115,11 +115,58 @@ def test_a_face_that_left_is_forgotten(network):
     assert reader.decide([]) == {}
 
 
-def test_probabilities_add_up_and_name_the_likeliest(network):
-    shown = streamed(ExpressionClassifier(engine=network), pictures(3))[-1]
+def test_probabilities_add_up_and_name_the_likeliest_of_the_first_moment(network):
+    shown = streamed(ExpressionClassifier(engine=network), pictures(1))[-1]
     assert shown.probabilities.sum() == pytest.approx(1, abs=1e-5)
-    assert shown.name == EXPRESSIONS[int(shown.probabilities.argmax())]
+    assert shown.name == shown.likeliest == EXPRESSIONS[int(shown.probabilities.argmax())]
     assert shown.probability == pytest.approx(float(shown.probabilities.max()))
+
+
+class Scripted:
+    """A network that says what it is told to, one class a moment."""
+
+    def __init__(self, names):
+        self.names = list(names)
+        self.order = load_card("ifdd_stream").decode["outputs"]
+
+    def infer(self, feeds):
+        logits = np.zeros((len(feeds["pictures"]), len(self.order)), np.float32)
+        logits[:, self.order.index(self.names.pop(0))] = 6.0
+        return {"logits": logits, "slot": np.zeros_like(feeds["memory"][:, 0])}
+
+    def close(self):
+        pass
+
+
+def test_what_is_reported_is_steady_while_probabilities_stay_those_of_the_moment():
+    said = [*["neutral"] * 5, "sadness", *["neutral"] * 3, *["happiness"] * 4, *["neutral"] * 9]
+    reader = ExpressionClassifier(engine=Scripted(said), onset_ms=100, release_ms=300, margin=0.2)
+    shown = streamed(reader, pictures(len(said)))
+    assert [moment.likeliest for moment in shown] == said
+    reported = [moment.name for moment in shown]
+    assert reported == [*["neutral"] * 10, *["happiness"] * 6, *["neutral"] * 6]
+    assert shown[5].probability < 0.1 < shown[5].probabilities.max()
+
+
+def test_jobs_that_were_dropped_do_not_change_what_is_reported():
+    said = [*["neutral"] * 4, *["happiness"] * 8, *["neutral"] * 8]
+    live = streamed(ExpressionClassifier(engine=Scripted(said)), pictures(20))
+    reader = ExpressionClassifier(engine=Scripted(said))
+    for i in (0, 3, 4, 9, 10, 19):
+        late = reader.decide([clip_at(pictures(20), i)])[1]
+        assert late.name == live[i].name
+
+
+def test_each_face_has_a_report_of_its_own_and_a_gap_begins_it_anew():
+    said = ["happiness", "neutral", "neutral", "neutral", "sadness"]
+    reader = ExpressionClassifier(engine=Scripted(said))
+    moments = pictures(20)
+    assert reader.decide([clip_at(moments, 0, 1)])[1].name == "happiness"
+    assert reader.decide([clip_at(moments, 0, 2)])[2].name == "neutral"
+    assert reader.decide([clip_at(moments, 1, 1)])[1].name == "happiness"
+    assert reader.decide([clip_at(moments, 1, 2)])[2].name == "neutral"
+    fresh = ClipWindow(1, np.array([50 * STEP_NS]), pictures(1, 7), True)
+    assert reader.decide([fresh])[1].name == "sadness"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -1,0 +1,102 @@
+"""Probabilities over time -> the expression that is reported: steady, and still in time.
+
+The likeliest expression of every moment flickers: when people talk, two or three expressions are
+about as likely, and which of them leads changes several times a second. What is reported changes
+only when the evidence for another one has added up. Of each other expression k this is the
+cumulative sum of Page, "Continuous inspection schemes", Biometrika, 1954:
+
+    S_k <- max(0, S_k + (p_k - p_reported - m_k) * dt)
+
+k is reported as soon as S_k reaches (1 - m_k) * T_k, and all sums begin anew: an expression of
+probability 1 takes T_k, one that leads by less takes longer, and one that never leads by m_k is
+never reported. Towards an expression, T_k is ``onset_ms`` and m_k ``margin``; back to neutral, T_k
+is ``release_ms`` and m_k 0: a face rests unless something speaks for an expression, and one that
+was interrupted for a moment goes on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from realtime_affect.errors import UsageError
+from realtime_affect.names import EXPRESSIONS
+
+if TYPE_CHECKING:
+    from realtime_affect.types import Float32
+
+ONSET_MS: Final = 80.0
+RELEASE_MS: Final = 400.0
+MARGIN: Final = 0.3
+"""Chosen on rendered people and on London persons 036 to 045 (``training.real.choose``)."""
+
+_NEUTRAL: Final = EXPRESSIONS.index("neutral")
+
+
+class ReportedExpression:
+    """The expression reported of one face; depends on source times alone.
+
+    Parameters
+    ----------
+    onset_ms : float
+        How long an expression of probability 1 must last before it is reported.
+    release_ms : float
+        How long a face of probability 1 of neutral must last until neutral is reported again.
+    margin : float
+        Lead in probability, 0 to 1, over what is reported that does not speak for an expression
+        yet. With all three 0, the likeliest of every moment is reported.
+
+    Raises
+    ------
+    UsageError
+        A duration under 0, or a margin outside of 0 to 1.
+    """
+
+    def __init__(
+        self, onset_ms: float = ONSET_MS, release_ms: float = RELEASE_MS, margin: float = MARGIN
+    ) -> None:
+        for thing, value, most in (
+            ("expression_onset_ms", onset_ms, np.inf),
+            ("expression_release_ms", release_ms, np.inf),
+            ("expression_margin", margin, 1.0),
+        ):
+            if not 0.0 <= value <= most:
+                raise UsageError(
+                    thing=f"setting affect.{thing}",
+                    got=repr(value),
+                    expected="0 or more" if most == np.inf else "0 to 1",
+                    hint="With all three 0, the likeliest expression of every moment is reported.",
+                )
+        self._margins = np.full(len(EXPRESSIONS), margin)
+        self._margins[_NEUTRAL] = 0.0
+        self._needed_ms = onset_ms * (1.0 - self._margins)
+        self._needed_ms[_NEUTRAL] = release_ms
+        self._sums_ms = np.zeros(len(EXPRESSIONS))
+        self._reported = -1
+        self._t_ns = 0
+
+    def update(self, t_ns: int, probabilities: Float32) -> str:
+        """Take in the next moment and return the name of the reported expression.
+
+        The likeliest one is reported of the first moment: there is nothing to be steady against.
+
+        Parameters
+        ----------
+        t_ns : int
+            Source time; grows from call to call.
+        probabilities : (8,) float32
+            In the order of EXPRESSIONS.
+        """
+        if self._reported < 0:
+            self._reported = int(probabilities.argmax())
+        else:
+            lead = probabilities - probabilities[self._reported] - self._margins
+            self._sums_ms = np.maximum(0.0, self._sums_ms + lead * ((t_ns - self._t_ns) / 1e6))
+            self._sums_ms[self._reported] = 0.0
+            ready = (self._sums_ms >= self._needed_ms) & (lead > 0)
+            if ready.any():
+                self._reported = int(np.where(ready, self._sums_ms, -1.0).argmax())
+                self._sums_ms[:] = 0.0
+        self._t_ns = t_ns
+        return EXPRESSIONS[self._reported]

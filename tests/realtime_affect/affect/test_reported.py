@@ -1,0 +1,96 @@
+"""The reported expression: steady, in time, and a function of source times alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from realtime_affect.affect.reported import ReportedExpression
+from realtime_affect.errors import UsageError
+from realtime_affect.names import EXPRESSIONS
+
+STEP_MS = 1000 / 12
+
+
+def shares(**given):
+    """Return probabilities; what is not given goes to neutral."""
+    p = np.zeros(len(EXPRESSIONS), np.float32)
+    for name, share in given.items():
+        p[EXPRESSIONS.index(name)] = share
+    p[EXPRESSIONS.index("neutral")] += 1 - p.sum()
+    return p
+
+
+def reported(report, moments, first_ms=0.0, step_ms=STEP_MS):
+    return [report.update(round((first_ms + i * step_ms) * 1e6), p) for i, p in enumerate(moments)]
+
+
+def test_a_clear_onset_is_reported_within_300_ms_of_its_first_moment():
+    told = reported(ReportedExpression(), [shares()] * 12 + [shares(happiness=0.97)] * 6)
+    delay_ms = (told.index("happiness") - 12 + 1) * STEP_MS
+    assert delay_ms <= 300
+
+
+def test_two_expressions_that_take_turns_are_not_reported_in_turns():
+    rng = np.random.default_rng(3)
+    flicker = [shares(sadness=0.5 + 0.15 * x) for x in rng.standard_normal(240)]
+    likeliest = [int(p.argmax()) for p in flicker]
+    told = reported(ReportedExpression(), flicker)
+    raw = np.count_nonzero(np.diff(likeliest))
+    steady = sum(a != b for a, b in itertools.pairwise(told))
+    assert raw > 60
+    assert steady <= raw / 10
+
+
+def test_a_lead_under_the_margin_is_never_reported():
+    weak = shares(anger=0.58, neutral=0.42)
+    told = reported(ReportedExpression(margin=0.2), [shares()] * 3 + [weak] * 200)
+    assert set(told) == {"neutral"}
+
+
+def test_a_smaller_lead_takes_longer():
+    def delay(share):
+        told = reported(ReportedExpression(), [shares()] + [shares(surprise=share)] * 60)
+        return told.index("surprise")
+
+    delays = [delay(share) for share in (0.99, 0.85, 0.72)]
+    assert delays == sorted(delays)
+    assert delays[0] < delays[-1]
+
+
+def test_neutral_needs_no_margin_but_its_time():
+    report = ReportedExpression(onset_ms=80, release_ms=300, margin=0.5)
+    told = reported(report, [shares(fear=0.9)] + [shares(fear=0.4)] * 60)
+    assert told[1] == "fear"
+    assert told[-1] == "neutral"
+
+
+def test_an_interruption_shorter_than_the_release_does_not_end_an_expression():
+    smile = shares(happiness=0.95)
+    told = reported(ReportedExpression(release_ms=400), [smile] * 5 + [shares()] * 3 + [smile] * 5)
+    assert set(told) == {"happiness"}
+
+
+def test_without_durations_and_margin_the_likeliest_is_reported():
+    rng = np.random.default_rng(4)
+    moments = rng.dirichlet(np.ones(len(EXPRESSIONS)), 300).astype(np.float32)
+    told = reported(ReportedExpression(0, 0, 0), moments)
+    assert told == [EXPRESSIONS[int(p.argmax())] for p in moments]
+
+
+@pytest.mark.parametrize("first_ms", [0.0, 12_345_678.0])
+def test_only_time_between_moments_counts(first_ms):
+    moments = [shares()] * 4 + [shares(disgust=0.8)] * 5 + [shares()] * 9
+    assert reported(ReportedExpression(), moments, first_ms) == reported(
+        ReportedExpression(), moments
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("onset_ms", -1.0), ("release_ms", float("nan")), ("margin", 1.5)]
+)
+def test_a_setting_out_of_range_is_refused_by_name(setting, value):
+    with pytest.raises(UsageError, match=f"affect.expression_{setting}"):
+        ReportedExpression(**{setting: value})
