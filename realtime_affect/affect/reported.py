@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from realtime_affect.errors import UsageError
 from realtime_affect.names import EXPRESSIONS
 
 if TYPE_CHECKING:
@@ -46,28 +45,11 @@ class ReportedExpression:
     margin : float
         Lead in probability, 0 to 1, over what is reported that does not speak for an expression
         yet. With all three 0, the likeliest of every moment is reported.
-
-    Raises
-    ------
-    UsageError
-        A duration under 0, or a margin outside of 0 to 1.
     """
 
     def __init__(
         self, onset_ms: float = ONSET_MS, release_ms: float = RELEASE_MS, margin: float = MARGIN
     ) -> None:
-        for thing, value, most in (
-            ("expression_onset_ms", onset_ms, np.inf),
-            ("expression_release_ms", release_ms, np.inf),
-            ("expression_margin", margin, 1.0),
-        ):
-            if not 0.0 <= value <= most:
-                raise UsageError(
-                    thing=f"setting affect.{thing}",
-                    got=repr(value),
-                    expected="0 or more" if most == np.inf else "0 to 1",
-                    hint="With all three 0, the likeliest expression of every moment is reported.",
-                )
         self._margins = np.full(len(EXPRESSIONS), margin)
         self._margins[_NEUTRAL] = 0.0
         self._needed_ms = onset_ms * (1.0 - self._margins)

@@ -7,9 +7,10 @@ brief: what needs time, and may be slower than the camera without holding up a b
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field, NonNegativeFloat
 
 from realtime_affect.affect.blink import blinks_per_min
 from realtime_affect.affect.expression import ExpressionClassifier
@@ -57,9 +58,9 @@ class AffectConfig(Section):
     micro: bool = True
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
     backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
-    expression_onset_ms: float = ONSET_MS
-    expression_release_ms: float = RELEASE_MS
-    expression_margin: float = MARGIN
+    expression_onset_ms: NonNegativeFloat = ONSET_MS
+    expression_release_ms: NonNegativeFloat = RELEASE_MS
+    expression_margin: Annotated[float, Field(ge=0, le=1)] = MARGIN
 
 
 class AffectEstimator:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from realtime_affect.affect.reported import ReportedExpression
+from realtime_affect.affect.worker import AffectConfig
 from realtime_affect.errors import UsageError
 from realtime_affect.names import EXPRESSIONS
 
@@ -92,5 +93,5 @@ def test_only_time_between_moments_counts(first_ms):
     ("setting", "value"), [("onset_ms", -1.0), ("release_ms", float("nan")), ("margin", 1.5)]
 )
 def test_a_setting_out_of_range_is_refused_by_name(setting, value):
-    with pytest.raises(UsageError, match=f"affect.expression_{setting}"):
-        ReportedExpression(**{setting: value})
+    with pytest.raises(UsageError, match=rf"affect\.expression_{setting}"):
+        AffectConfig(**{f"expression_{setting}": value})
