@@ -17,10 +17,10 @@ from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
     make_folder,
-    without_password,
     write_summary,
     write_traceback,
 )
+from realtime_affect.redact import redact, redact_source
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _carry_out(
     task: _Task, config: Config, progress: Callable[[Progress], None] | None
 ) -> tuple[InputSummary, Exception | None]:
     """Analyse one input; what goes wrong is returned, not raised."""
-    nothing = InputSummary(without_password(task.name))
+    nothing = InputSummary(redact_source(task.name))
     if task.files is None:
         return dataclasses.replace(nothing, error=str(task.error)), task.error
     try:
@@ -284,8 +284,10 @@ def _plan(
 
 def _stem(source: str) -> str:
     """Return a name for the files of `source`: a path's stem, or what of a URL can be a name."""
-    stem = Path(source).stem
-    return re.sub(r"[^\w.-]+", "_", stem) if "://" in source else stem
+    if "://" not in source:
+        return Path(source).stem
+    shown = re.split(r"[?#]", redact(source))[0]
+    return re.sub(r"[^\w.-]+", "_", Path(shown).stem)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

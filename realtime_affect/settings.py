@@ -23,6 +23,7 @@ from typing import (
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from realtime_affect.errors import UsageError
+from realtime_affect.redact import redact_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +83,7 @@ class Section(BaseModel):
         """Return the error of a value that is not usable; validators raise it."""
         return UsageError(
             thing=f"config key '{cls.section}.{key}'",
-            got=repr(value),
+            got=repr(redact_values(value)),
             expected=expected,
             hint=hint or cls.hint,
         )
@@ -106,7 +107,7 @@ class Section(BaseModel):
             return cls.refuse(key, value, _range_of(field))
         return UsageError(
             thing=f"config key '{cls.section}.{key}'",
-            got=f"{value!r} ({type(value).__name__})",
+            got=f"{redact_values(value)!r} ({type(value).__name__})",
             expected=" or ".join(_kinds_of(field.annotation)),
             hint=f"In TOML: [{cls.section}] and below it {key} = ...",
         )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import torch
 from torch import nn
 
+from affect_kernels.atomic import replacing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -57,9 +59,8 @@ class Run:
         """Write down that one more epoch is done."""
         self.epochs += 1
         state = {name: part.state_dict() for name, part in self._parts.items()}
-        part = self._path.with_suffix(".part")
-        torch.save({**state, "epoch": self.epochs}, part)
-        part.replace(self._path)
+        with replacing(self._path) as temporary:
+            torch.save({**state, "epoch": self.epochs}, temporary)
 
 
 def load_weights(folder: Path, network: Network) -> Network:

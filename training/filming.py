@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from affect_kernels.atomic import replacing
 from training.synthetic.studio import SPLITS
 
 if TYPE_CHECKING:
@@ -79,10 +80,8 @@ def film_person(path: Path, number: int, film: Film, split: str) -> None:
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a file of arrays, whole or not at all."""
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def _open(open_tools: Callable[[], Any]) -> None:

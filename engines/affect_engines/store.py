@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from affect_engines.cards import ModelCard, list_cards, load_card
 from affect_engines.errors import ModelError
+from affect_kernels.atomic import SHARED, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -241,18 +242,10 @@ def _place(card: ModelCard, content: bytes, source: Path, say: Callable[[str], N
             hint=_how_to_provide(card.package, models_folder()),
         )
     folder = models_folder()
-    temporary: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{card.file}-", dir=folder)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(folder / card.file)
+        write_atomically(folder / card.file, content, mode=SHARED)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise ModelError(
             thing=f"model folder {folder}",
             got=str(error),

@@ -6,7 +6,6 @@ primary context with whatever else of the process uses it (TensorRT, onnxruntime
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 
 from affect_kernels import _nvrtc
 from affect_kernels._launch import Launch, fingerprint, headers, read_source, sum_bytes
+from affect_kernels.atomic import write_atomically
 from affect_kernels.errors import DependencyError, DeviceError
 
 if TYPE_CHECKING:
@@ -273,9 +273,7 @@ def cubin(source: str, architecture: int, cache: Path | None = None) -> bytes:
     code = _nvrtc.compile_cubin(read_source(source), source, architecture, headers(source)).code
     with suppress(OSError):  # a cache that cannot be written costs time, nothing else
         cache.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(code)
-        part.replace(path)  # whole or not at all
+        write_atomically(path, code)
     return code
 
 

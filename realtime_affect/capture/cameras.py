@@ -16,6 +16,7 @@ import cv2
 from realtime_affect.capture.image import as_bgr
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
     from realtime_affect.capture.source import CaptureConfig, Source
@@ -89,7 +90,7 @@ def open_gstreamer(pipeline: str, config: CaptureConfig) -> Source:
     """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise InputError(
-            thing=f"GStreamer pipeline {pipeline!r}",
+            thing=f"GStreamer pipeline {redact(pipeline)!r}",
             got=f"OpenCV {cv2.__version__} without GStreamer",
             expected="an OpenCV built with WITH_GSTREAMER=ON; no wheel on PyPI is",
             hint="Name the camera or an rtsp:// or udp:// URL instead, which FFmpeg reads, "
@@ -100,7 +101,7 @@ def open_gstreamer(pipeline: str, config: CaptureConfig) -> Source:
         capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
             raise InputError(
-                thing=f"GStreamer pipeline {pipeline!r}",
+                thing=f"GStreamer pipeline {redact(pipeline)!r}",
                 got="a pipeline that does not start",
                 expected="one that ends in `videoconvert ! video/x-raw,format=BGR ! appsink`",
                 hint="Try it with gst-launch-1.0, with autovideosink in place of appsink.",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from realtime_affect.capture.image import UprightConverter
-from realtime_affect.capture.inputs import check_path, shown
+from realtime_affect.capture.inputs import check_path
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import InputError
+from realtime_affect.redact import redact, safe_cause
 from realtime_affect.types import Frame
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class VideoFile:
         name: str = "",
         options: Mapping[str, str] | None = None,
     ) -> None:
-        self._thing = f"video {shown(str(path))}"
+        self._thing = f"video {redact(path) if isinstance(path, str) else path}"
         address = path
         if not isinstance(path, str):
             check_path(path)
@@ -86,7 +87,8 @@ class VideoFile:
                 options=dict(options or {}),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise self._bad(getattr(error, "strerror", None) or str(error)) from error
+            got = getattr(error, "strerror", None) or redact(str(error))
+            raise self._bad(got) from safe_cause(error)
         try:
             self._begin(kind, name)
         except BaseException:

@@ -25,6 +25,7 @@ import numpy as np
 
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.errors import DependencyError, InputError, UsageError
+from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,7 +112,7 @@ def launch_command(pipeline: str, descriptor: int) -> list[str]:
         words = shlex.split(pipeline)
     except ValueError as error:
         raise UsageError(
-            thing=f"GStreamer pipeline {pipeline!r}",
+            thing=f"GStreamer pipeline {redact(pipeline)!r}",
             got=str(error),
             expected="elements with ' ! ' between them",
             hint="Quote as in a shell.",
@@ -282,7 +283,7 @@ class LaunchDevice:
             for line in stream:
                 text = line.decode("utf-8", "replace").strip()
                 if text:
-                    self._said.append(text)
+                    self._said.append(redact(text))
 
     def _widen(self) -> None:
         """Let the pipe hold more than 64 KiB: fewer turns of the scheduler for each image."""

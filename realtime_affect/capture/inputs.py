@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,17 +84,12 @@ def parse_spec(spec: str | int | Path) -> tuple[SpecKind, str]:
         return "stream", text
     if url or not text:
         raise InputError(
-            thing=f"source {shown(text)!r}",
+            thing=f"source {redact(text)!r}",
             got=f"the scheme {url[1]}://" if url else "nothing",
             expected="a camera number, a file, a folder, demo, or a URL",
             hint="URLs: " + ", ".join(f"{scheme}://" for scheme in STREAM_SCHEMES) + ".",
         )
     return "path", str(Path(text).expanduser())
-
-
-def shown(spec: str) -> str:
-    """Return `spec` without the user name and password of a URL, for messages."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", spec)
 
 
 def check_path(path: Path) -> None:
@@ -112,7 +108,7 @@ def check_path(path: Path) -> None:
         raise _denied(path) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL inside the name
         raise InputMissingError(
-            thing=f"input {path}",
+            thing=f"input {redact(str(path))}",  # maybe a URL without its scheme
             got="no such file or folder",
             expected="a video, an image, a folder of them, a camera number, a URL or demo",
             hint=_nearby(path),
@@ -184,7 +180,7 @@ def _expand(named: str | Path) -> list[InputItem]:
         return [InputItem("stream", value)]
     if kind != "path":
         raise InputError(
-            thing=f"input {named}",
+            thing=f"input {redact(str(named))}",
             got="a source without an end",
             expected="files and folders",
             hint="Read cameras with `realtime-affect run`.",

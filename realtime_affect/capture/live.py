@@ -16,6 +16,7 @@ import numpy as np
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import AffectError, InputError
+from realtime_affect.redact import redact, safe_cause
 from realtime_affect.slots import LatestSlot, SlotClosed
 from realtime_affect.types import Frame
 
@@ -178,7 +179,7 @@ class LiveSource:
             got=reader.reason or f"no image within {self._config.open_timeout_s:g} s",
             expected="an image",
             hint=hint,
-        ) from reader.error
+        ) from safe_cause(reader.error)
 
     def _accept(self, reader: _Reader, image: Image, now_ns: int) -> None:
         """Take an image over from a reader's thread."""
@@ -295,8 +296,8 @@ class _Reader(threading.Thread):
 
 
 def _said(error: Exception) -> str:
-    """Return an error's own words without what FFmpeg appends: URLs may carry passwords."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """Return an error's own words without what FFmpeg appends: the URL."""
+    return redact(getattr(error, "strerror", None) or str(error)) or type(error).__name__
 
 
 def _same(image: Image, previous: Image | None) -> bool:

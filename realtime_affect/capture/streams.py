@@ -10,10 +10,10 @@ import av
 
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.image import UprightConverter
-from realtime_affect.capture.inputs import shown
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.capture.paced import PacedSource
 from realtime_affect.errors import InputError
+from realtime_affect.redact import redact, safe_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,11 +82,11 @@ class StreamDevice:
                 timeout=(config.open_timeout_s, self._wait_s),
             )
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise _not_open(url, error, config.open_timeout_s) from error
+            raise _not_open(url, error, config.open_timeout_s) from safe_cause(error)
         if not self._container.streams.video:
             self._container.close()
             raise InputError(
-                thing=f"stream {shown(url)}", got="no video", expected="a video stream", hint=_HINT
+                thing=f"stream {redact(url)}", got="no video", expected="a video stream", hint=_HINT
             )
         stream = self._container.streams.video[0]
         # Threads that work on whole frames would each hold one back.
@@ -111,7 +111,7 @@ class StreamDevice:
         try:
             picture = next(self._decoded, None)
         except av.error.ExitError as error:
-            raise _silent(self._url, self._wait_s) from error
+            raise _silent(self._url, self._wait_s) from safe_cause(error)
         if picture is None:
             return None
         if self._paced and picture.time is not None:
@@ -167,13 +167,13 @@ def _not_open(url: str, error: Exception, waited_s: float) -> InputError:
     # FFmpeg's message repeats the URL, which may carry a password.
     got = getattr(error, "strerror", None) or type(error).__name__
     return InputError(
-        thing=f"stream {shown(url)}", got=got, expected="a stream with video", hint=_HINT
+        thing=f"stream {redact(url)}", got=got, expected="a stream with video", hint=_HINT
     )
 
 
 def _silent(url: str, waited_s: float) -> InputError:
     return InputError(
-        thing=f"stream {shown(url)}",
+        thing=f"stream {redact(url)}",
         got=f"no data within {waited_s:g} s",
         expected="a stream with video",
         hint=_HINT,
@@ -181,6 +181,6 @@ def _silent(url: str, waited_s: float) -> InputError:
 
 
 def _name(url: str) -> str:
-    """Return host and path of a URL as a file name."""
-    place = re.sub(r"^\w+://([^/@]*@)?", "", url).partition("?")[0]
+    """Return host and path of a URL as a file name, without secrets."""
+    place = re.sub(r"^[\w+.-]+://(\*\*\*@)?", "", redact(url)).partition("?")[0]
     return re.sub(r"[^A-Za-z0-9.]+", "-", place).strip("-.")[:80] or "stream"

@@ -455,11 +455,15 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    typer.secho(f"error: {message}", err=True, fg=typer.colors.RED)
+    from realtime_affect.redact import redact
+
+    typer.secho(f"error: {redact(message)}", err=True, fg=typer.colors.RED)
 
 
 def _remark(message: str) -> None:
-    typer.echo(message, err=True)
+    from realtime_affect.redact import redact
+
+    typer.echo(redact(message), err=True)
 
 
 @contextlib.contextmanager

@@ -21,11 +21,11 @@ from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
     make_folder,
-    without_password,
     write_summary,
     write_traceback,
 )
 from realtime_affect.outputs.video import VideoRecorder
+from realtime_affect.redact import redact_source
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.slots import SlotClosed
 
@@ -117,7 +117,7 @@ class Recording:
         self.failure: BaseException | None = None
         """What ended the run: a file that could not be written, a worker that raised."""
         self._pipeline, self._files, self._config = pipeline, files, config
-        self._input = without_password(name)
+        self._input = redact_source(name)
         self._tally = _Tally()
         info = pipeline.source_info
         origin_ns = None if info.kind in LIVE_KINDS else 0

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
+from realtime_affect.redact import redact, redact_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from realtime_affect.runtime.stats import Percentiles
 
 Outcome = Literal["complete", "interrupted", "failed"]
+_MAX_LOG_BYTES: Final = 1 << 20
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -95,11 +97,6 @@ class InputSummary:
     files: Mapping[str, Path] = field(default_factory=lambda: _EMPTY)
 
 
-def without_password(text: str) -> str:
-    """Return `text` with ``user:password@`` of URLs replaced by ``***@``."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
-
-
 def make_folder(out: str | Path) -> Path:
     """Create the folder `out` where it is missing and return it.
 
@@ -128,7 +125,7 @@ def make_folder(out: str | Path) -> Path:
 def write_summary(
     path: Path, command: str, outcome: Outcome, inputs: Iterable[InputSummary], config: Config
 ) -> None:
-    """Write ``summary.json``, whole or not at all.
+    """Write ``summary.json``, whole or not at all, without secrets and for its owner alone.
 
     Raises
     ------
@@ -139,15 +136,12 @@ def write_summary(
         "command": command,
         "outcome": outcome,
         "inputs": [_jsonable(summary) for summary in inputs],
-        "config": _jsonable(config.as_dict()),
+        "config": redact_values(_jsonable(config.as_dict())),
         "versions": versions(),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(path, json.dumps(content, indent=2) + "\n", mode=PRIVATE)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             thing=f"output file {path}",
             got=error.strerror or str(error),
@@ -157,10 +151,17 @@ def write_summary(
 
 
 def write_traceback(path: Path, failure: BaseException) -> Path | None:
-    """Append the traceback of an unexpected failure to a log file; None where that fails too."""
+    """Append the traceback of an unexpected failure to a log file; None where that fails too.
+
+    The file is its owner's alone; one that has grown to a megabyte is kept as ``NAME.1``, once.
+    """
+    text = redact("".join(traceback.format_exception(failure))) + "\n"
     try:
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write("".join(traceback.format_exception(failure)) + "\n")
+        if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE)
+        with os.fdopen(handle, "a", encoding="utf-8") as stream:
+            stream.write(text)
     except OSError:
         return None
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections import deque
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
+from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,31 +172,29 @@ class Health:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return asdict(self)
+        return {**asdict(self), "last_error": redact(self.last_error)}
 
     def in_a_line(self) -> str:
         """Return what ``systemctl status`` shows."""
         age = "" if self.age_p50_ms is None else f", {self.age_p50_ms:.0f} ms old"
         less = ", lowered" if self.lowered else ""
-        error = f"; {self.last_error}" if self.last_error and self.state != "online" else ""
+        error = f"; {redact(self.last_error)}" if self.last_error and self.state != "online" else ""
         return f"{self.state}, {self.fps:.1f} fps, {self.faces} faces{age}{less}{error}"
 
 
 def write_health(path: str | Path, health: Mapping[str, Any]) -> None:
     """Replace the health file in one step: a reader finds the old or the new, never a half.
 
+    Only its owner may read it: it tells where the camera is and what failed.
+
     Raises
     ------
     OutputError
         It cannot be written.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(health, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_atomically(path, json.dumps(health, indent=1) + "\n", mode=PRIVATE)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             thing=f"health file {path}",
             got=error.strerror or str(error),

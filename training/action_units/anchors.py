@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from affect_kernels.atomic import replacing
 from realtime_affect.face.detect import FaceDetector
 from realtime_affect.face.mesh import region_from_keypoints
 from realtime_affect.face.region import Region
@@ -173,9 +174,8 @@ def main() -> None:
     for name, faces in sources.items():
         path = options.out / f"anchors_{name}.npz"
         if not path.exists():
-            partial = path.with_suffix(".part.npz")
-            n = write_anchors(iter(track(faces, f"observing {name}", total=None)), partial)
-            partial.replace(path)
+            with replacing(path) as temporary:
+                n = write_anchors(iter(track(faces, f"observing {name}", total=None)), temporary)
             print(f"{n} real faces -> {path}")
 
 

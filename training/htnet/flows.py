@@ -22,6 +22,7 @@ from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
 from realtime_affect.micro.flow import FLOW_MAP_PX, flow_map
 from realtime_affect.names import MICRO_CLASSES
 from training.action_units.dataset import PRESENT, load_arrays
+from training.filming import write_arrays
 from training.synthetic.studio import SPLITS
 
 if TYPE_CHECKING:
@@ -209,10 +210,7 @@ def main() -> None:
     for path in track(sorted(options.pairs.glob(f"{options.split}_*.npz")), options.split):
         target = options.out / path.name
         if not target.exists():
-            part = target.with_suffix(".part")
-            with part.open("wb") as file:
-                np.savez(file, **measure(load_arrays(path)))  # type: ignore[arg-type]
-            part.replace(target)
+            write_arrays(target, measure(load_arrays(path)))
     flows = read_flows(options.out, options.split)
     print(f"{len(flows)} flow maps of {len(np.unique(flows.person))} people -> {options.out}")
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from affect_kernels.atomic import replacing
 from benchmarks.records import code_state
 from training.htnet.linear import LinearReader
 from training.htnet.network import CLASSES
@@ -92,10 +93,8 @@ def run_folds(pack: Pack, learner: Learner, folder: Path) -> NDArray[np.int64]:
             fold = np.load(path)
         else:
             fold = np.array(learner(pack, ~held, seed))
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                np.save(file, fold)
-            part.replace(path)
+            with replacing(path) as temporary:
+                np.save(temporary, fold)
             print(f"{seed + 1}: {subject}", flush=True)
         if answers is None:
             answers = np.full((len(fold), len(pack)), -1, np.int64)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from affect_kernels.atomic import replacing
 from realtime_affect.errors import AffectError, InputError, InputMissingError, OutputError
 
 if TYPE_CHECKING:
@@ -126,24 +127,24 @@ def convert(checkpoint: Path, out: Path) -> Path:
             hint="Name another one.",
         ) from error  # fmt: skip
     path = out / "ifdd.safetensors"
-    partial = path.with_suffix(".part")
-    command = [sys.executable, "-m", "training.ifdd.convert", str(checkpoint), "--child", partial]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        failure = done.stderr.strip().splitlines()[-1:] if done.returncode else []
-    except subprocess.TimeoutExpired:
-        failure = [f"no answer within {LIMIT_S:.0f} s"]
-    try:
-        if failure or not partial.exists():
+    with replacing(path) as temporary:
+        command = [
+            sys.executable, "-m", "training.ifdd.convert", checkpoint, "--child", temporary
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
+            failure = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+        except subprocess.TimeoutExpired:
+            failure = [f"no answer within {LIMIT_S:.0f} s"]
+        if failure or not temporary.stat().st_size:
             raise InputError(
                 thing=str(checkpoint), got=" ".join(failure) or "nothing readable",
                 expected="a state dict of tensors and nothing else",
                 hint="A checkpoint that needs more than tensors could run code; it is not opened.",
             )  # fmt: skip
-        load_weights(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        load_weights(temporary)
     return path
 
 

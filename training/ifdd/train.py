@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from affect_kernels.atomic import replacing
 from training.ifdd.databases import CLASSES, FRAMES, STRIDES, random_window, read_clips, windows
 from training.ifdd.network import IFDD, SIDE
 from training.ifdd.recipe import (
@@ -152,8 +153,8 @@ def main() -> None:
             "start_epoch": epoch + 1, "model": network.state_dict(),
             "optimizer": optimiser.state_dict(),
         }  # fmt: skip
-        torch.save(state, checkpoint.with_suffix(".part"))
-        checkpoint.with_suffix(".part").replace(checkpoint)
+        with replacing(checkpoint) as temporary:
+            torch.save(state, temporary)
     report = {"dataset": dataset, "fold": options.fold, "epochs": options.epochs}
     report |= evaluate(network, track(test, "reading the test split"), dataset)
     (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")

@@ -23,6 +23,7 @@ from rich.progress import track
 
 from realtime_affect.face.vision import Vision
 from realtime_affect.types import Frame
+from training.filming import write_arrays
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import EMOTIONS, Event, Motion, event_level, make_motion
 from training.synthetic.studio import SPLITS, draw_scene, film, make_subject
@@ -266,9 +267,7 @@ def main() -> None:
         vision = Vision()
         arrays = film_clip(model, options.split, number, options.seconds, options.fps, vision)
         vision.close()
-        part = path.with_suffix(".part.npz")
-        np.savez(part, **arrays)
-        part.replace(path)
+        write_arrays(path, arrays)
 
 
 if __name__ == "__main__":

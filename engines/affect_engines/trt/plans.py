@@ -14,12 +14,12 @@ import json
 import os
 import re
 import stat
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from affect_engines.errors import ModelError
+from affect_kernels.atomic import SHARED, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -266,18 +266,10 @@ def _timings_path(tensorrt: str, gpu: str) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, for this user alone to change."""
-    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        write_atomically(path, content, mode=SHARED)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise _unwritable(error) from error
 
 

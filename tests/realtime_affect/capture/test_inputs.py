@@ -11,7 +11,6 @@ from realtime_affect.capture.inputs import (
     find_inputs,
     images_in,
     parse_spec,
-    shown,
 )
 from realtime_affect.errors import InputError, InputMissingError
 from tests.realtime_affect.capture.media import write_video
@@ -57,9 +56,11 @@ def test_what_cannot_be_a_source_is_refused_with_what_can(spec):
 
 
 def test_messages_never_show_a_password():
-    assert shown("rtsp://me:secret@10.0.0.2/live") == "rtsp://***@10.0.0.2/live"
     with pytest.raises(InputError) as caught:
-        parse_spec("gopher://me:secret@host")
+        parse_spec("gopher://me:sec/r@et@host")
+    assert "gopher://***@host" in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        find_inputs(["me:secret@10.0.0.2/live"])  # the scheme was forgotten
     assert "secret" not in str(caught.value)
 
 

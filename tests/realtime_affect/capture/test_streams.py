@@ -166,6 +166,11 @@ def test_the_users_options_override_ours():
     ("url", "name"),
     [
         ("rtsp://me:secret@10.0.0.2:554/live/main?token=x", "10.0.0.2-554-live-main"),
+        (
+            "rtsp://me:sec/r@et@10.0.0.2/live/user=me&password=x.sdp",
+            "10.0.0.2-live-user-me-password",
+        ),
+        ("https://h/0f3a9c2b7d6e5f41/live.m3u8", "h-live.m3u8"),
         ("udp://@:5000", "5000"),
         ("srt://", "stream"),
     ],

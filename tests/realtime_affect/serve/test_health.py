@@ -1,4 +1,5 @@
 import json
+import stat
 
 import pytest
 
@@ -68,6 +69,13 @@ def test_the_health_file_is_replaced_whole(tmp_path):
     assert json.loads(path.read_text()) == {"state": "offline"}
     assert path.stat().st_ino != inode  # another file, moved over the old one
     assert [p.name for p in tmp_path.iterdir()] == ["health.json"]
+
+
+def test_the_health_file_is_its_owner_s_alone(tmp_path):
+    path = tmp_path / "health.json"
+    path.touch(mode=0o644)
+    write_health(path, {})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_health_file_that_cannot_be_written_says_so(tmp_path):

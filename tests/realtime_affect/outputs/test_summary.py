@@ -1,0 +1,43 @@
+import json
+import stat
+
+from realtime_affect.config import Config
+from realtime_affect.outputs.summary import InputSummary, write_summary, write_traceback
+
+
+def mode_of(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_summary_is_its_owner_s_alone_and_holds_no_secret_of_the_settings(tmp_path):
+    config = Config().with_values({
+        "serve.source": "rtsp://me:sec/r@et@host/live?token=abcdef",
+        "capture.stream_options": ["headers=Authorization: Bearer abcdef", "rw_timeout=5"],
+    })  # fmt: skip
+    path = tmp_path / "summary.json"
+    write_summary(path, "run", "complete", [InputSummary("rtsp://***@host/live")], config)
+    assert mode_of(path) == 0o600
+    content = json.loads(path.read_text())
+    assert content["config"]["serve"]["source"] == "rtsp://***@host/live?token=***"
+    assert content["config"]["capture"]["stream_options"] == ["headers=***", "rw_timeout=5"]
+
+
+def test_a_traceback_is_kept_without_secrets_and_for_its_owner(tmp_path):
+    path = tmp_path / "error.log"
+    for _ in range(2):
+        write_traceback(path, ValueError("cannot read rtsp://me:sec/r@et@host/live"))
+    assert path.read_text().count("ValueError: cannot read rtsp://***@host/live") == 2
+    assert mode_of(path) == 0o600
+
+
+def test_a_log_of_tracebacks_does_not_grow_without_end(tmp_path):
+    path = tmp_path / "error.log"
+    path.write_text("x" * (1 << 20) + "y")
+    write_traceback(path, ValueError("new"))
+    assert "ValueError: new" in path.read_text()
+    assert path.stat().st_size < 1000
+    assert (tmp_path / "error.log.1").stat().st_size > 1 << 20
+
+
+def test_where_no_traceback_can_be_kept_there_is_none(tmp_path):
+    assert write_traceback(tmp_path / "nowhere" / "error.log", ValueError("x")) is None
