@@ -22,6 +22,7 @@ from realtime_affect.settings import Section
 from realtime_affect.types import AffectResult, AffectSnapshot
 
 if TYPE_CHECKING:
+    from realtime_affect.micro.config import MicroConfig
     from realtime_affect.types import AffectJob
 
 
@@ -66,13 +67,21 @@ class AffectConfig(Section):
 class AffectEstimator:
     """Decide on all faces of a job at once; belongs to one thread.
 
+    Parameters
+    ----------
+    config : AffectConfig, optional
+    micro : MicroConfig, optional
+        Thresholds of the spotter.
+
     Raises
     ------
     ModelError
         A model is missing or is not what its card says.
     """
 
-    def __init__(self, config: AffectConfig | None = None) -> None:
+    def __init__(
+        self, config: AffectConfig | None = None, micro: MicroConfig | None = None
+    ) -> None:
         config = config or AffectConfig()
         self._gaze = GazeEstimator() if config.gaze else None
         self._expression = None
@@ -81,7 +90,7 @@ class AffectEstimator:
                 config.precision, config.backend, onset_ms=config.expression_onset_ms,
                 release_ms=config.expression_release_ms, margin=config.expression_margin,
             )  # fmt: skip
-        self._micro = MicroSpotter(MicroClassifier()) if config.micro else None
+        self._micro = MicroSpotter(MicroClassifier(), micro) if config.micro else None
 
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""

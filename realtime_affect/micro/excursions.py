@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import numpy as np
 
 from affect_kernels.lifting import WAVELETS, analyse
+from realtime_affect.micro.config import MicroConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,28 +26,36 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import Float64
 
+# What follows is how movements are measured, tied to each other and to the filters; what counts as
+# a movement is in MicroConfig.
+
 TICK_HZ: Final = 30.0
 """Of the grid of time; faster sources are averaged onto it, for deciding, not for timing."""
 
 _TICK_NS: Final = round(1e9 / TICK_HZ)
-_LEVELS: Final = 4
-_BEFORE: Final = 24  # ticks before and after a moment that its details need
+_LEVELS: Final = 4  # scales of 33, 67, 133 and 267 ms: from one frame to half of max_micro_s
+_BEFORE: Final = 24  # ticks before and after a moment that the coarsest level's filter reaches
 _AFTER: Final = 16
-_DELAY: Final = 18  # ticks after an apex at which it is decided: 0.6 s
-_SIGHT: Final = 22  # ticks before an apex in which its onset is sought
-_APART: Final = 6  # ticks within which only the strongest moment is an apex
-_GATE: Final = 2  # ticks around a moment whose doubts count for it
-_KEPT: Final = 64  # ticks remembered
-_PAST: Final = round(15 * TICK_HZ)  # moments that the threshold looks back on
-_REFRESH: Final = 15  # moments between two looks
-_LONGEST: Final = round(6 * TICK_HZ)  # what has not come back after so many ticks is a new posture
+_DELAY: Final = 18  # ticks after an apex at which it is decided: 0.6 s, two more than _AFTER
+_SIGHT: Final = 22  # ticks before an apex in which its onset is sought: _REACH and what is around
+_APART: Final = 6  # ticks within which only the strongest moment is an apex: 0.2 s
+_GATE: Final = (
+    2  # ticks around a moment whose doubts count for it: a blink is noticed early or late
+)
+_KEPT: Final = 64  # ticks remembered: _BEFORE, _SIGHT and _DELAY all lie within
+_REFRESH: Final = 15  # moments between two looks at what is calm: half a second, for its cost
 _REACH: Final = (3, 5, 8, 20)  # ticks from an apex to its feet, by the level that shows it best
 _AWAY: Final = (6, 7, 9, 13)  # ticks from an apex at which only drift is left, by level
 _FEW: Final = 4  # ticks at either end of what is seen that tell where a course came from and went
-_STAYED: Final = 1.3  # of its detail: more is left of it than drift; a step is twice its detail
-_DRIFTED: Final = 2.2  # likewise, where it rose and fell briefly: heads drift on meanwhile
-_RISE: Final = 8  # ticks before an apex in which all of its way is gone
-_PART: Final = 0.5  # of the strongest region: others that move so much take part
+_RISE: Final = 8  # ticks before an apex in which all of a micro-expression's way is gone
+_NEAR: Final = 4  # ticks around the moment of the strongest detail in which the apex itself lies
+
+# Of a course's height, which its weights make about 1:
+_FLANK: Final = (0.2, 0.5)  # between them flanks are straight: feet are where their lines end
+_RETURNED: Final = 0.5  # the smaller side over the larger: what came back at least by half
+_TALL: Final = 0.2  # what is lower is noise on the way of something else
+_TURNED: Final = (0.25, 0.05)  # rise over the foot, relative and in all, that begins another one
+_GONE: Final = 0.25  # height below which a movement that was held has come back
 
 
 @cache
@@ -98,42 +107,6 @@ class Excursion(NamedTuple):
     moves: Float64
 
 
-@dataclass(frozen=True, slots=True)
-class ExcursionConfig:
-    """Thresholds; tuned on the studio's validation people.
-
-    Attributes
-    ----------
-    floor : float
-        Smallest excursion that counts, in inter-ocular distances.
-    times_calm : float
-        Threshold over the excursions of the quietest quarter of the last 15 s.
-    times_drift : float
-        The same at the slowest scale, whose quiet quarter is a few long moments of a drifting head.
-    restless : float
-        How far a course may stray before and after a movement, relative to its height: speech goes
-        on and on, a micro-expression stands alone.
-    slight : float
-        Way, in inter-ocular distances, beyond which straying counts as on a way of this length:
-        the farther a movement goes, the cleaner it must stand out.
-    widest : float
-        Way of the farthest micro-expression: what goes farther is a gesture.
-    micro_s : float
-        Longest micro-expression.
-    warm_up_s : float
-        Time that is looked at before anything is told.
-    """
-
-    floor: float = 0.004
-    times_calm: float = 4.5
-    times_drift: float = 10.0
-    restless: float = 0.4
-    slight: float = 0.0325
-    widest: float = 0.105
-    micro_s: float = 0.5
-    warm_up_s: float = 3.0
-
-
 class Shape(NamedTuple):
     """Course of one movement: times in ticks, and whether it came back."""
 
@@ -150,11 +123,11 @@ def measure_excursion(course: Float64, at: int, reach: int) -> Shape:
     quarter. It begins and ends where straight lines through a fifth and a half of its height meet
     the feet.
     """
-    apex = at - 4 + int(course[at - 4 : at + 5].argmax())
+    apex = at - _NEAR + int(course[at - _NEAR : at + _NEAR + 1].argmax())
     left, onset = _side(course[apex::-1][: reach + 1])
     right, offset = _side(course[apex:][: reach + 1])
     smaller, larger = sorted((left, right))
-    return Shape(apex - onset, apex, apex + offset, smaller >= 0.5 * larger > 0.2)
+    return Shape(apex - onset, apex, apex + offset, smaller >= _RETURNED * larger > _TALL)
 
 
 def _take_out_drift(course: Float64, level: int) -> None:
@@ -182,7 +155,7 @@ def restlessness(course: Float64, shape: Shape) -> float:
     height = float(course[shape.apex]) - 0.5 * float(course[first] + course[last])
     strays = [0.0]
     for part in (course[: max(0, first - 1)], course[last + 2 :]):
-        if len(part) >= 4:
+        if len(part) >= _FEW:
             ticks = np.arange(len(part))
             slope, start = _line(ticks, part)
             strays.append(float(np.ptp(part - slope * ticks - start)))
@@ -196,17 +169,18 @@ def _side(course: Float64) -> tuple[float, float]:
     for k, level in enumerate(course.tolist()):
         if level < foot:
             foot, last = level, k
-        elif level > top or level - foot > 0.25 * (top - foot) + 0.05:
+        elif level > top or level - foot > _TURNED[0] * (top - foot) + _TURNED[1]:
             break
     height = top - foot
     if last == 0 or height <= 0.0:
         return 0.0, 0.0
     falling = np.minimum.accumulate(course[: last + 1])
-    half, fifth = (
+    low, high = _FLANK
+    lower, upper = (
         float(np.interp(-(foot + share * height), -falling, np.arange(last + 1.0)))
-        for share in (0.5, 0.2)
+        for share in (low, high)
     )
-    return height, min(fifth + (fifth - half) * (0.2 / 0.3), float(last))
+    return height, min(lower + (lower - upper) * (low / (high - low)), float(last))
 
 
 class _Ticks:
@@ -276,18 +250,18 @@ class ExcursionDetector:
     Parameters
     ----------
     regions : int
-    config : ExcursionConfig, optional
+    config : MicroConfig, optional
     """
 
-    def __init__(self, regions: int, config: ExcursionConfig | None = None) -> None:
-        self._config = config or ExcursionConfig()
+    def __init__(self, regions: int, config: MicroConfig | None = None) -> None:
+        self._config = config or MicroConfig()
         self._ticks = _Ticks(regions)
         self._scores = np.zeros((_KEPT, _LEVELS))  # by tick, the newest last, as in _Ticks
         self._times = np.full((_LEVELS, 1), self._config.times_calm)
         self._times[-1] = self._config.times_drift
-        self._past = np.zeros((_PAST, _LEVELS, regions))
+        self._past = np.zeros((round(self._config.calm_s * TICK_HZ), _LEVELS, regions))
         self._n_past = 0
-        self.thresholds = np.full((_LEVELS, regions), self._config.floor)
+        self.thresholds = np.full((_LEVELS, regions), self._config.floor_iod)
         """Of each level and region at this moment, in inter-ocular distances."""
         self._taken_ns = -1
         self._held: _Held | None = None
@@ -335,14 +309,14 @@ class ExcursionDetector:
         excursions = np.hypot(details[..., 0], details[..., 1])
         doubts = self._doubts(at)
         if np.isfinite(doubts).all():
-            self._past[self._n_past % _PAST] = excursions
+            self._past[self._n_past % len(self._past)] = excursions
             self._n_past += 1
             if self._n_past % _REFRESH == 0:
-                past = self._past[: min(self._n_past, _PAST)]
+                past = self._past[: self._n_past]
                 # Its quieter quarter: speech and expressions are no noise.
                 rank = len(past) // 4
                 calm = np.partition(past, rank, axis=0)[rank]
-                self.thresholds = np.maximum(self._config.floor, self._times * calm)
+                self.thresholds = np.maximum(self._config.floor_iod, self._times * calm)
         # One region alone may be noise.
         self._scores[at] = np.partition(excursions / (self.thresholds * doubts), -2, axis=1)[:, -2]
 
@@ -381,7 +355,7 @@ class ExcursionDetector:
         """Follow the excursion that a level shows at a moment; None for what did not come back."""
         detail, limits = self._details(at)[level], self.thresholds[level] * self._doubts(at)
         strengths = np.hypot(detail[:, 0], detail[:, 1]) / limits
-        taking_part = strengths >= _PART * strengths.max()
+        taking_part = strengths >= self._config.taking_part * strengths.max()
         weights = np.where(taking_part, limits**-2.0, 0.0)[:, None] * detail
         weights /= (weights * detail).sum()
         places = self._ticks.places[at - _SIGHT : at + _DELAY + 1]
@@ -397,22 +371,25 @@ class ExcursionDetector:
             strengths, places[shape.apex] - places[max(0, int(shape.onset))],
         )  # fmt: skip
         left = abs(float(raw[-_FEW:].mean() - raw[:_FEW].mean()))
-        if left > (_DRIFTED if brief else _STAYED) or not shape.returned:
+        limit = self._config.max_left_over_micro if brief else self._config.max_left_over
+        if left > limit or not shape.returned:
             self._hold(raw, weights, excursion, first_ns)
             return None
         way = float(np.hypot(*excursion.moves.T).max())
-        strays = restlessness(course, shape) * max(1.0, way / self._config.slight)
+        strays = restlessness(course, shape) * max(1.0, way / self._config.slight_iod)
         rise = places[shape.apex - _RISE : shape.apex] - places[shape.apex]
-        gesture = brief and float(np.hypot(rise[..., 0], rise[..., 1]).max()) > self._config.widest
-        alone = strays <= self._config.restless and not gesture
+        gesture = (
+            brief and float(np.hypot(rise[..., 0], rise[..., 1]).max()) > self._config.widest_iod
+        )
+        alone = strays <= self._config.max_restlessness and not gesture
         return excursion if alone and onset > self._taken_ns else None
 
     def _hold(self, course: Float64, weights: Float64, excursion: Excursion, first_ns: int) -> None:
         """Keep an eye on a course that rose and stayed, unless another one is being followed."""
         foot, top = float(course[:_FEW].mean()), float(course[-_FEW:].mean())
-        if self._held is not None or top - foot < 0.5:
+        if self._held is not None or top - foot < _RETURNED:
             return
-        below = np.flatnonzero(course < foot + 0.2 * (top - foot))
+        below = np.flatnonzero(course < foot + _FLANK[0] * (top - foot))
         onset_ns = first_ns + int(below[-1]) * _TICK_NS
         # What was noticed first may have been a peak before it rose for good.
         apex_ns = max(onset_ns, excursion.apex_ns)
@@ -432,8 +409,8 @@ class ExcursionDetector:
         if level > held.top:
             held.top = level
             held.excursion = held.excursion._replace(apex_ns=now_ns)
-        if level > held.foot + 0.25 * (held.top - held.foot):
-            if held.ticks > _LONGEST:
+        if level > held.foot + _GONE * (held.top - held.foot):
+            if held.ticks > round(self._config.max_macro_s * TICK_HZ):
                 self._held = None
             return None
         self._held = None

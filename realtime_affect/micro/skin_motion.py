@@ -42,11 +42,13 @@ REGIONS: Final = tuple(f"{side} {part}" for part in _PARTS for side in ("right",
 MOUTH_REGIONS: Final = np.array([any(w in r for w in ("mouth", "lip", "chin")) for r in REGIONS])
 """(R,) bool: those that speech moves."""
 
-SPAN_S: Final = 0.2
-_FORGET_S: Final = 0.5
-_COARSER: Final = 1  # levels above the image itself
-_PATCH_PX: Final = 15
-_ROUNDS: Final = 8
+# How flow is measured, tied to the crop's 128 pixels and to the spotter's thresholds, which were
+# chosen with it:
+_SPAN_S: Final = 0.2  # longer, skin changes too much for its patch; shorter, errors add up
+_COARSER: Final = 1  # levels above the image itself: it begins where the last image left it
+_PATCH_PX: Final = 15  # about the size of a region
+_ROUNDS: Final = 8  # at most, and no further step below this many pixels:
+_SETTLED_PX: Final = 0.02
 _MAX_FIX_PX: Final = 6.0  # a patch that wanders further from one image to the next is lost
 _ENDS: Final = np.array([pair for sides in _PARTS.values() for pair in sides])  # (R, 2) points
 
@@ -89,9 +91,16 @@ class _Key(NamedTuple):
 
 
 class SkinMotion:
-    """Follow the skin of one track; belongs to one thread."""
+    """Follow the skin of one track; belongs to one thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    forget_s : float
+        A face that was away for longer begins anew.
+    """
+
+    def __init__(self, forget_s: float) -> None:
+        self._forget_ns = forget_s * 1e9
         self._key: _Key | None = None
         self._moves = np.zeros((len(STIFF_POINTS) + len(REGIONS), 2), np.float32)
         self._seen_ns = 0
@@ -102,11 +111,11 @@ class SkinMotion:
         Returns
         -------
         Skin or None
-            None where the face is new or was away for half a second: displacements begin anew.
+            None where the face is new or was away for too long: displacements begin anew.
         """
         key, gap_ns = self._key, t_ns - self._seen_ns
         self._seen_ns = t_ns
-        if key is None or gap_ns > _FORGET_S * 1e9:
+        if key is None or gap_ns > self._forget_ns:
             still = Skin(np.zeros((len(REGIONS), 2)), np.zeros(2), 0.0)
             self._key = _make_key(t_ns, face, crop, still)
             self._moves = np.zeros_like(self._moves)
@@ -117,7 +126,7 @@ class SkinMotion:
         left = (moves - key.basis @ rigid) / IOD_PX
         misfit = float(np.partition(np.abs(left[:m]).ravel(), m)[m])
         skin = Skin(key.skin.places + left[m:], key.skin.turn_rad + rigid[4:], misfit)
-        if t_ns - key.t_ns >= SPAN_S * 1e9:
+        if t_ns - key.t_ns >= _SPAN_S * 1e9:
             self._key = _make_key(t_ns, face, crop, skin)
             self._moves = np.zeros_like(self._moves)
         return skin
@@ -128,7 +137,7 @@ class SkinMotion:
         found, seen, _ = cv2.calcOpticalFlowPyrLK(
             key.image, image, key.points, begun.copy(),
             winSize=(_PATCH_PX, _PATCH_PX), maxLevel=_COARSER, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ROUNDS, 0.02),
+            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ROUNDS, _SETTLED_PX),
         )  # fmt: skip
         lost = (seen[:, 0] == 0) | (np.abs(found - begun).max(axis=1) > _MAX_FIX_PX)
         found[lost] = begun[lost]

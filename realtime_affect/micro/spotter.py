@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from affect_engines.base import Closeable
-from realtime_affect.micro.excursions import ExcursionConfig, ExcursionDetector
+from realtime_affect.micro.config import MicroConfig
+from realtime_affect.micro.excursions import ExcursionDetector
 from realtime_affect.micro.flow import flow_map
 from realtime_affect.micro.skin_motion import MOUTH_REGIONS, REGIONS, SkinMotion
 from realtime_affect.names import MICRO_CLASSES
@@ -27,29 +28,14 @@ if TYPE_CHECKING:
     from realtime_affect.micro.skin_motion import Skin
     from realtime_affect.types import Face, FaceWindow, Float32, Float64, Image
 
-__all__ = ["MIN_FPS", "REGIONS", "Classifier", "MicroSpotter", "units_of"]
+__all__ = ["REGIONS", "Classifier", "MicroSpotter", "units_of"]
 
-MIN_FPS: Final = 25.0
-"""Frame rate below which micro-expressions cannot be timed."""
-
-TOLD_S: Final = 2.0
-"""How long a reading keeps telling an event."""
-
-_MIN_SIZE_PX: Final = 44.0  # between the outer eye corners: a face some 70 px wide
-_MAX_VIEW_DEG: Final = 40.0
-_MIN_SHARPNESS: Final = 8.0
-_FPS_OVER_S: Final = 1.0
-_KEPT_S: Final = 2.2  # images, for the flow from onset to apex
-_GONE_S: Final = 2.0  # a track away for longer is forgotten
-_FRAMES_OF_ERROR: Final = 5.0  # a movement's length is known to so many frames
-_FRAMES_SEEN: Final = 2.5  # what is shorter may be a glitch in one frame
-
-_BLINK_DIP: Final = 0.9  # of the lids' usual gap
-_BLINK_DOUBT: Final = 4.0
-_FREE_TURN: Final = np.deg2rad(20.0)  # per second
-_MAX_TURN: Final = np.deg2rad(45.0)
-_TURN_FRAMES: Final = 5
-_USUAL_MISFIT: Final = 0.004
+_FPS_OVER_S: Final = 1.0  # long enough for a steady number, short enough to notice a slow camera
+_FPS_ERROR: Final = 0.5  # a camera of 25 frames a second may count 24.6 within one
+_KEPT_S: Final = 2.2  # images, for the flow from onset to apex: ExcursionDetector's 64 ticks
+_GONE_S: Final = 2.0  # a track away for so long would begin anew; its memory is freed
+_TURN_FRAMES: Final = 5  # over which turning is measured: fewer would measure the mesh's jitter
+_GAPS: Final = 90  # frames whose middle one is the lids' usual gap: some 3 s, with few blinks
 
 
 class Classifier(Protocol):
@@ -87,10 +73,11 @@ _MOVES: Final = (
     _Move("AU20", "mouth corner", 0.95, 0.3),
     _Move("AU26", "chin", 0.0, 1.0),
 )
-_ALIKE: Final = 0.8  # cosine
 
 
-def units_of(strengths: Float64, moves: Float64) -> tuple[str, ...]:
+def units_of(
+    strengths: Float64, moves: Float64, config: MicroConfig | None = None
+) -> tuple[str, ...]:
     """Name the action units whose way the moving regions went.
 
     Parameters
@@ -99,17 +86,19 @@ def units_of(strengths: Float64, moves: Float64) -> tuple[str, ...]:
         How often each region's excursion held its threshold.
     moves : (R, 2) float64
         From onset to apex, to the image's right and down.
+    config : MicroConfig, optional
 
     Returns
     -------
     tuple of str
         In FACS's order; empty where no way fits.
     """
+    config = config or MicroConfig()
     found = set()
     for i, region in enumerate(REGIONS):
         side, part = region.split(" ", 1)
         length = float(np.hypot(*moves[i]))
-        if strengths[i] < _PART * strengths.max() or length == 0.0:
+        if strengths[i] < config.taking_part * strengths.max() or length == 0.0:
             continue
         outwards = -1.0 if side == "right" else 1.0  # the person's right is the image's left
         x, y = outwards * moves[i, 0] / length, moves[i, 1] / length
@@ -119,26 +108,23 @@ def units_of(strengths: Float64, moves: Float64) -> tuple[str, ...]:
             if move.part == part
         ]
         likeness, unit = max(fits, default=(0.0, ""))
-        if likeness >= _ALIKE:
+        if likeness >= config.unit_likeness:
             found.add(unit)
     return tuple(sorted(found))
-
-
-_PART: Final = 0.5  # of the strongest region
 
 
 class _Watch:
     """What is remembered of one track."""
 
-    def __init__(self, config: ExcursionConfig) -> None:
+    def __init__(self, config: MicroConfig) -> None:
         self._config = config
         self.seen_ns = -1
         self.events: deque[FacialEvent] = deque()
-        self._skin = SkinMotion()
-        self._brief = ExcursionDetector(len(REGIONS), config)
+        self._skin = SkinMotion(config.forget_s)
+        self._detector = ExcursionDetector(len(REGIONS), config)
         self._times: deque[int] = deque()
         self._crops: deque[tuple[int, Image]] = deque()
-        self._gaps: deque[float] = deque(maxlen=90)
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
         self._turns: deque[tuple[int, Float64]] = deque(maxlen=_TURN_FRAMES)
 
     def watch(self, t_ns: int, face: Face) -> list[Excursion]:
@@ -153,12 +139,12 @@ class _Watch:
         self.seen_ns = t_ns
         skin = self._skin.follow(t_ns, face, face.stabilized)
         if skin is None:
-            self._brief = ExcursionDetector(len(REGIONS), self._config)
+            self._detector = ExcursionDetector(len(REGIONS), self._config)
             self._turns.clear()
             return []
         doubts = self._doubts(t_ns, face, skin)
-        longest_s = self._config.micro_s + _FRAMES_OF_ERROR / max(self.fps, 1.0)
-        return self._brief.add(t_ns, skin.places, doubts, longest_s)
+        longest_s = self._config.max_micro_s + self._config.length_error_frames / max(self.fps, 1.0)
+        return self._detector.add(t_ns, skin.places, doubts, longest_s)
 
     @property
     def fps(self) -> float:
@@ -169,44 +155,41 @@ class _Watch:
 
     def _doubts(self, t_ns: int, face: Face, skin: Skin) -> Float64:
         """Return how much a movement of each region is to be doubted at this moment."""
-        doubts = np.ones(len(REGIONS))
+        config, doubts = self._config, np.ones(len(REGIONS))
         gap = 0.5 * float(face.eye_openness[0] + face.eye_openness[1])
         self._gaps.append(gap)
-        if gap < _BLINK_DIP * sorted(self._gaps)[len(self._gaps) // 2]:
-            doubts[~MOUTH_REGIONS] = _BLINK_DOUBT
+        if gap < config.blink_dip * sorted(self._gaps)[len(self._gaps) // 2]:
+            doubts[~MOUTH_REGIONS] = config.blink_doubt
         self._turns.append((t_ns, skin.turn_rad))
         (then_ns, then), (now_ns, now) = self._turns[0], self._turns[-1]
         speed = float(np.hypot(*(now - then))) * 1e9 / max(1, now_ns - then_ns)
-        doubts *= max(1.0, speed / _FREE_TURN, skin.misfit / _USUAL_MISFIT)
-        if speed > _MAX_TURN or self._unfit(face):
+        free, most = np.deg2rad([config.free_turn_deg_per_s, config.max_turn_deg_per_s])
+        doubts *= max(1.0, speed / free, skin.misfit / config.usual_misfit_iod)
+        if speed > most or self._unfit(face):
             doubts[:] = np.inf
         return doubts
 
     def unavailable_reason(self, face: Face) -> str:
         """Say why micro-expressions cannot be seen, or nothing."""
-        return self._unfit(face) or ("warming up" if self._brief.warming_up else "")
+        return self._unfit(face) or ("warming up" if self._detector.warming_up else "")
 
     def _unfit(self, face: Face) -> str:
         """Say why this image shows no micro-expressions; while warming up it is learned from."""
-        fps, quality = self.fps, face.quality
-        if len(self._times) > 1 and fps < MIN_FPS - 0.5:
-            return f"{fps:.0f} frames a second, {MIN_FPS:.0f} are needed"
-        if quality.size_px < _MIN_SIZE_PX:
-            return f"eyes {quality.size_px:.0f} px apart, {_MIN_SIZE_PX:.0f} are needed"
-        if quality.view_deg > _MAX_VIEW_DEG:
-            return f"turned away by {quality.view_deg:.0f} degrees, {_MAX_VIEW_DEG:.0f} are allowed"
-        if quality.sharpness < _MIN_SHARPNESS:
+        fps, quality, config = self.fps, face.quality, self._config
+        if len(self._times) > 1 and fps < config.min_fps - _FPS_ERROR:
+            return f"{fps:.0f} frames a second, {config.min_fps:.0f} are needed"
+        if quality.size_px < config.min_size_px:
+            return f"eyes {quality.size_px:.0f} px apart, {config.min_size_px:.0f} are needed"
+        if quality.view_deg > config.max_view_deg:
+            most = f"{config.max_view_deg:.0f} are allowed"
+            return f"turned away by {quality.view_deg:.0f} degrees, {most}"
+        if quality.sharpness < config.min_sharpness:
             return "the image of the face is blurred"
         return ""
 
     def picture_at(self, t_ns: int) -> Image:
         """Return the kept image nearest to a source time."""
         return min(self._crops, key=lambda kept: abs(kept[0] - t_ns))[1]
-
-
-def _is_told(excursion: Excursion, fps: float) -> bool:
-    """Whether a movement is long enough to be more than a glitch in one frame."""
-    return (excursion.offset_ns - excursion.onset_ns) / 1e9 >= _FRAMES_SEEN / max(fps, 1.0)
 
 
 class MicroSpotter(Closeable):
@@ -217,14 +200,14 @@ class MicroSpotter(Closeable):
     classifier : Classifier, optional
         Tells the class of a movement from its flow; without one, probabilities are NaN. Closed
         with the spotter.
-    config : ExcursionConfig, optional
+    config : MicroConfig, optional
     """
 
     def __init__(
-        self, classifier: Classifier | None = None, config: ExcursionConfig | None = None
+        self, classifier: Classifier | None = None, config: MicroConfig | None = None
     ) -> None:
         self._classifier = classifier
-        self._config = config or ExcursionConfig()
+        self._config = config or MicroConfig()
         self._watches: dict[int, _Watch] = {}
 
     def decide(self, moments: Sequence[FaceWindow]) -> dict[int, Spotting]:
@@ -241,10 +224,10 @@ class MicroSpotter(Closeable):
                     watch.events += [
                         self._event(watch, excursion)
                         for excursion in watch.watch(t_ns, face)
-                        if _is_told(excursion, watch.fps)
+                        if self._is_whole(excursion, watch.fps)
                     ]
             now_ns = window.t_ns[-1]
-            while watch.events and now_ns - watch.events[0].decided_ns > TOLD_S * 1e9:
+            while watch.events and now_ns - watch.events[0].decided_ns > self._config.told_s * 1e9:
                 watch.events.popleft()
             told[window.track_id] = Spotting(
                 tuple(watch.events), watch.unavailable_reason(window.faces[-1])
@@ -258,19 +241,23 @@ class MicroSpotter(Closeable):
         if self._classifier is not None:
             self._classifier.close()
 
+    def _is_whole(self, excursion: Excursion, fps: float) -> bool:
+        """Whether a movement is long enough to be more than a glitch in one frame."""
+        length_s = (excursion.offset_ns - excursion.onset_ns) / 1e9
+        return length_s >= self._config.min_length_frames / max(fps, 1.0)
+
     def _event(self, watch: _Watch, excursion: Excursion) -> FacialEvent:
         shares = np.full(len(MICRO_CLASSES), np.nan, np.float32)
         if self._classifier is not None and excursion.kind == "micro":
             pictures = watch.picture_at(excursion.onset_ns), watch.picture_at(excursion.apex_ns)
             shares = self._classifier.classify(flow_map(*pictures)[None])[0].copy()
+        part = self._config.taking_part
         order = np.argsort(-excursion.strengths, kind="stable")
-        took_part = [
-            i for i in order if excursion.strengths[i] >= _PART * excursion.strengths.max()
-        ]
+        took_part = [i for i in order if excursion.strengths[i] >= part * excursion.strengths.max()]
         return FacialEvent(
             excursion.kind, excursion.onset_ns, excursion.apex_ns, excursion.offset_ns,
             excursion.decided_ns, excursion.score, tuple(REGIONS[i] for i in took_part),
-            units_of(excursion.strengths, excursion.moves), shares,
+            units_of(excursion.strengths, excursion.moves, self._config), shares,
         )  # fmt: skip
 
     def _forget(self, now_ns: int) -> None:

@@ -7,6 +7,7 @@ from realtime_affect.capture import CaptureConfig
 from realtime_affect.face.action_units import ActionUnitConfig
 from realtime_affect.face.detect import DetectConfig
 from realtime_affect.face.track import TrackConfig
+from realtime_affect.micro.config import MicroConfig
 from realtime_affect.settings import Settings
 
 
@@ -18,3 +19,4 @@ class PipelineConfig(Settings):
     track: TrackConfig = TrackConfig()
     action_units: ActionUnitConfig = ActionUnitConfig()
     affect: AffectConfig = AffectConfig()
+    micro: MicroConfig = MicroConfig()

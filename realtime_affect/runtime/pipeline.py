@@ -88,7 +88,7 @@ class Pipeline(Closeable):
         Camera number or device, file, URL, folder, ``"demo"``, or an object with
         :class:`~realtime_affect.capture.Source`'s methods. Opened here, so a bad one raises here.
     config : PipelineConfig, optional
-        Its five sections; a :class:`~realtime_affect.config.Config` is one.
+        Its sections; a :class:`~realtime_affect.config.Config` is one.
     live : bool
         True: newest wins, files are played at their own speed. False: every frame, as fast as it
         goes.
@@ -126,7 +126,7 @@ class Pipeline(Closeable):
         self._vision = vision or Vision(
             config.detect, config.track, config.action_units, stabilized=config.affect.micro
         )
-        self._affect = affect or AffectEstimator(config.affect)
+        self._affect = affect or AffectEstimator(config.affect, config.micro)
         self._source: Source = (
             source if isinstance(source, Source) else open_source(source, config.capture, live=live)
         )

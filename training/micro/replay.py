@@ -27,7 +27,7 @@ from realtime_affect.types import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtime_affect.micro.excursions import ExcursionConfig
+    from realtime_affect.micro.config import MicroConfig
     from realtime_affect.types import FacialEvent
     from training.micro.film import Clip, Seen
 
@@ -65,7 +65,7 @@ def faces_in(clip: Clip) -> Iterator[tuple[int, Face]]:
 
 
 def spot(
-    faces: Sequence[tuple[int, Face]], config: ExcursionConfig | None = None
+    faces: Sequence[tuple[int, Face]], config: MicroConfig | None = None
 ) -> tuple[list[FacialEvent], list[tuple[int, str]]]:
     """Run the spotter over one track.
 

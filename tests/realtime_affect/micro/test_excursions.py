@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from realtime_affect.micro.config import MicroConfig
 from realtime_affect.micro.excursions import (
     TICK_HZ,
     Excursion,
-    ExcursionConfig,
     ExcursionDetector,
     detail_filters,
     measure_excursion,
@@ -41,10 +41,12 @@ def test_details_see_brief_excursions_and_neither_drift_nor_posture():
     ticks = np.arange(41.0)
     np.testing.assert_allclose(filters @ np.ones(41), 0, atol=1e-12)
     np.testing.assert_allclose(filters @ ticks, 0, atol=1e-12)
+    # A triangle of a level's own width has its whole height there, and less at every other level.
     for level, half in enumerate((1, 2, 4, 8)):
         hat = np.maximum(0, 1 - np.abs(ticks - 24) / half)
-        assert (filters[level] @ hat) == pytest.approx(1.0, abs=0.35)
-        assert np.abs(filters @ hat).argmax() == level or half < 8
+        shown = filters @ hat
+        assert shown[level] == pytest.approx(1.0)
+        assert (np.delete(shown, level) < 0.9).all()
 
 
 def test_the_finest_detail_is_the_wavelets_prediction_of_one_sample_by_two():
@@ -184,8 +186,8 @@ def test_the_threshold_follows_the_noise_of_its_region():
             brief.add(round(i / 30 * 1e9), places, np.ones(REGIONS), 0.667)
         return brief.thresholds
 
-    assert (jitter(ExcursionDetector(REGIONS), 0.0002) == ExcursionConfig().floor).all()
-    assert (jitter(ExcursionDetector(REGIONS), 0.003) > 2 * ExcursionConfig().floor).all()
+    assert (jitter(ExcursionDetector(REGIONS), 0.0002) == MicroConfig().floor_iod).all()
+    assert (jitter(ExcursionDetector(REGIONS), 0.003) > 2 * MicroConfig().floor_iod).all()
 
 
 def test_nothing_is_told_while_warming_up():

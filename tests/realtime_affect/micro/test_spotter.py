@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from realtime_affect.affect.history import FaceHistory
+from realtime_affect.errors import UsageError
 from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
+from realtime_affect.micro.config import MicroConfig
 from realtime_affect.micro.excursions import ExcursionDetector
 from realtime_affect.micro.skin_motion import MOUTH_REGIONS
 from realtime_affect.micro.spotter import REGIONS, MicroSpotter, units_of
@@ -261,3 +263,46 @@ def test_regions_come_in_pairs_and_the_mouths_are_known():
         for side in ("right", "left")
         for part in ("mouth corner", "upper lip", "lower lip", "chin")
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"min_size_px": 130.0}, "eyes 120 px apart, 130 are needed"),
+        ({"min_fps": 50.0}, "30 frames a second, 50 are needed"),
+        ({"max_view_deg": 4.0}, "turned away by 5 degrees, 4 are allowed"),
+        ({"min_sharpness": 61.0}, "the image of the face is blurred"),
+        ({"warm_up_s": 7.0}, "warming up"),
+        ({"floor_iod": 0.1}, ""),
+        ({"widest_iod": 0.005}, ""),
+        ({"min_length_frames": 30.0}, ""),
+    ],
+)
+def test_every_threshold_can_be_set(portrait, values, message):
+    moves = [(BROW, UP, lambda t: raised(t, 4.5, 0.4))]
+    events, reading = spot(Film(portrait).shoot(moves), MicroSpotter(config=MicroConfig(**values)))
+    assert events == []
+    assert reading.unavailable_reason == message
+
+
+def test_what_counts_as_brief_can_be_set(portrait):
+    moves = [(BROW, UP, lambda t: raised(t, 4.5, 0.4))]
+    config = MicroConfig(max_micro_s=0.1, length_error_frames=0.0)
+    (event,), _ = spot(Film(portrait).shoot(moves), MicroSpotter(config=config))
+    assert event.kind == "macro"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"free_turn_deg_per_s": 50.0},
+            r"micro.free_turn_deg_per_s'.*not more than micro.max",
+        ),
+        ({"calm_s": 0.1}, r"micro.calm_s': got 0.1, expected 1.0 to 600.0"),
+        ({"taking_part": 0.0}, r"micro.taking_part': got 0.0, expected a number above 0.0"),
+    ],
+)
+def test_thresholds_that_make_no_sense_are_refused(values, message):
+    with pytest.raises(UsageError, match=message):
+        MicroConfig(**values)
