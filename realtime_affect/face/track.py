@@ -21,6 +21,8 @@ from realtime_affect.settings import Section
 from realtime_affect.types import Track
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from realtime_affect.face.region import Region
@@ -179,12 +181,7 @@ def iou(boxes: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np
 
 
 class Tracker:
-    """Follow faces through the frames of one source.
-
-    One frame is: :meth:`advance`; if :meth:`wants_detection`, detect and :meth:`match`; measure
-    the faces of :meth:`due` and tell :meth:`observe` of each; :meth:`settle`. Used by the vision
-    thread alone.
-    """
+    """Follow faces through the frames of one source; used by the vision thread alone."""
 
     def __init__(self, config: TrackConfig) -> None:
         # Imported here: slow to load, and needed before the first frame rather than in it.
@@ -199,8 +196,39 @@ class Tracker:
         self._detected_ns: int | None = None
         self._dt_s = 0.0
 
-    def advance(self, t_ns: int) -> None:
-        """Move every face on to source time `t_ns`, which must not run backwards."""
+    def update(
+        self,
+        t_ns: int,
+        detect: Callable[[], Detections],
+        measure: Callable[[TrackedFace], FaceMesh],
+    ) -> tuple[TrackedFace, ...]:
+        """Follow every face into the next frame.
+
+        Parameters
+        ----------
+        t_ns : int
+            The frame's source time, which must not run backwards.
+        detect : callable
+            Searches the frame for faces; called only when it is time to.
+        measure : callable
+            Returns the mesh in a face's region of the frame; called for at most ``max_faces``
+            faces, those that were called back or taken up first, then the one not measured for
+            longest.
+
+        Returns
+        -------
+        tuple of TrackedFace
+            Faces in view that have an id.
+        """
+        self._advance(t_ns)
+        if self._wants_detection():
+            self._match(detect())
+        for face in self._due():
+            self._observe(face, measure(face))
+        return self._settle(t_ns)
+
+    def _advance(self, t_ns: int) -> None:
+        """Move every face on to source time `t_ns`."""
         self._dt_s = 0.0 if self._t_ns is None else max(0.0, (t_ns - self._t_ns) / 1e9)
         self._t_ns = t_ns
         if self._dt_s * 1e3 > self._config.reentry_ms:
@@ -218,7 +246,7 @@ class Tracker:
                 centre = (x + moved.x, y + moved.y)
                 face.region = replace(face.region, center=centre)
 
-    def wants_detection(self) -> bool:
+    def _wants_detection(self) -> bool:
         """Whether this frame should be searched for faces."""
         if self._detected_ns is None or all(face.misses for face in self._faces):
             return True
@@ -227,7 +255,7 @@ class Tracker:
         assert self._t_ns is not None
         return self._t_ns - self._detected_ns >= wait_ms * 1e6
 
-    def match(self, detections: Detections) -> None:
+    def _match(self, detections: Detections) -> None:
         """Assign detections to known faces; call back the lost, take up the new.
 
         Cost is 1 - IoU of the boxes plus the mean distance between the detection's eyes, nose and
@@ -250,12 +278,12 @@ class Tracker:
                 face.region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
             face.turn = -1
 
-    def due(self) -> list[TrackedFace]:
+    def _due(self) -> list[TrackedFace]:
         """Faces to measure in this frame, at most ``max_faces``: called ones, then in fair turn."""
         candidates = [face for face in self._faces if face.misses == 0 or face.turn < 0]
         return sorted(candidates, key=lambda face: face.turn)[: self._config.max_faces]
 
-    def observe(self, face: TrackedFace, mesh: FaceMesh) -> None:
+    def _observe(self, face: TrackedFace, mesh: FaceMesh) -> None:
         """Take in what was measured at `face`'s region in this frame."""
         self._turns += 1
         face.turn = self._turns
@@ -266,9 +294,8 @@ class Tracker:
             face.mesh = mesh
             face.misses = 0
 
-    def settle(self) -> tuple[TrackedFace, ...]:
+    def _settle(self, t_ns: int) -> tuple[TrackedFace, ...]:
         """End the frame: take in motion, give ids, forget the lost; return the faces in view."""
-        assert self._t_ns is not None
         self._part_doubles()
         for face in self._faces:
             if face.misses:
@@ -278,12 +305,12 @@ class Tracker:
                 face.motion.correct(place_of(face.xyxy))
                 face.region = region_from_mesh(face.mesh.points, face.xyxy)
                 face.hits += 1
-                face.seen_ns = self._t_ns
+                face.seen_ns = t_ns
                 sure = face.score >= _SURE_SCORE and face.mesh.presence >= _SURE_PRESENCE
                 if face.track_id == 0 and (sure or face.hits >= self._config.birth_frames):
                     face.track_id = self._next_id
                     self._next_id += 1
-        oldest_ns = self._t_ns - self._config.reentry_ms * 1e6
+        oldest_ns = t_ns - self._config.reentry_ms * 1e6
         self._faces = [
             face
             for face in self._faces

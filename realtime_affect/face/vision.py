@@ -154,19 +154,7 @@ class Vision:
 
     def analyse(self, frame: Frame) -> Scene:
         """Analyse the next frame of a video; source times must not run backwards."""
-        self.times = StageTimes()
-        tracker = self._tracker
-        tracker.advance(frame.t_ns)
-        if tracker.wants_detection():
-            self.times.lap("track")
-            detections = self._detector.detect(frame.image)
-            self.times.lap("detect")
-            tracker.match(detections)
-        self.times.lap("track")
-        crops = self._mesh_due(tracker, frame.image)
-        self.times.lap("mesh")
-        in_view = tracker.settle()
-        self.times.lap("track")
+        in_view, crops = self._track(self._tracker, frame)
         seen = [face for face in crops if face.misses == 0]
         self._measure(seen, crops, frame, stabilized=self._stabilized)
         self.times.lap("action_units")
@@ -183,18 +171,8 @@ class Vision:
 
         The neutral face is the population's: a single image tells nothing of a person's own.
         """
-        self.times = StageTimes()
         tracker = Tracker(TrackConfig(max_faces=sys.maxsize, birth_frames=1))
-        tracker.advance(frame.t_ns)
-        self.times.lap("track")
-        detections = self._detector.detect(frame.image, thorough=True)
-        self.times.lap("detect")
-        tracker.match(detections)
-        self.times.lap("track")
-        crops = self._mesh_due(tracker, frame.image, passes=2)
-        self.times.lap("mesh")
-        in_view = tracker.settle()
-        self.times.lap("track")
+        in_view, crops = self._track(tracker, frame, still=True)
         self._measure(in_view, crops, frame, stabilized=False)
         self.times.lap("action_units")
         tracks = [publish(face, self._people[face].measured) for face in in_view]
@@ -213,24 +191,37 @@ class Vision:
         self._mesher.close()
         self._units.close()
 
-    def _mesh_due(
-        self, tracker: Tracker, image: Image, passes: int = 1
-    ) -> dict[TrackedFace, _Seen]:
-        """Mesh the faces whose turn it is; return the crop each was seen in.
+    def _track(
+        self, tracker: Tracker, frame: Frame, *, still: bool = False
+    ) -> tuple[tuple[TrackedFace, ...], dict[TrackedFace, _Seen]]:
+        """Track into a frame; return the faces in view, and the crop of each one that was meshed.
 
-        Further passes start from the mesh of the last one. They cost as much again and are for
-        stills, where no next frame will refine a mesh or refute what was no face.
+        A still is searched thoroughly, and a second pass of the mesh starts from the first: it
+        costs as much again, where no next frame will refine a mesh or refute what was no face.
         """
-        crops = {}
-        for face in tracker.due():
+        self.times = times = StageTimes()
+        crops: dict[TrackedFace, _Seen] = {}
+
+        def detect() -> Detections:
+            times.lap("track")
+            detections = self._detector.detect(frame.image, thorough=still)
+            times.lap("detect")
+            return detections
+
+        def measure(face: TrackedFace) -> FaceMesh:
+            times.lap("track")
             region = face.region
-            mesh, crop = self._mesher.estimate(image, region)
-            for _ in range(passes - 1):
+            mesh, crop = self._mesher.estimate(frame.image, region)
+            if still:
                 region = region_from_mesh(mesh.points)
-                mesh, crop = self._mesher.estimate(image, region)
+                mesh, crop = self._mesher.estimate(frame.image, region)
             crops[face] = _Seen(crop, region)
-            tracker.observe(face, mesh)
-        return crops
+            times.lap("mesh")
+            return mesh
+
+        in_view = tracker.update(frame.t_ns, detect, measure)
+        times.lap("track")
+        return in_view, crops
 
     def _measure(
         self,

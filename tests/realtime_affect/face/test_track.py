@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from realtime_affect.face.track import Motion, Place, TrackConfig, iou
+from realtime_affect.face.track import Motion, Place, TrackConfig, Tracker, iou
 from realtime_affect.face.vision import Vision
 from tests.realtime_affect.world import FPS, Person, World, frame_at
 
@@ -188,3 +188,27 @@ def test_iou_is_symmetric_and_one_only_for_equal_boxes(a, b):
     np.testing.assert_allclose(forward, iou(b, a).T)
     assert np.all((forward >= 0) & (forward <= 1))
     np.testing.assert_allclose(np.diag(iou(a, a)), 1.0)
+
+
+def test_an_update_detects_when_it_is_time_and_measures_no_more_faces_than_allowed():
+    world = World(lambda i: [Person("a", 100, 120), Person("b", 400, 200), Person("c", 250, 60)])
+    tracker = Tracker(TrackConfig(max_faces=2, detect_every_ms=500))
+    searched, measured = [], []
+
+    def update(index):
+        image = frame_at(index).image
+
+        def detect():
+            searched.append(index)
+            return world.detect(image)
+
+        def measure(face):
+            measured.append(index)
+            return world.estimate(image, face.region)[0]
+
+        return tracker.update(round(index * 1e9 / FPS), detect, measure)
+
+    in_view = [update(index) for index in range(30)]
+    assert [face.track_id for face in in_view[-1]] == [1, 2, 3]
+    assert searched == [0, 15]
+    assert all(measured.count(index) == 2 for index in range(30))
