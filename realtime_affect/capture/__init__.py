@@ -14,7 +14,6 @@ from realtime_affect.capture.cameras import open_camera, open_gstreamer
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.inputs import (
     InputItem,
-    check_path,
     empty_folder,
     find_inputs,
     images_in,
@@ -22,6 +21,7 @@ from realtime_affect.capture.inputs import (
     parse_spec,
 )
 from realtime_affect.capture.paced import PacedSource
+from realtime_affect.capture.paths import check_path
 from realtime_affect.capture.source import CaptureConfig, Source, SourceInfo, SourceKind
 from realtime_affect.capture.state import SourceState
 from realtime_affect.capture.stills import StillImages, read_image

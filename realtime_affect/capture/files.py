@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from realtime_affect.capture.image import UprightConverter
-from realtime_affect.capture.inputs import check_path
+from realtime_affect.capture.paths import check_path
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import InputError

@@ -7,11 +7,11 @@ import pytest
 
 from realtime_affect.capture.inputs import (
     InputItem,
-    check_path,
     find_inputs,
     images_in,
     parse_spec,
 )
+from realtime_affect.capture.paths import check_path
 from realtime_affect.errors import InputError, InputMissingError
 from tests.realtime_affect.capture.media import write_video
 
