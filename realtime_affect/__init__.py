@@ -11,6 +11,7 @@ Examples
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ __all__ = [
     "analyze",
     "load_config",
 ]
+
+# Whoever embeds us chooses where the log goes; by default nowhere.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

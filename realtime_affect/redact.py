@@ -7,6 +7,7 @@ a token goes too.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -93,6 +94,22 @@ def redact_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(redact_values(item) for item in value)
     return value
+
+
+class HideSecrets(logging.Filter):
+    """Redact every record that passes, its arguments and traceback included.
+
+    For handlers, ours and those of programs that embed this library.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change `record` and let it pass."""
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        return True
 
 
 def safe_cause(error: BaseException | None) -> BaseException | None:

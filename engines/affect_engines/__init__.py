@@ -9,6 +9,7 @@ runs it, :mod:`affect_engines.selection` decides.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from affect_engines.base import Engine, Feed, TensorSpec
@@ -24,6 +25,9 @@ __all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card",
 
 BACKENDS: Final = ("litert", *ONNX_BACKENDS)
 """Backends that can be asked for by name."""
+
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())  # whoever embeds us chooses where the log goes
 
 
 def open_engine(
@@ -90,4 +94,5 @@ def open_engine(
         return open_onnx(card, backend, precision, build=build)
     if precision != "auto":
         card = card.form(precision)
+    _LOG.info("%s: litert, the only one that reads %s", card.name, card.file)
     return LiteRtEngine(model_path(card), card.name)

@@ -24,3 +24,7 @@ Tests take the fixture ``machine`` (``tests/affect_kernels/conftest.py``) and ca
 ``test_cuda_sources.py`` finds every ``.cu`` by itself. For ``benchmarks/kernels.py`` an operation
 adds its sizes to that script's table.
 """
+
+import logging
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

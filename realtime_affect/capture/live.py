@@ -7,6 +7,7 @@ nothing of it is ever waited for, and what it delivers later is thrown away.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from realtime_affect.capture.source import CaptureConfig, SourceKind
     from realtime_affect.types import Image
 
+_LOG = logging.getLogger(__name__)
 _MAX_STUCK: Final = 8  # abandoned threads that still hang in their driver; no more are added
 _CLOSE_WAIT_S: Final = 0.5
 _SPARSE: Final = 16  # pixels compared first, one in so many each way
@@ -82,6 +84,7 @@ class LiveSource:
         hint: str = "Check that it is connected and sends images.",
     ) -> None:
         self._opener = opener
+        self._name = name
         self._config = config
         self._check_freeze = check_freeze
         self._slot: LatestSlot[Frame] = LatestSlot()
@@ -189,6 +192,9 @@ class LiveSource:
                 return
             self._previous = image
             if not same:
+                if not reader.delivered and self._lost:
+                    gone_s = (now_ns - self._new_ns) / 1e9
+                    _LOG.warning("%s is back, %.1f s after its last image", self._name, gone_s)
                 self._new_ns = now_ns
                 self._online = True
                 reader.delivered = True
@@ -227,6 +233,9 @@ class LiveSource:
                 self._reason = reader.reason or f"no new image for {config.offline_after_s:g} s"
             if reader.delivered:
                 delay_s = config.reconnect_first_s
+                _LOG.warning("%s is lost: %s; reopening it", self._name, self._reason)
+            else:
+                _LOG.info("%s cannot be reopened yet: %s", self._name, self._reason)
             self._stuck.append(reader)
             while True:
                 if self._closing.wait(delay_s):

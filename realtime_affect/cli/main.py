@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from realtime_affect.outputs.recording import Progress
     from realtime_affect.runtime.pipeline import Pipeline
 
+_LOG = logging.getLogger(__name__)
 _EPILOG: Final = (
     "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
     "· 4 results cannot be written · 5 models · 6 a library is missing · 7 a GPU is missing or "
@@ -61,6 +63,14 @@ _ConfigOption = Annotated[
 _SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+]
+_VerboseOption = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say what was chosen and why; -vv for more."),
+]
+_QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+_LogFileOption = Annotated[
+    Path | None, typer.Option("--log-file", metavar="FILE", help="Also keep the log in a file.")
 ]
 _NeutralOption = Annotated[
     bool,
@@ -125,13 +135,16 @@ def run(  # noqa: PLR0913  (a command's options)
     record: Annotated[
         bool, typer.Option("--record", help="With a window: write the files too.")
     ] = False,
+    verbose: _VerboseOption = 0,
+    quiet: _QuietOption = False,
+    log_file: _LogFileOption = None,
 ) -> None:
     """Read a source live: the newest frame wins, drops are counted.
 
     Opens the window where there is a display; without one it writes NAME.csv, annotated.mp4,
     timeline.png and summary.json. Ctrl-C stops and keeps what was written.
     """
-    with _reporting():
+    with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect.cli.run_report import print_report, print_stats
         from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
         from realtime_affect.runtime.pipeline import Pipeline
@@ -143,7 +156,8 @@ def run(  # noqa: PLR0913  (a command's options)
         with Pipeline(source, config, live=True) as pipeline:
             if not record and _show(window, pipeline, config, seconds):
                 pipeline.join()
-                print_stats(pipeline.stats())
+                if not quiet:
+                    print_stats(pipeline.stats())
                 return
             folder = out or Path("out") / pipeline.source_info.name
             files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
@@ -154,7 +168,8 @@ def run(  # noqa: PLR0913  (a command's options)
                 else:
                     with _progress() as progress:
                         summary = follow(pipeline, recording, seconds=seconds, progress=progress)
-            print_report([summary], folder)
+            if not quiet:
+                print_report([summary], folder)
             conclude_run(folder, summary, config, recording.failure)
 
 
@@ -177,12 +192,15 @@ def analyze(  # noqa: PLR0913  (a command's options)
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
     ] = False,
+    verbose: _VerboseOption = 0,
+    quiet: _QuietOption = False,
+    log_file: _LogFileOption = None,
 ) -> None:
     """Analyse every frame of files: one CSV a video, one images.csv, one summary.json.
 
     An input that cannot be read is reported and the others go on; the exit code is then 3.
     """
-    with _reporting():
+    with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect import analysis
         from realtime_affect.cli.run_report import print_report
 
@@ -197,7 +215,8 @@ def analyze(  # noqa: PLR0913  (a command's options)
                 landmarks=landmarks,
                 progress=progress,
             )
-        print_report(list(done.inputs), done.out)
+        if not quiet:
+            print_report(list(done.inputs), done.out)
         for failure in done.failures:
             _complain(str(failure))
         if done.interrupted:
@@ -208,7 +227,7 @@ def analyze(  # noqa: PLR0913  (a command's options)
 
 
 @app.command(epilog=_EPILOG)
-def serve(
+def serve(  # noqa: PLR0913  (a command's options)
     named: Annotated[
         str | None,
         typer.Option("--config", metavar="PRESET|FILE", help="A preset's name, or a TOML file."),
@@ -220,13 +239,16 @@ def serve(
             "--source", help="Instead of serve.source; also csi://0 and GStreamer pipelines."
         ),
     ] = None,
+    verbose: _VerboseOption = 0,
+    quiet: _QuietOption = False,
+    log_file: _LogFileOption = None,
 ) -> None:
     """Read a camera without a window, for months: results as a stream, health as a file.
 
     A camera that is not there is waited for, what fails is started again, and load and heat lower
     how much is done, never how fresh it is. SIGTERM and Ctrl-C drain and end with exit code 0.
     """
-    with _reporting():
+    with _reporting(verbose - 2 * quiet, log_file, service=True):
         from realtime_affect.serve.command import serve as serve_until_stopped
 
         serve_until_stopped(named, overrides or (), source)
@@ -296,7 +318,7 @@ def models_fetch(
 
 
 @engines_app.command("build", epilog=_EPILOG)
-def engines_build(
+def engines_build(  # noqa: PLR0913  (a command's options)
     models: _ModelsArgument = None,
     precision: Annotated[
         str, typer.Option("--precision", help="fp16, int8 (from the quantised form) or fp32.")
@@ -315,9 +337,12 @@ def engines_build(
             "a GPU has proved them.",
         ),
     ] = False,
+    verbose: _VerboseOption = 0,
+    quiet: _QuietOption = False,
+    log_file: _LogFileOption = None,
 ) -> None:
     """Build plans for this GPU and keep them in your cache: minutes a network, once."""
-    with _reporting():
+    with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect.cli.engines import build_engines
 
         with _build_progress() as progress:
@@ -423,12 +448,21 @@ def _show(
 
 
 @contextlib.contextmanager
-def _reporting() -> Iterator[None]:
-    """End the command with one clear message and the right exit code, never with a traceback."""
+def _reporting(
+    verbosity: int = 0, log_file: Path | None = None, *, service: bool = False
+) -> Iterator[None]:
+    """Log while the command runs, and end it with one clear message and the right exit code."""
     from affect_kernels.errors import AffectError
+    from realtime_affect.cli.logs import logging_to
 
     try:
-        yield
+        with logging_to(verbosity, log_file, service=service):
+            try:
+                yield
+            except Exception as failure:
+                if log_file is not None and not isinstance(failure, typer.Exit):
+                    _LOG.info("ended: %s", failure, exc_info=not isinstance(failure, AffectError))
+                raise
     except AffectError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -463,7 +497,12 @@ def _complain(message: str) -> None:
 def _remark(message: str) -> None:
     from realtime_affect.redact import redact
 
-    typer.echo(redact(message), err=True)
+    if not _is_quiet():
+        typer.echo(redact(message), err=True)
+
+
+def _is_quiet() -> bool:
+    return not _LOG.isEnabledFor(logging.WARNING)
 
 
 @contextlib.contextmanager
@@ -481,7 +520,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         bars.TimeElapsedColumn(),
         bars.TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=_is_quiet() or not console.is_terminal,
     ) as progress:
 
         def update(now: Progress) -> None:
@@ -507,7 +546,7 @@ def _build_progress() -> Iterator[Callable[[str, BuildProgress], None]]:
         bars.TimeElapsedColumn(),
         bars.TextColumn("{task.fields[phase]}", markup=False),
         console=console,
-        disable=not console.is_terminal,
+        disable=_is_quiet() or not console.is_terminal,
     ) as progress:
 
         def update(name: str, now: BuildProgress) -> None:

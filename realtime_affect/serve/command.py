@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 from realtime_affect.serve.presets import load_settings
@@ -11,6 +11,8 @@ from realtime_affect.serve.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_LOG = logging.getLogger(__name__)
 
 
 def serve(named: str | None, overrides: Iterable[str], source: str | None = None) -> None:
@@ -45,9 +47,7 @@ def serve(named: str | None, overrides: Iterable[str], source: str | None = None
         before[number] = signal.signal(number, ask)
     try:
         if service.server is not None and service.server.port is not None:
-            # On stderr: stdout may be the stream.
-            sys.stderr.write(f"serving on {config.serve.host}:{service.server.port}\n")
-            sys.stderr.flush()
+            _LOG.info("serving on %s:%d", config.serve.host, service.server.port)
         service.run()
     finally:
         for number, handler in before.items():
