@@ -109,7 +109,7 @@ class _StandardError(logging.StreamHandler[Any]):
         self.setFormatter(formatter)
 
     @property
-    def stream(self) -> Any:  # type: ignore[override]  # a value in the base class
+    def stream(self) -> Any:  # the base class has a value here
         return sys.stderr
 
     def emit(self, record: logging.LogRecord) -> None:
