@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from affect_engines import load_card
 from affect_engines.ort import import_onnxruntime
+from affect_engines.store import model_path
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
@@ -28,6 +30,14 @@ def fp32():
 
 def session(content):
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+
+def largest_weight(content):
+    graph = onnx.load_from_string(content).graph
+    stored = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    read = [stored.get(n.input[0]) for n in graph.node if n.op_type == "DequantizeLinear"]
+    weights = [values for values in read if values is not None and values.dtype == np.int8]
+    return max(abs(values.astype(int)).max() for values in weights)
 
 
 def test_the_graph_is_plain_and_takes_any_number_of_faces(fp32):
@@ -59,3 +69,13 @@ def test_int8_is_smaller_and_close(fp32):
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     exact, rough = (read_clips(session(content), clips) for content in (fp32, small))
     assert np.abs(exact - rough).max() < 0.5 * exact.std() + 0.1
+
+
+def test_no_two_products_of_int8_exceed_sixteen_bits(fp32):
+    clips = np.random.default_rng(3).integers(0, 256, (2, SLOTS, 48, 48)).astype(np.uint8)
+    assert largest_weight(quantise(fp32, clips)) == 64
+
+
+def test_the_shipped_form_is_right_on_processors_without_vnni():
+    content = model_path(load_card("ifdd_stream").form("int8")).read_bytes()
+    assert 2 * 255 * largest_weight(content) < 2**15
