@@ -76,7 +76,8 @@ def test_version_is_shown():
 def test_the_command_line_loads_nothing_heavy_before_a_command_runs():
     script = (
         "import sys; import realtime_affect.cli.main; "
-        "print(sorted({'numpy', 'cv2', 'av', 'matplotlib', 'pydantic', 'PyQt6'} & set(sys.modules)))"
+        "heavy = {'numpy', 'cv2', 'av', 'matplotlib', 'pydantic', 'PyQt6'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
