@@ -6,6 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import special
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,3 +169,8 @@ def _known(truth: NDArray[Any], read: NDArray[Any]) -> tuple[NDArray[Any], NDArr
     a, b = np.asarray(truth, np.float64), np.asarray(read, np.float64)
     known = np.isfinite(a) & np.isfinite(b)
     return a[known], b[known]
+
+
+def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Return probabilities along the last axis, at a temperature."""
+    return special.softmax(logits.astype(np.float64) / temperature, axis=-1)  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
@@ -150,8 +151,7 @@ class ExpressionClassifier(Closeable):
             }
         )
         logits = outputs["logits"][:, self._columns] / self._temperature
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = softmax(logits, axis=1)
         for i, (clip, place, memory) in enumerate(zip(clips, places, memories, strict=True)):
             t_ns = int(clip.t_ns[place])
             memory.add(t_ns, outputs["slot"][i])

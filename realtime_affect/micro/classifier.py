@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
@@ -65,8 +66,7 @@ class MicroClassifier(Closeable):
         if not len(maps):
             return np.empty((0, len(MICRO_CLASSES)), np.float32)
         logits = self._engine.infer({"maps": maps})["logits"][:, self._columns]
-        shares = np.exp((logits - logits.max(axis=1, keepdims=True)) / self._temperature)
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = softmax(logits / self._temperature, axis=1)
         # A max-pool may swallow a NaN; what cannot be seen must not be told.
         shares[~np.isfinite(maps).all(axis=(1, 2, 3))] = np.nan
         return shares.astype(np.float32)  # type: ignore[no-any-return]

@@ -1,62 +1,31 @@
 """Whoever connects gets the newest line; nobody who is slow holds up anybody.
 
-One thread serves all clients. Each has at most one line under way and, of each kind, one line
-waiting; a newer line replaces a waiting one, which is counted. A line under way is finished first,
-so a client never sees a torn one.
+One event loop on a thread of its own serves all clients. Each has at most one line under way and,
+of each kind, one line waiting; a newer line replaces a waiting one, which is counted. A line under
+way is finished first, so a client never sees a torn one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
-import selectors
 import socket
 import stat
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_affect.errors import OutputError
+from realtime_affect.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LOG = logging.getLogger(__name__)
 _SEND_BYTES: Final = 1 << 16  # of the kernel for each client: what waits there is not the newest
 _CLOSE_WAIT_S: Final = 2.0
-_ACCEPT_PAUSE_S: Final = 0.02
-
-
-class _Client:
-    """One connection: what is under way to it and what waits, by kind."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.under_way = memoryview(b"")
-        self.waiting: dict[str, bytes] = {}
-        self.silent = False  # it has closed its own half; it may still listen
-
-    @property
-    def wants(self) -> bool:
-        return bool(self.under_way or self.waiting)
-
-    def offer(self, kind: str, line: bytes) -> bool:
-        """Let `line` wait; return whether one that waited is lost by that."""
-        replaced = kind in self.waiting
-        self.waiting[kind] = line
-        return replaced
-
-    def push(self) -> None:
-        """Send as much as the kernel takes now."""
-        while self.wants:
-            if not self.under_way:
-                kind = next(iter(self.waiting))
-                self.under_way = memoryview(self.waiting.pop(kind))
-            try:
-                sent = self.connection.send(self.under_way)
-            except BlockingIOError:
-                return
-            self.under_way = self.under_way[sent:]
+_LAST_LINE_S: Final = 0.2  # for clients that are reading to take the last line
 
 
 class StreamServer:
@@ -72,165 +41,187 @@ class StreamServer:
     path : str or None
         Of the Unix socket; a socket that nobody listens on any more is replaced.
     max_clients : int
+        Further connections are closed at once.
+    unread_s : float
+        A client that has taken nothing for so long, while something waited for it, is hung up on:
+        it would keep others from its place.
 
     Raises
     ------
     OutputError
         The address is taken or may not be used.
+    UsageError
+        An empty `path`.
     """
 
     def __init__(
-        self, host: str, port: int | None, path: str | None = None, max_clients: int = 8
+        self,
+        host: str,
+        port: int | None,
+        path: str | None = None,
+        max_clients: int = 8,
+        unread_s: float = 10.0,
     ) -> None:
         self.drops = 0
         """Lines replaced by newer ones before a client took them, over all clients."""
         self.refused = 0
         """Connections closed at once, because there were too many."""
+        self.unread = 0
+        """Connections closed because the client took nothing for `unread_s`."""
         self.port: int | None = None
         """The TCP port, or None."""
-        self._max_clients = max_clients
-        self._path = path
-        self._clients: dict[int, _Client] = {}
-        self._lock = threading.Lock()  # guards the clients' waiting lines and the counters
-        self._closing = False
-        self._selector = selectors.DefaultSelector()
-        self._woken, self._waker = socket.socketpair()
-        for end in (self._woken, self._waker):
-            end.setblocking(False)
-        self._selector.register(self._woken, selectors.EVENT_READ, None)
+        self.unread_s, self._max_clients, self._path = unread_s, max_clients, path
+        self._clients: set[_Client] = set()  # the loop's thread alone changes it
         self._listeners: list[socket.socket] = []
         try:
             if port is not None:
-                listener = _listen_tcp(host, port)
-                self.port = listener.getsockname()[1]
-                self._add_listener(listener)
+                self._listeners.append(_listen_tcp(host, port))
+                self.port = self._listeners[0].getsockname()[1]
             if path is not None:
-                self._add_listener(_listen_unix(path))
-        except OutputError:
+                self._listeners.append(_listen_unix(path))
+        except BaseException:
             self._release()
             raise
-        self._thread = threading.Thread(target=self._serve, name="stream", daemon=True)
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
         self._thread.start()
 
     @property
     def clients(self) -> int:
         """Connections at this moment."""
-        with self._lock:
-            return len(self._clients)
+        return len(self._clients)
 
     def publish(self, kind: str, line: bytes) -> None:
         """Offer `line` to every client; of each `kind` only the newest waits."""
-        with self._lock:
-            for client in self._clients.values():
-                self.drops += client.offer(kind, line)
-        self._wake()
+        self._call(self._offer, kind, line)
 
     def close(self) -> None:
         """Finish the lines under way as far as clients take them at once, and hang up."""
-        self._closing = True
-        self._wake()
+        self._call(self._closing.set)
         self._thread.join(_CLOSE_WAIT_S)
 
-    def _add_listener(self, listener: socket.socket) -> None:
-        listener.setblocking(False)
-        self._listeners.append(listener)
-        self._selector.register(listener, selectors.EVENT_READ, listener)
+    def _call(self, what: Any, *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there
+            self._loop.call_soon_threadsafe(what, *arguments)
 
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake already; closed: nobody is there
-            self._waker.send(b"\0")
+    def _offer(self, kind: str, line: bytes) -> None:
+        for client in self._clients:
+            self.drops += client.offer(kind, line)
 
-    def _serve(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._closing:
-                for key, _ in self._selector.select():
-                    if key.data is None:
-                        with contextlib.suppress(BlockingIOError):
-                            self._woken.recv(4096)
-                    elif isinstance(key.data, _Client):
-                        self._hear(key.data)
-                    else:
-                        self._accept(key.data)
-                self._push_all()
-            self._push_all()
+            self._loop.run_until_complete(self._serve())
+        except Exception:  # noqa: BLE001  (told; the readings go on without clients)
+            _LOG.exception("the stream of results has ended")
         finally:
             self._release()
+            self._loop.close()
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            # It has left again, or there are no descriptors; it would be asked again at once.
-            time.sleep(_ACCEPT_PAUSE_S)
-            return
-        if len(self._clients) >= self._max_clients:
-            self.refused += 1
-            connection.close()
-            return
-        connection.setblocking(False)
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
-            if connection.family != socket.AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = _Client(connection)
-        with self._lock:
-            self._clients[connection.fileno()] = client
-        self._selector.register(connection, selectors.EVENT_READ, client)
-
-    def _hear(self, client: _Client) -> None:
-        """Throw away what a client says; learn that it has closed its half."""
-        if client.silent:
-            return
-        try:
-            client.silent = not client.connection.recv(4096)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._drop(client)
-
-    def _push_all(self) -> None:
-        for client in list(self._clients.values()):
-            try:
-                with self._lock:
-                    client.push()
-            except OSError:
-                self._drop(client)
-                continue
-            # Asked to be told of room only while something waits, or it would be told for ever.
-            events = 0 if client.silent else selectors.EVENT_READ
-            if client.wants:
-                events |= selectors.EVENT_WRITE
-            self._watch(client, events)
-
-    def _watch(self, client: _Client, events: int) -> None:
-        try:
-            if events:
-                self._selector.modify(client.connection, events, client)
-            else:
-                self._selector.unregister(client.connection)
-        except KeyError:
-            if events:
-                self._selector.register(client.connection, events, client)
-
-    def _drop(self, client: _Client) -> None:
-        with self._lock:
-            self._clients.pop(client.connection.fileno(), None)
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(client.connection)
-        client.connection.close()
+    async def _serve(self) -> None:
+        for listener in self._listeners:
+            unix = listener.family == socket.AF_UNIX
+            create = self._loop.create_unix_server if unix else self._loop.create_server
+            await create(lambda: _Client(self), sock=listener)
+        await self._closing.wait()
+        for client in list(self._clients):
+            client.transport.close()  # once it has taken the line under way
+        until_s = self._loop.time() + _LAST_LINE_S
+        while self._clients and self._loop.time() < until_s:
+            await asyncio.sleep(_LAST_LINE_S / 20)
+        for client in list(self._clients):
+            client.transport.abort()
+        await asyncio.sleep(0)
 
     def _release(self) -> None:
-        for client in list(self._clients.values()):
-            self._drop(client)
+        bound = any(listener.family == socket.AF_UNIX for listener in self._listeners)
         for listener in self._listeners:
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(listener)
             listener.close()
-        if self._path is not None and any(s.family == socket.AF_UNIX for s in self._listeners):
+        if self._path is not None and bound:
             Path(self._path).unlink(missing_ok=True)
-        self._selector.close()
-        self._woken.close()
-        self._waker.close()
+
+    def admit(self, client: _Client) -> bool:
+        """Take a client in where there is room; the loop's thread calls."""
+        if len(self._clients) >= self._max_clients:
+            self.refused += 1
+            _LOG.warning("refused a client: %d are connected", len(self._clients))
+            return False
+        self._clients.add(client)
+        return True
+
+    def forget(self, client: _Client) -> None:
+        """Learn that a client has gone; the loop's thread calls."""
+        self._clients.discard(client)
+
+
+class _Client(asyncio.Protocol):
+    """One connection: a line under way to it and what waits, by kind."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, server: StreamServer) -> None:
+        self._server = server
+        self._waiting: dict[str, bytes] = {}
+        self._full = False  # a line is under way that the kernel does not take whole
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        if not self._server.admit(self):
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=0)  # tell at once when a line is under way
+        with contextlib.suppress(OSError):
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+
+    def offer(self, kind: str, line: bytes) -> bool:
+        """Send `line` or let it wait; return whether one that waited is lost by that."""
+        replaced = kind in self._waiting
+        self._waiting[kind] = line
+        self._push()
+        return replaced
+
+    def pause_writing(self) -> None:
+        self._full = True
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._stop_timer()
+        self._push()
+
+    def eof_received(self) -> bool:
+        return True  # it has closed its own half; it may still listen
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._stop_timer()
+        self._waiting.clear()
+        self._server.forget(self)
+
+    def _push(self) -> None:
+        while self._waiting and not self._full and not self.transport.is_closing():
+            self.transport.write(self._waiting.pop(next(iter(self._waiting))))
+
+    def _watch(self, left: int) -> None:
+        """Hang up unless the client takes something of the `left` bytes in time."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._server.unread_s, self._judge, left)
+
+    def _judge(self, left: int) -> None:
+        now = self.transport.get_write_buffer_size()
+        if now < left:
+            self._watch(now)
+            return
+        self._server.unread += 1
+        _LOG.warning("hung up on a client that read nothing for %g s", self._server.unread_s)
+        self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class StdoutStream:
@@ -298,6 +289,11 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
 
 
 def _listen_unix(path: str) -> socket.socket:
+    if not path or "\0" in path:  # Linux would take it for a name that no permission guards
+        raise UsageError(
+            thing="config key 'serve.socket'", got=repr(path), expected="the path of a file",
+            hint="Leave it away for no Unix socket.",
+        )  # fmt: skip
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_dead(path)
@@ -310,7 +306,7 @@ def _listen_unix(path: str) -> socket.socket:
 
 
 def _remove_dead(path: str) -> None:
-    """Remove a socket that a killed service left; one that answers stays, and binding fails."""
+    """Remove a socket that a killed service left; anything else stays, and binding fails."""
     try:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return
@@ -319,8 +315,10 @@ def _remove_dead(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(path)
-        except OSError:
+        except ConnectionRefusedError:  # nobody listens; other errors say nothing of that
             Path(path).unlink(missing_ok=True)
+        except OSError:
+            pass
 
 
 def _taken(error: OSError, thing: str, hint: str) -> OutputError:

@@ -33,6 +33,8 @@ class ServeConfig(Section):
         Whether the same stream goes to the standard output.
     max_clients : int
         Connections at one time; further ones are closed at once.
+    unread_s : float
+        A client that has taken nothing for so long, while a line waited for it, is hung up on.
     health_file : str or None
         File that is replaced every second with how the service is, as JSON.
     out : str or None
@@ -70,6 +72,7 @@ class ServeConfig(Section):
     socket: str | None = None
     stdout: bool = False
     max_clients: PositiveInt = 8
+    unread_s: PositiveFloat = 10.0
     health_file: str | None = None
     out: str | None = None
     fps: PositiveFloat = 30.0
@@ -88,6 +91,10 @@ class ServeConfig(Section):
         for low, high in (("min_fps", "fps"), ("min_decisions_hz", "decisions_hz")):
             if getattr(self, low) > getattr(self, high):
                 raise self.refuse(low, getattr(self, low), f"not more than serve.{high}")
+        if self.socket is not None and (not self.socket or "\0" in self.socket):
+            raise self.refuse(
+                "socket", self.socket, "the path of a file", "Leave it away for no Unix socket."
+            )
         if not self.allow_remote and not _is_loopback(self.host):
             raise UsageError(
                 thing="config key 'serve.host'",

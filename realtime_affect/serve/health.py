@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+import psutil
 
 from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
 from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 State = Literal[
     "starting", "waiting", "online", "offline", "stalled", "restarting", "stopping", "ended",
@@ -28,7 +29,6 @@ lost and is being reopened. stalled: frames come and readings do not. restarting
 ended: the source has ended, or the service was stopped. failed: it gave up."""
 
 _SYS: Final = Path("/sys")
-_PROC: Final = Path("/proc")
 _AGES: Final = 600
 _AGE_WINDOW_NS: Final = 10_000_000_000
 
@@ -39,25 +39,25 @@ class Machine:
 
     Attributes
     ----------
-    memory_mb : float or None
+    memory_mb : float
         Resident memory of this process.
     peak_memory_mb : float or None
         The most it ever was.
-    free_memory_mb : float or None
+    free_memory_mb : float
         What programs could still have of the whole machine's.
     temperature_c : float or None
-        Of the hottest thermal zone.
+        Of the hottest sensor.
     hottest : str
         Its name.
     temperatures_c : mapping
-        Every zone by name; the hottest of those with the same name.
+        Every sensor by name; the hottest of those with the same name.
     cpu_mhz, cpu_limit_mhz, cpu_top_mhz : float or None
         The slowest core's present clock, what a power mode or heat allows it, what it can do.
     """
 
-    memory_mb: float | None
+    memory_mb: float
     peak_memory_mb: float | None
-    free_memory_mb: float | None
+    free_memory_mb: float
     temperature_c: float | None
     hottest: str
     temperatures_c: Mapping[str, float]
@@ -66,27 +66,28 @@ class Machine:
     cpu_top_mhz: float | None
 
 
-def look_at_machine(sys: Path = _SYS, proc: Path = _PROC) -> Machine:
+def look_at_machine(sys: Path = _SYS) -> Machine:
     """Read memory, temperatures and clocks.
 
     Parameters
     ----------
-    sys, proc : Path
-        Where these file systems are, for tests.
+    sys : Path
+        Where the kernel's own numbers are, which psutil does not give: thermal zones (a Jetson has
+        its temperatures there alone) and the cores' highest clocks.
     """
     temperatures = _temperatures(sys)
     hottest = max(temperatures, key=lambda name: temperatures[name], default="")
-    own, whole = _table(proc / "self" / "status"), _table(proc / "meminfo")
+    clocks = _clocks()
     return Machine(
-        memory_mb=_megabytes(own.get("VmRSS")),
-        peak_memory_mb=_megabytes(own.get("VmHWM")),
-        free_memory_mb=_megabytes(whole.get("MemAvailable")),
+        memory_mb=_megabytes(psutil.Process().memory_info().rss),
+        peak_memory_mb=_peak_mb(),
+        free_memory_mb=_megabytes(psutil.virtual_memory().available),
         temperature_c=temperatures.get(hottest),
         hottest=hottest,
         temperatures_c=temperatures,
-        cpu_mhz=_slowest(sys, "scaling_cur_freq"),
-        cpu_limit_mhz=_slowest(sys, "scaling_max_freq"),
-        cpu_top_mhz=_slowest(sys, "cpuinfo_max_freq"),
+        cpu_mhz=min((clock.current for clock in clocks if clock.current > 0), default=None),
+        cpu_limit_mhz=min((clock.max for clock in clocks if clock.max > 0), default=None),
+        cpu_top_mhz=_slowest_top(sys),
     )
 
 
@@ -204,38 +205,52 @@ def write_health(path: str | Path, health: Mapping[str, Any]) -> None:
 
 
 def _temperatures(sys: Path) -> dict[str, float]:
-    """Return every thermal zone in degrees; one that cannot be read is switched off."""
+    """Return every sensor and thermal zone in degrees; one that cannot be read is switched off."""
     found: dict[str, float] = {}
+    for chip, sensors in getattr(psutil, "sensors_temperatures", dict)().items():
+        for sensor in sensors:
+            _keep_hottest(found, sensor.label or chip, sensor.current)
     for zone in sorted((sys / "class" / "thermal").glob("thermal_zone*")):
         try:
             name = (zone / "type").read_text().strip()
-            degrees = int((zone / "temp").read_text()) / 1000
+            _keep_hottest(found, name, int((zone / "temp").read_text()) / 1000)
         except (OSError, ValueError):
             continue
-        # Zones without a sensor say -256 or 0 for ever; nothing we run on is below freezing point.
-        if degrees > 0:
-            found[name] = max(degrees, found.get(name, degrees))
     return found
 
 
-def _table(path: Path) -> dict[str, str]:
-    """Return a file of ``name: value`` lines."""
+def _keep_hottest(found: dict[str, float], name: str, degrees: float) -> None:
+    # Zones without a sensor say -256 or 0 for ever; nothing we run on is below freezing point.
+    if degrees > 0:
+        found[name] = max(degrees, found.get(name, degrees))
+
+
+def _clocks() -> Sequence[Any]:
+    """Return the cores' clocks; none where the machine does not tell them."""
     try:
-        lines = path.read_text().splitlines()
+        return psutil.cpu_freq(percpu=True) or ()
+    except (AttributeError, NotImplementedError, OSError):  # as in virtual machines
+        return ()
+
+
+def _megabytes(n_bytes: int) -> float:
+    """Return bytes in units of 2^20."""
+    return round(n_bytes / 2**20, 1)
+
+
+def _peak_mb() -> float | None:
+    """Return the most this process ever had; getrusage's number may be that of its parent."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        return None
+    peak = next((line.split()[1] for line in lines if line.startswith("VmHWM:")), None)
+    return None if peak is None else _megabytes(int(peak) * 1024)
 
 
-def _megabytes(text: str | None) -> float | None:
-    """Return ``123 kB`` in units of 2^20 bytes."""
-    words = (text or "").split()
-    return round(int(words[0]) / 1024, 1) if words and words[0].isdigit() else None
-
-
-def _slowest(sys: Path, name: str) -> float | None:
+def _slowest_top(sys: Path) -> float | None:
     clocks = []
-    for path in (sys / "devices" / "system" / "cpu").glob(f"cpu[0-9]*/cpufreq/{name}"):
+    for path in (sys / "devices" / "system" / "cpu").glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq"):
         try:
             clocks.append(int(path.read_text()) / 1000)
         except (OSError, ValueError):

@@ -114,8 +114,9 @@ class Service:
         """What clients connect to, or None."""
         if settings.port is not None or settings.socket is not None:
             self.server = StreamServer(
-                settings.host, settings.port, settings.socket, settings.max_clients
-            )
+                settings.host, settings.port, settings.socket, settings.max_clients,
+                settings.unread_s,
+            )  # fmt: skip
             self._streams.append(self.server)
         if settings.stdout:
             self._streams.append(StdoutStream())

@@ -24,7 +24,7 @@ from realtime_affect.names import MICRO_CLASSES
 from training.htnet.export import NAME, example
 from training.htnet.flows import Flows, read_flows
 from training.htnet.pairs import CAMERAS_FPS, NON_EVENTS
-from training.metrics import calibration_error, confusion, recalls, uar, uf1
+from training.metrics import calibration_error, confusion, recalls, softmax, uar, uf1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,13 +53,6 @@ def read_maps(session: Any, maps: NDArray[Any]) -> NDArray[np.float32]:
         session.run(["logits"], {"maps": maps[k : k + 64].astype(np.float32)})[0]
         for k in range(0, len(maps), 64)
     ])  # fmt: skip
-
-
-def softmax(logits: NDArray[Any], temperature: float) -> NDArray[np.float64]:
-    """Return probabilities."""
-    scaled = logits.astype(np.float64) / temperature
-    shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def fit_temperature(logits: NDArray[Any], label: NDArray[np.int64]) -> float:

@@ -30,7 +30,7 @@ from training.ifdd_stream.export import NAMES, play
 from training.ifdd_stream.network import SLOTS
 from training.ifdd_stream.sequences import KINDS, Sequences, read_onsets, read_sequences
 from training.ifdd_stream.stills import read_stills
-from training.metrics import bootstrap, calibration_error, confusion, recalls, uar, war
+from training.metrics import bootstrap, calibration_error, confusion, recalls, softmax, uar, war
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,13 +73,6 @@ def read_pictures(
     mirrored = read_clips(session, np.ascontiguousarray(pictures[:, None, :, ::-1]))[:, 0]
     mean = 0.5 * (softmax(logits) + softmax(mirrored))
     return np.log(np.maximum(mean, 1e-12)).astype(np.float32)
-
-
-def softmax(logits: NDArray[Any], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Return probabilities."""
-    scaled = logits.astype(np.float64) / temperature
-    shares = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return shares / shares.sum(axis=-1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def figures(truth: NDArray[np.int64], read: NDArray[np.int64]) -> dict[str, Any]:

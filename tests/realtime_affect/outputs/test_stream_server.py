@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from realtime_affect.errors import OutputError
+from realtime_affect.errors import OutputError, UsageError
 from realtime_affect.outputs.stream_server import StdoutStream, StreamServer
 
 LIMIT_S = 10.0
@@ -149,6 +149,54 @@ def test_a_file_in_the_socket_s_place_is_left_alone(tmp_path):
 def test_a_port_that_is_taken_says_so(server):
     with pytest.raises(OutputError, match=r"127\.0\.0\.1.*in use.*serve\.port=0"):
         StreamServer("127.0.0.1", server.port)
+
+
+@pytest.mark.parametrize("path", ["", "\0name", "a\0b"])
+def test_a_socket_without_a_path_is_refused(path):
+    with pytest.raises(UsageError, match=r"serve\.socket"):
+        StreamServer("127.0.0.1", None, path)
+
+
+def test_a_client_that_reads_nothing_in_time_makes_room_for_the_next():
+    server = StreamServer("127.0.0.1", 0, max_clients=1, unread_s=0.3)
+    with closing(server), join(server):
+        for n in range(12):
+            server.publish("reading", line(n, 400_000))
+        wait_until(lambda: server.unread == 1 and server.clients == 0)
+        with join(server) as next_one, next_one.makefile("rb") as stream:
+            server.publish("reading", line(5))
+            assert numbers(stream, 1) == [5]
+        assert server.refused == 0
+
+
+def test_a_client_that_only_has_nothing_to_read_keeps_its_place():
+    with closing(StreamServer("127.0.0.1", 0, unread_s=0.05)) as server:
+        with join(server) as client, client.makefile("rb") as stream:
+            time.sleep(0.3)
+            server.publish("reading", line(1))
+            assert numbers(stream, 1) == [1]
+        assert server.unread == 0
+
+
+def test_a_socket_that_may_not_be_asked_is_not_taken_for_dead(tmp_path, monkeypatch):
+    path = tmp_path / "stream"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+
+        def refuse(self, address):
+            raise PermissionError
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        with pytest.raises(OutputError, match="in use"):
+            StreamServer("127.0.0.1", None, str(path))
+    assert path.is_socket()
+
+
+def test_after_close_a_line_is_nobody_s_and_no_error(server):
+    server.close()
+    server.publish("reading", line(1))
+    server.close()
 
 
 def test_a_pipe_nobody_reads_holds_up_nothing():

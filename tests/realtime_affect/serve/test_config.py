@@ -81,3 +81,9 @@ def test_loopback_needs_no_asking(host):
 def test_a_value_out_of_range_is_refused(values, match):
     with pytest.raises(UsageError, match=match):
         ServeConfig(**values)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_a_unix_socket_needs_a_path(path):
+    with pytest.raises(UsageError, match=r"serve\.socket.*path of a file"):
+        ServeConfig(socket=path)

@@ -1,6 +1,8 @@
 import json
 import stat
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from realtime_affect.errors import OutputError
@@ -19,35 +21,59 @@ def jetson(tmp_path):
     for number, (name, value) in enumerate(zones):
         put(tmp_path / f"sys/class/thermal/thermal_zone{number}/type", f"{name}\n")
         put(tmp_path / f"sys/class/thermal/thermal_zone{number}/temp", f"{value}\n")
-    for core, now in enumerate((1510400, 729600)):
-        folder = tmp_path / f"sys/devices/system/cpu/cpu{core}/cpufreq"
-        put(folder / "scaling_cur_freq", str(now))
-        put(folder / "scaling_max_freq", "1510400")
-        put(folder / "cpuinfo_max_freq", "1728000")
-    put(tmp_path / "proc/self/status", "Name:\tpython\nVmHWM:\t 409600 kB\nVmRSS:\t 204800 kB\n")
-    put(tmp_path / "proc/meminfo", "MemTotal: 7800000 kB\nMemAvailable:    2097152 kB\n")
-    return tmp_path
+    for core in range(2):
+        top = tmp_path / f"sys/devices/system/cpu/cpu{core}/cpufreq/cpuinfo_max_freq"
+        put(top, "1728000")
+    return tmp_path / "sys"
 
 
-def test_memory_temperatures_and_clocks_are_read(jetson):
-    machine = look_at_machine(jetson / "sys", jetson / "proc")
+@pytest.fixture
+def told(monkeypatch):
+    """What psutil says, as a dict to change."""
+    said = {"sensors_temperatures": {}, "cpu_freq": []}
+    monkeypatch.setattr(
+        psutil, "sensors_temperatures", lambda: said["sensors_temperatures"], raising=False
+    )
+    monkeypatch.setattr(psutil, "cpu_freq", lambda percpu: said["cpu_freq"], raising=False)
+    return said
+
+
+def test_temperatures_of_thermal_zones_and_clocks_are_read(jetson, told):
+    told["cpu_freq"] = [
+        SimpleNamespace(current=1510.4, max=1510.4), SimpleNamespace(current=729.6, max=1510.4),
+    ]  # fmt: skip
+    machine = look_at_machine(jetson)
     assert (machine.temperature_c, machine.hottest) == (51.406, "cpu-thermal")
     assert machine.temperatures_c == {"cpu-thermal": 51.406, "gpu-thermal": 48.968}
-    assert (machine.memory_mb, machine.peak_memory_mb) == (200.0, 400.0)
-    assert machine.free_memory_mb == 2048.0
     assert (machine.cpu_mhz, machine.cpu_limit_mhz, machine.cpu_top_mhz) == (729.6, 1510.4, 1728.0)
 
 
-def test_a_machine_that_says_nothing_is_not_an_error(tmp_path):
-    machine = look_at_machine(tmp_path / "sys", tmp_path / "proc")
+def test_sensors_of_chips_count_by_label_and_the_hottest_wins(jetson, told):
+    told["sensors_temperatures"] = {
+        "coretemp": [
+            SimpleNamespace(label="Core 0", current=61.0),
+            SimpleNamespace(label="Core 1", current=70.5),
+        ],
+        "nvme": [SimpleNamespace(label="", current=40.0), SimpleNamespace(label="", current=44.0)],
+    }
+    machine = look_at_machine(jetson)
+    assert (machine.temperature_c, machine.hottest) == (70.5, "Core 1")
+    assert machine.temperatures_c["nvme"] == 44.0
+    assert machine.temperatures_c["cpu-thermal"] == 51.406
+
+
+def test_a_machine_that_says_nothing_is_not_an_error(tmp_path, told):
+    told["cpu_freq"] = [SimpleNamespace(current=0.0, max=0.0)]  # as in a container
+    machine = look_at_machine(tmp_path)
     assert machine.temperature_c is None
-    assert machine.memory_mb is None
-    assert machine.cpu_mhz is None
+    assert (machine.cpu_mhz, machine.cpu_limit_mhz, machine.cpu_top_mhz) == (None, None, None)
 
 
 def test_this_machine_knows_its_own_memory():
-    memory_mb = look_at_machine().memory_mb
-    assert memory_mb is None or memory_mb > 1
+    machine = look_at_machine()
+    assert machine.memory_mb > 1
+    assert machine.peak_memory_mb is None or machine.peak_memory_mb + 1 >= machine.memory_mb
+    assert machine.free_memory_mb > 1
 
 
 def test_ages_are_those_of_the_last_ten_seconds():
