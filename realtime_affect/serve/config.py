@@ -93,8 +93,9 @@ class ServeConfig(Section):
                 raise self.refuse(low, getattr(self, low), f"not more than serve.{high}")
         if self.socket is not None and (not self.socket or "\0" in self.socket):
             raise self.refuse(
-                "socket", self.socket, "the path of a file", "Leave it away for no Unix socket."
-            )
+                key="socket", value=self.socket, expected="the path of a file",
+                hint="Leave it away for no Unix socket.",
+            )  # fmt: skip
         if not self.allow_remote and not _is_loopback(self.host):
             raise UsageError(
                 thing="config key 'serve.host'",
