@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from realtime_affect.capture import open_source
+from realtime_affect.capture import Source, open_source
 
 
 def demo_frames(n):
@@ -25,11 +25,28 @@ def test_measured_times_every_frame_and_keeps_what_was_found(script):
 
 
 @pytest.mark.usefixtures("models")
-def test_our_side_finds_both_faces_of_the_demo(script):
-    answer = script("peer_mediapipe").run_ours(demo_frames(6), 30.0)
+@pytest.mark.parametrize("run", ["run_product", "run_vision"])
+def test_our_side_finds_both_faces_of_the_demo(script, run):
+    answer = getattr(script("peer_mediapipe"), run)(demo_frames(6), 30.0)
     assert len(answer["cpu_ms"]) == 6
     assert answer["faces"][-1] == 2
     assert min(answer["cpu_ms"]) > 0
+
+
+def test_a_frame_comes_when_it_is_due_and_not_before(script):
+    source = script("peer_mediapipe").DecodedFrames(np.zeros((2, 4, 6, 3), np.uint8), 25.0)
+    assert isinstance(source, Source)
+    with pytest.raises(TimeoutError):
+        source.read(0.01)
+    frames = []
+    for _ in range(3):
+        source.due.release()
+        frames.append(source.read(1.0))
+    assert [frame and (frame.index, frame.t_ns) for frame in frames] == [
+        (0, 0),
+        (1, 40_000_000),
+        None,
+    ]
 
 
 def test_without_the_peer_s_environment_it_says_how_to_get_it(run_main, tmp_path):
@@ -68,4 +85,5 @@ def test_both_see_the_same_faces_and_the_ratio_is_of_their_times(script):
     assert figures["same_faces"] >= 0.9
     ours, theirs = figures["ours_cpu_ms"], figures["mediapipe_cpu_ms"]
     assert figures["ratio"] == pytest.approx(ours / theirs)
+    assert 0 < figures["vision_cpu_ms"] < ours
     assert len(figures["ours_cpu_ms_by_round"]) == len(figures["mediapipe_wall_ms_by_round"]) == 1

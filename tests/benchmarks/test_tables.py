@@ -6,6 +6,7 @@ EMPTY = (
     "before\n<!-- peer -->\nold\n<!-- /peer -->\nbetween\n<!-- soak -->\n\n<!-- /soak -->\nend\n"
 )
 PEER = {"faces": 2, "ours_cpu_ms": 3.14159, "mediapipe_cpu_ms": 6.28318, "ratio": 0.5}
+PEER |= {"vision_cpu_ms": 1.5}
 STAGE = {"n": 9, "p50": 1.04, "p90": 2.0, "p99": 3.0, "max": 4.0}
 
 
@@ -87,7 +88,7 @@ def test_only_what_is_between_markers_is_replaced(script, add):
     add("peer_mediapipe", {"clip": "demo"}, PEER)
     made = script("tables").filled(EMPTY)
     assert "old" not in made
-    assert "| demo | 2 | 3.14 ms | 6.28 ms | 0.50 |" in made
+    assert "| demo | 2 | 3.14 ms | 1.50 ms | 6.28 ms | 0.50 |" in made
     head, _, rest = made.partition("<!-- peer -->")
     _, _, rest = rest.partition("<!-- /peer -->")
     middle, _, rest = rest.partition("<!-- soak -->")
