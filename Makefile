@@ -28,7 +28,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak golden clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak tables golden clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -66,7 +66,7 @@ train-action-units: .venv/.torch  ## render, train, evaluate and ship the action
 train-expression: .venv/.torch  ## film, train, evaluate and ship the expression network
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.ifdd_stream $(ARGS)
 
-train-micro: .venv/.torch  ## the same for the classifier of brief movements
+train-micro: .venv/.torch  ## the same for the classifier of micro-expressions
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.htnet $(ARGS)
 
 setup: .venv/.test  ## prepare .venv for work on the project
@@ -77,6 +77,9 @@ bench: .venv/.test peers  ## speed records on the embedded demo, beside the peer
 	@.venv/bin/python benchmarks/peer_mediapipe.py --record
 	@.venv/bin/python benchmarks/latency.py --record
 	@.venv/bin/python benchmarks/engines.py --record
+
+tables: .venv/.test  ## write the tables of README and docs/ anew, from records and code
+	@.venv/bin/python benchmarks/tables.py --write
 
 soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
 	@.venv/bin/python benchmarks/soak.py --record

@@ -222,7 +222,7 @@ def table(record: dict[str, Any]) -> str:
         f"at {best:.0%} to {worst:.0%} of one core's peak, without decoding, tracking and drawing; "
         "each worker is one core, and over 100 % means that the service will lower the rate; "
         "`affect.micro = false` saves the spotter. "
-        f"{records.origin(record)}; benchmarks/results/jetson_budget.json</sub>",
+        f"{records.origin([record])}; benchmarks/results/jetson_budget.json</sub>",
     ]
     return "\n".join(lines)
 

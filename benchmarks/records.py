@@ -8,6 +8,7 @@ made of a record says by itself when its figures are of other code.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -103,11 +104,29 @@ def changed_since(record: dict[str, Any]) -> bool | None:
     return now != code if now else None
 
 
-def origin(record: dict[str, Any], where: str = "") -> str:
-    """Return one phrase on the code that a record measured: when, which, and whether it changed."""
-    changes = " with uncommitted changes" if record["dirty"] else ""
-    since = "; **the code it measured has changed since**" if changed_since(record) else ""
-    return f"measured {record['date']} at commit {record['commit']}{changes}{where}{since}"
+def origin(codes: Iterable[dict[str, Any]], where: str = "") -> str:
+    """Return one phrase on the code that records measured: when, which, and whether it changed.
+
+    Parameters
+    ----------
+    codes : iterable of dict
+        Records, or what :func:`code_state` returns; at least one.
+    where : str
+        Put after dates and commits.
+    """
+    codes = list(codes)
+    told = dict.fromkeys(
+        f"{code['date']} at commit {code['commit']}"
+        + (" with uncommitted changes" if code["dirty"] else "")
+        for code in codes
+    )
+    text = f"measured {', '.join(told)}{where}"
+    changed = dict.fromkeys(code["commit"] for code in codes if changed_since(code))
+    if not changed:
+        return text
+    every = len(changed) == len({code["commit"] for code in codes})
+    which = "" if every else f" at {', '.join(changed)}"
+    return f"{text}; **the code measured{which} has changed since**"
 
 
 def new_record(
@@ -163,6 +182,79 @@ def subject(record: dict[str, Any]) -> str:
     """Return what was measured: the clip, scenario or source of a record."""
     config = record["config"]
     return next((config[key] for key in ("clip", "scenario", "source") if key in config), "")
+
+
+def newest(name: str) -> dict[str, dict[str, Any]]:
+    """Return the newest record of each clip, scenario or source of ``<name>.jsonl``."""
+    path = RESULTS / f"{name}.jsonl"
+    found = read(path) if path.exists() else []
+    return dict(sorted({subject(record): record for record in found}.items()))
+
+
+def report(name: str) -> dict[str, Any] | None:
+    """Return the report of an evaluation, ``<name>.json``, or None where there is none yet."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
+
+
+def signature(name: str) -> str:
+    """Return the line under a table: which code and machine ``<name>.jsonl`` is of.
+
+    The load says whether the machine was quiet: it counts the benchmark itself, about 1.
+    """
+    machines: dict[str, list[dict[str, Any]]] = {}
+    for record in newest(name).values():
+        machine = f" on {record['machine']['cpu']}, {record['machine']['cores']} cores, load {{}}"
+        note = record["config"].get("note")
+        machines.setdefault(machine + (f" ({note})" if note else ""), []).append(record)
+    told = [
+        origin(found, where.format(f"{max(record['load_1min'] for record in found):.1f}"))
+        for where, found in machines.items()
+    ]
+    return _signed(told, f"benchmarks/results/{name}.jsonl")
+
+
+def report_signature(*names: str, judged: tuple[str, dict[str, Any]] | None = None) -> str:
+    """Return the line under a table: which code reports are of, and whether of the weights shipped.
+
+    Parameters
+    ----------
+    names : str
+        Reports. Under "made" stands the code of a report or of one of its parts, or the code of
+        each part by its name.
+    judged : tuple of str and dict, optional
+        A card, and what names the hash of the weights that were judged.
+    """
+    told: list[str] = []
+    codes: list[dict[str, Any]] = []
+    for name in names:
+        found = report(name)
+        if found is None:
+            continue
+        parts = [found, *(part for part in found.values() if isinstance(part, dict))]
+        made = [part["made"] for part in parts if "made" in part]
+        codes += [code for one in made for code in ([one] if "code" in one else one.values())]
+        if not made:
+            told.append(f"code and date of {name} are not recorded")
+    if codes:
+        told.insert(0, origin(codes))
+    if judged is not None:
+        card, found = judged
+        sha256 = found.get("onnx_sha256") or found.get("sha256")
+        if sha256 and sha256 not in shipped(card):
+            told.append("**other weights are shipped now**")
+    return _signed(told, ", ".join(f"benchmarks/results/{name}.json" for name in names))
+
+
+def shipped(card: str) -> set[str]:
+    """Return the SHA-256 of each file of weights that the wheel has for a card."""
+    folder = REPOSITORY / "engines/affect_engines/weights"
+    files = folder.glob(f"{card}*.onnx")
+    return {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def _signed(told: list[str], files: str) -> str:
+    return f"<sub>{'; '.join(told)}; {files}</sub>" if told else "No record yet."
 
 
 def _without_nan(value: Any) -> Any:

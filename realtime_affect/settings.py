@@ -89,6 +89,14 @@ class Section(BaseModel):
         )
 
     @classmethod
+    def takes(cls, key: str) -> str:
+        """Return in words what a key takes: the kinds of value, and the range of a number."""
+        field = cls.model_fields[key]
+        kinds = " or ".join(_kinds_of(field.annotation))
+        limits = _range_of(field).removeprefix("a number ")
+        return f"{kinds}, {limits}" if limits else kinds
+
+    @classmethod
     def _keys(cls) -> list[str]:
         return list(cls.model_fields)
 
@@ -161,7 +169,7 @@ def unknown_name(thing: str, name: str, known: Iterable[str], prefix: str = "") 
         thing,
         got="an unknown name",
         expected="one of " + ", ".join(prefix + key for key in known),
-        hint=f"Did you mean {prefix}{near[0]}?" if near else "See README for what each one does.",
+        hint=f"Did you mean {prefix}{near[0]}?" if near else "docs/configuration.md has them all.",
     )
 
 

@@ -234,6 +234,10 @@ def test_what_qt_loads_is_looked_for_before_it_is_needed(target, platforms):
     assert "$(call apt,$(QT_PACKAGES))" in recipe
 
 
+def test_the_version_to_cite_is_the_version_installed():
+    assert f"\nversion: {PROJECT['project']['version']}\n" in read("CITATION.cff")
+
+
 def pinned():
     lines = [line.split("#")[0].strip() for line in read("constraints.txt").splitlines()]
     return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""README cannot say what is not so: its examples run, its names exist, its tables are complete."""
+"""README and docs/ cannot say what is not so: examples run, names and links exist."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import pytest
 from affect_kernels.errors import AffectError
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+ALL = "\n".join(TEXTS.values())
 
 
 def blocks(language):
-    """Return the fenced blocks of `language`, each under the line it begins in."""
-    found = re.finditer(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    """Return the fenced blocks of `language`, each under its page and the line it begins in."""
     return [
-        pytest.param(match[1], id=f"line {README[: match.start()].count(chr(10)) + 1}")
-        for match in found
+        pytest.param(match[1], id=f"{name} line {text[: match.start()].count(chr(10)) + 1}")
+        for name, text in TEXTS.items()
+        for match in re.finditer(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     ]
 
 
-def table(header):
+def table(page, header):
     """Return the rows of the table whose first line begins with `header`, as cells."""
-    lines = README.splitlines()
+    lines = TEXTS[page].splitlines()
     first = next(n for n, line in enumerate(lines) if line.startswith(header))
     rows = []
     for line in lines[first + 2 :]:
@@ -37,7 +40,11 @@ def table(header):
 
 def commands(pattern):
     """Return what follows `pattern` in shell examples and in `code`."""
-    return set(re.findall(rf"(?:^|`){pattern} ([a-z-]+)", README, re.MULTILINE))
+    return set(re.findall(rf"(?:^|`|&& ){pattern} ([a-z0-9-]+)", ALL, re.MULTILINE))
+
+
+def test_readme_can_be_read_in_one_go():
+    assert len(README.read_text("utf-8").splitlines()) <= 150
 
 
 @pytest.mark.timeout(600)  # whole clips, on a machine that may be busy
@@ -45,7 +52,7 @@ def commands(pattern):
 @pytest.mark.parametrize("code", blocks("python"))
 def test_every_python_example_runs_and_says_something(code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {"__name__": "example"})
+    exec(compile(code, "example.py", "exec"), {"__name__": "example"})
     assert capsys.readouterr().out.strip()
 
 
@@ -57,31 +64,11 @@ def test_every_settings_example_is_accepted_and_changes_what_it_names(text, tmp_
     assert load_config(tmp_path / "config.toml") != Config()
 
 
-def test_every_section_of_the_settings_is_named():
-    from realtime_affect.config import Config
-
-    (line,) = re.findall(r"The sections\s+are (.*?);", README, re.DOTALL)
-    assert re.findall(r"`(\w+)`", line) == list(Config().as_dict())
-
-
-def test_the_table_of_columns_is_complete_and_in_order():
-    from realtime_affect.outputs.csv_rows import COLUMNS
-
-    named = []
-    for first, _ in table("| columns |"):
-        names = re.findall(r"`(\w+)`", first)
-        if " to " in first:
-            start, end = (COLUMNS.index(name) for name in names)
-            names = COLUMNS[start : end + 1]
-        named += names
-    assert named == list(COLUMNS)
-
-
 def test_the_table_of_units_names_every_unit_and_which_are_never_known():
     from affect_engines import load_card
     from realtime_affect.names import AU_OCCURRENCES
 
-    rows = table("| unit |")
+    rows = table("docs/accuracy.md", "| unit |")
     units = load_card("action_units").units
     assert [row[0] for row in rows] == list(AU_OCCURRENCES)
     unknown = {name for name, unit in units.items() if unit.trust == "none"}
@@ -96,7 +83,8 @@ def test_the_table_of_exit_codes_names_every_error_s_code():
         for _, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, AffectError)
     }
-    assert {int(row[0]) for row in table("| exit code |")} == codes | {0, 130}
+    rows = table("docs/command-line.md", "| exit code |")
+    assert {int(row[0]) for row in rows} == codes | {0, 130}
 
 
 def test_every_command_and_option_exists():
@@ -111,30 +99,28 @@ def test_every_command_and_option_exists():
         *group.commands["models"].commands.values(),
         *group.commands["engines"].commands.values(),
     ]
-    for command in [*group.commands.values(), *inner]:
+    for command in [group, *group.commands.values(), *inner]:
         options |= {text for parameter in command.params for text in parameter.opts}
-    used = set(re.findall(r"`(--[a-z-]+)", README)) | set(
-        re.findall(r"realtime-affect [^`\n#]*?(--?[a-z]+)\b", README)
-    )
-    assert used
-    assert used - options - {"-affect"} == set()
-    assert "list|verify|fetch" in README
-    assert set(group.commands["models"].commands) == {"list", "verify", "fetch"}
-    assert "engines build|list|verify|clear" in README
-    assert set(group.commands["engines"].commands) == {"build", "list", "verify", "clear"}
+    lines = re.findall(r"(?:^|`|&& )realtime-affect ([^`\n#]*)", ALL, re.MULTILINE)
+    used = {option for line in lines for option in re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", line)}
+    assert {"--config", "--wheel"} <= used
+    assert used - options == set()
+    page = TEXTS["docs/command-line.md"]
+    assert f"models {'|'.join(group.commands['models'].commands)}" in page
+    assert f"engines {'|'.join(group.commands['engines'].commands)}" in page
 
 
 def test_what_has_run_on_a_gpu_is_said_as_the_code_says_it():
     from affect_engines.cards import ran_by_tensorrt
 
-    ran = ran_by_tensorrt()
-    assert ("no version of TensorRT has run a plan of ours yet" in README) is (not ran)
-    assert [version for version in ran if version not in README] == []
+    ran, page = ran_by_tensorrt(), TEXTS["docs/gpu.md"]
+    assert ("no version of TensorRT has run a plan of ours yet" in page) is (not ran)
+    assert [version for version in ran if version not in page] == []
 
 
 def test_every_chore_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    chores = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    chores = set(re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE))
     assert commands("make") >= {"run", "test"}
     assert commands("make") - chores == set()
 
@@ -144,19 +130,31 @@ def test_every_key_of_the_window_is_named():
         "affect_gui.cards", reason="PyQt6 is not here", exc_type=ImportError
     )
     keys = {key for key, _ in cards.KEYS if re.fullmatch(r"[A-Z]|Space", key)}
-    assert keys <= set(re.findall(r"<kbd>(\w+)</kbd>", README))
+    assert keys <= set(re.findall(r"<kbd>(\w+)</kbd>", TEXTS["docs/live-app.md"]))
 
 
-def test_every_link_to_a_file_of_ours_leads_somewhere():
-    links = re.findall(r'\]\(([^)#:]+)\)|src="([^":]+)"', README)
-    assert links
-    assert [name for pair in links for name in pair if name and not (ROOT / name).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=list(TEXTS))
+def test_every_link_to_a_file_of_ours_leads_somewhere(page):
+    links = re.findall(r'\]\(([^)#:]+)(?:#[^)]*)?\)|src="([^":]+)"', page.read_text("utf-8"))
+    names = {name for pair in links for name in pair if name}
+    assert {name for name in names if not (page.parent / name).exists()} == set()
 
 
-def test_figures_stand_only_between_the_markers_the_records_fill():
-    for name in ("peer", "latency", "soak"):
-        assert re.search(
-            rf"^<!-- {name} -->\n.*?\n<!-- /{name} -->$", README, re.DOTALL | re.MULTILINE
-        ), name
-    typed = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", README, flags=re.DOTALL)
-    assert not re.search(r"\d\s*(ms|fps|milliseconds?)\b", typed)
+def test_the_contents_page_names_every_page():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", TEXTS["docs/README.md"]))
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"} == linked
+
+
+def test_every_file_that_a_page_names_in_code_exists():
+    folders = "realtime_affect|engines|kernels|gui|training|benchmarks|tests|deploy|docs"
+    names = set(re.findall(rf"`((?:{folders})/[\w./-]*\w)`", ALL))
+    assert names
+    assert {name for name in names if not (ROOT / name).exists()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=list(TEXTS))
+def test_figures_stand_only_between_the_marks_that_the_records_fill(page):
+    text = page.read_text("utf-8")
+    typed = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+    if "Generated: " not in text:
+        assert not re.search(r"\d\s*(ms|fps|milliseconds?)\b", typed)

@@ -52,6 +52,7 @@ class ServeConfig(Section):
     max_restarts : int
         Failures within `restart_window_s` after which the service ends with exit code 1.
     restart_window_s : float
+        Time within which failures are counted.
     retry_first_s, retry_max_s : float
         Wait before a source is opened again, or the pipeline restarted; doubled up to the maximum.
 

@@ -146,11 +146,12 @@ def test_the_origin_of_a_figure_is_told_in_one_phrase(script, checkout, tmp_path
     records = script("records")
     state = records.code_state("loop")
     commit = checkout("rev-parse", "--short", "HEAD")
-    assert (
-        records.origin(state, " on a desk")
-        == f"measured {state['date']} at commit {commit} on a desk"
-    )
+    told = f"measured {state['date']} at commit {commit} on a desk"
+    assert records.origin([state, state], " on a desk") == told
     (tmp_path / "loop/step.py").write_text("two\n", encoding="ascii")
-    told = records.origin(state | {"dirty": True})
-    assert "with uncommitted changes" in told
-    assert "the code it measured has changed since" in told
+    told = records.origin([state | {"dirty": True}])
+    assert told.endswith("with uncommitted changes; **the code measured has changed since**")
+    newer = records.code_state("loop") | {"commit": "abcdef1"}
+    told = records.origin([state, newer])
+    assert "abcdef1" in told
+    assert told.endswith(f"**the code measured at {commit} has changed since**")

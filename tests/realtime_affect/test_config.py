@@ -65,7 +65,7 @@ def test_none_empties_an_optional_value():
         ("[trak]\nmax_faces = 3", r"section 'trak': got an unknown name.*Did you mean track\?"),
         ("[trak]", r"section 'trak': got an unknown name.*Did you mean track\?"),
         ("[track]\nmax_face = 3", r"key 'track.max_face'.*Did you mean track.max_faces\?"),
-        ("[track]\nzzz = 3", r"key 'track.zzz'.*one of track.max_faces, .*See README"),
+        ("[track]\nzzz = 3", r"key 'track.zzz'.*one of track.max_faces, .*docs/configuration.md"),
         ("max_faces = 3", "key 'max_faces': got a key outside any section, expected"),
         ("[track]\nmax_faces = 'many'", r"got 'many' \(str\), expected a whole number"),
         ("[track]\nmax_faces = 2.5", r"got 2.5 \(float\), expected a whole number"),

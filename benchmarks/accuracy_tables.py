@@ -1,0 +1,284 @@
+"""Tables of how far each measure can be trusted, from the reports of evaluations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import records
+
+from affect_engines import load_card
+from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
+
+
+def trust_table() -> str:
+    """Return in ten lines what each measure is worth, and on what evidence."""
+    names = ("action_units", "ifdd_stream", "micro_spotting", "htnet_live", "htnet_zero_shot")
+    reports = {name: records.report(name) for name in names}
+    if not all(reports.values()):
+        return "No record yet."
+    units, expression, spotting, live, unseen = reports.values()
+    cards = load_card("action_units").units
+    levels = {
+        level: ", ".join(name for name in AU_OCCURRENCES if cards[name].trust == level)
+        for level in ("high", "medium", "low", "none")
+    }
+    own = units["studio_test"]["calibrated"]
+    icc = [own[name]["icc"] for name in AU_OCCURRENCES if cards[name].trust != "none"]
+    persons = units.get("london_061_090", units["london_001_045"])
+    smile = persons["calibrated"]
+    stills = expression[load_card("ifdd_stream").precision]["ferplus_valid"]["cut by the product"]
+    recall = stills["recall"]
+    rare = ", ".join(f"{name} {recall[name]:.2f}" for name in ("disgust", "fear", "contempt"))
+    rendered = spotting["judged"]["rendered, test 30 fps, 0.12 to 0.5 s, strength 0.1 to 0.35"]
+    injected = spotting["injected"]["anywhere"]["found_of_by_amplitude"]
+    strongest = max(injected, key=float)
+    hits, n = injected[strongest]
+    false = spotting["false_alarms"]["real faces"]["at_most_per_min"]
+    first = next(iter(unseen.values()))
+    rows = [
+        ("tracks, mesh", "MediaPipe's networks; equal points are tested"),
+        ("head pose, gaze, blinks, distance", "not compared with a ground truth"),
+        (
+            f"action units, trust high: {levels['high']}",
+            "agree with rendered truth, and separate real faces that raters name from neutral ones",
+        ),
+        (
+            f"trust medium: {levels['medium']}",
+            f"mean ICC of all units {sum(icc) / len(icc):.2f} on rendered people",
+        ),
+        (f"trust low or none: {levels['low']}, {levels['none']}", "marked `?`, or always empty"),
+        (
+            "smile (AU12)",
+            f"{smile['smile_accuracy']:.1%} right on photographs of {persons['persons']} people",
+        ),
+        (
+            "expression displayed",
+            f"accuracy {stills['accuracy']:.2f}, UAR {stills['uar']:.2f} "
+            "on rated stills of real people",
+        ),
+        ("disgust, fear, contempt", f"little: recall {rare}"),
+        (
+            "micro-expression spotted",
+            f"rendered people: recall {rendered['recall']:.2f}, precision "
+            f"{rendered['precision']:.2f}; in real faces that move, {hits} of {n} at "
+            f"{float(strongest):.0%} of the eyes' distance, and at most {false:.1f} false a minute",
+        ),
+        (
+            "its class",
+            f"UF1 {live['studio_test']['uf1']:.2f} on rendered people; {first['uf1']:.2f} on real "
+            "flow images, by a sibling network",
+        ),
+    ]
+    table = ["| measure | evidence |", "|---|---|", *(f"| {what} | {why} |" for what, why in rows)]
+    return "\n".join([*table, "", records.report_signature(*reports)])
+
+
+def units_table() -> str:
+    """Return what is known of each action unit: the evaluation report, the card made of it."""
+    report = records.report("action_units")
+    if report is None:
+        return "No record yet."
+    units = load_card("action_units").units
+    rows = [
+        "| unit | FACS name | trust | ICC | MAE | F1 | ICC before the neutral is known | real |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    own, population = (report["studio_test"][kind] for kind in ("calibrated", "uncalibrated"))
+    for name in AU_OCCURRENCES:
+        label = f"| {name} | {FACS_NAMES[name]} | "
+        if units[name].trust == "none":
+            rows.append(label + "none, always empty | | | | | |")
+            continue
+        cells = [f"{own[name][key]:.2f}" for key in ("icc", "mae", "f1")]
+        cells.append(f"{population[name]['icc']:.2f}")
+        real = report["ferplus_valid"]["auc"].get(name)
+        cells.append(f"{real['auc']:.2f} {real['expression']} ({real['faces']})" if real else "")
+        rows.append(label + " | ".join([units[name].trust, *cells]) + " |")
+    return "\n".join(
+        [*rows, "", records.report_signature("action_units", judged=("action_units", report))]
+    )
+
+
+def faces_table() -> str:
+    """Return what image and neutral face bring, and what was found on real photographs."""
+    report = records.report("action_units")
+    if report is None:
+        return "No record yet."
+    rows = ["| what the network is given | mean ICC |", "|---|---|"]
+    rows += [f"| {name} | {value:.3f} |" for name, value in report["ablation_mean_icc"].items()]
+    if "skins" in report:
+        rows += [
+            "",
+            "| skins worn in training, without real faces | mean ICC | smile AUC, 001 to 045 "
+            "| false units a neutral face |",
+            "|---|---|---|---|",
+        ]
+        rows += [
+            f"| {kind} | {found['mean_icc']:.3f} | {found['smile_auc']:.3f} "
+            f"| {found['false_units_a_neutral_face']:.2f} |"
+            for kind, found in report["skins"].items()
+        ]
+    rows += [
+        "",
+        "| photographs | persons | neutral | smile AUC | smile accuracy "
+        "| neutral faces that show the same false unit, at most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, text in (("london_001_045", "001 to 045"), ("london_061_090", "061 to 090")):
+        for kind, neutral in (("uncalibrated", "population's"), ("calibrated", "own")):
+            found = report[key][kind]
+            rows.append(
+                f"| {text} | {report[key]['persons']} | {neutral} | {found['smile_auc']:.3f} "
+                f"| {found['smile_accuracy']:.3f} | {found['worst_false_units']} |"
+            )
+    return "\n".join(
+        [*rows, "", records.report_signature("action_units", judged=("action_units", report))]
+    )
+
+
+def expression_table() -> str:
+    """Return what the expression network scores, of the form that its card prefers."""
+    report = records.report("ifdd_stream")
+    if report is None:
+        return "No record yet."
+    found = report[load_card("ifdd_stream").precision]
+    still, studio = found["ferplus_valid"], found["studio_test"]
+    rows = ["| judged on | n | accuracy | UAR |", "|---|---|---|---|"]
+    parts = [(f"FER+ `valid`, {name}", part) for name, part in still.items()]
+    parts += [
+        (f"rendered sequences, {text}", studio[name])
+        for name, text in (("clear", "clear moments"), ("strongest", "strongest moment of each"))
+    ]
+    for name, part in parts:
+        rows.append(
+            f"| {name} | {part['n']} | {_with_interval(part, 'accuracy')} "
+            f"| {_with_interval(part, 'uar')} |"
+        )
+    rows += ["", "| | " + " | ".join(EXPRESSIONS) + " |", "|---" * 9 + "|"]
+    for name, recall in (
+        ("recall, FER+ `valid`", still["plain"]["recall"]),
+        ("recall, rendered, clear", studio["clear"]["recall"]),
+    ):
+        rows.append(f"| {name} | " + " | ".join(f"{value:.2f}" for value in recall.values()) + " |")
+    onsets = found.get("london_061_090", found["london_036_045"])
+    rows += [
+        "",
+        f"Smile onsets of {onsets['persons']} persons kept apart: neutral at first "
+        f"{onsets['neutral_first']}, happiness at last {onsets['happiness_last']}. "
+        f"Calibration error of the probabilities: {found['calibration']['ece']:.3f}.",
+    ]
+    return "\n".join(
+        [*rows, "", records.report_signature("ifdd_stream", judged=("ifdd_stream", found))]
+    )
+
+
+def _with_interval(part: dict[str, Any], key: str) -> str:
+    low, high = part[f"{key}_interval"]
+    return f"{part[key]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def lifting_table() -> str:
+    """Return what each way to split a clip scores on moments that say little on their own."""
+    report = records.report("lifting_ablation")
+    if report is None:
+        return "No record yet."
+    kinds = ("ambiguous", *report["moments"])
+    rows = [
+        "| split | " + " | ".join(kinds) + " | learned split is better by | clear moments, UAR |",
+        "|---" * (len(kinds) + 3) + "|",
+    ]
+    for name, figures in report["mean"].items():
+        cells = [f"{figures[kind]:.3f}" for kind in kinds]
+        gain = report["learned_against"].get(name)
+        told = f"{gain['gain']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})" if gain else ""
+        rows.append(
+            f"| {name} | " + " | ".join([*cells, told, f"{figures['clear_uar']:.3f}"]) + " |"
+        )
+    return "\n".join([*rows, "", records.report_signature("lifting_ablation")])
+
+
+def spotting_table() -> str:
+    """Return what the spotter of micro-expressions finds, misses and makes up.
+
+    ``micro_spotting.json`` holds ``judged``: name to n, precision, recall and f1;
+    ``recall_by``: what is varied, on what, to its values to n and recall; ``false_alarms``: name to
+    events, minutes, share_gated and at_most_per_min (the 95 % bound of a Poisson rate).
+    """
+    report = records.report("micro_spotting")
+    if report is None:
+        return "No record yet."
+    rows = ["| judged on | n | precision | recall | F1 |", "|---|---|---|---|---|"]
+    for name, found in report["judged"].items():
+        cells = " | ".join(f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
+        rows.append(f"| {name} | {found['n']} | {cells} |")
+    for varied, by_row in _families(report.get("recall_by", {})).items():
+        columns = sorted({column for values in by_row.values() for column in values})
+        rows += ["", f"| recall by {varied} | " + " | ".join(columns) + " |"]
+        rows.append("|---" * (len(columns) + 1) + "|")
+        for name, values in by_row.items():
+            found = [values.get(column) for column in columns]
+            cells = [f"{one['recall']:.2f} of {one['n']}" if one else "" for one in found]
+            rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    alarms = report.get("false_alarms", {})
+    if alarms:
+        rows += [
+            "",
+            "| nothing is known to happen in | spotted | minutes | unwatched | a minute at most |",
+            "|---|---|---|---|---|",
+        ]
+    for name, found in alarms.items():
+        rows.append(
+            f"| {name} | {found['events']} | {found['minutes']:.1f} "
+            f"| {100 * found['share_gated']:.0f} % | {found['at_most_per_min']:.2f} |"
+        )
+    return "\n".join([*rows, "", records.report_signature("micro_spotting")])
+
+
+def _families(recall_by: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Gather ``varied (judged on)`` and ``varied, judged on`` by what is varied."""
+    families: dict[str, dict[str, Any]] = {}
+    for name, values in recall_by.items():
+        varied, _, judged = name.removesuffix(")").partition(" (")
+        if not judged:
+            varied, _, judged = name.rpartition(", ")
+        families.setdefault(varied, {})[judged] = values
+    return families
+
+
+_LEFT_OUT = {
+    "linear": "60 components of the pixels and logistic regression",
+    "reduced": "HTNet's published form, made small",
+    "tuned": "sibling, highest level tuned in each fold",
+    "whole": "sibling, tuned in each fold",
+    "readout": "sibling, last layer anew in each fold",
+    "joined": "mean of sibling, its last layer anew, and the linear one",
+}
+
+
+def micro_table() -> str:
+    """Return what the classifier of micro-expressions scores, and what honest folds score."""
+    live, looks, loso = (records.report(f"htnet_{name}") for name in ("live", "zero_shot", "loso"))
+    if live is None or looks is None or loso is None:
+        return "No record yet."
+    studio = live["studio_test"]
+    rows = ["| judged on | what | UF1 | UAR |", "|---|---|---|---|"]
+    rows.append(
+        f"| {studio['pairs']} rendered pairs, {studio['people']} people | shipped, four classes "
+        f"| {_with_interval(studio, 'uf1')} | {_with_interval(studio, 'uar')} |"
+    )
+    told = [("sibling, never saw real flow, " + name, found) for name, found in looks.items()]
+    told += [(_LEFT_OUT[name], found["last_epoch"]) for name, found in loso.items()]
+    for name, found in told:
+        rows.append(
+            f"| {found['clips']} real flow images | {name} "
+            f"| {_with_interval(found, 'uf1')} | {_with_interval(found, 'uar')} |"
+        )
+    rows += [
+        f"| *the same runs, best epoch chosen on the test fold* | {_LEFT_OUT[name]} "
+        f"| *{found['best_epoch_on_the_test_fold']['uf1']:.3f}* "
+        f"| *{found['best_epoch_on_the_test_fold']['uar']:.3f}* |"
+        for name, found in loso.items()
+        if "best_epoch_on_the_test_fold" in found
+    ]
+    names = ("htnet_live", "htnet_zero_shot", "htnet_loso")
+    return "\n".join([*rows, "", records.report_signature(*names, judged=("htnet_live", live))])
