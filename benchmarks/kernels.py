@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from affect_kernels import _nvrtc
-from affect_kernels._device import Device
 from affect_kernels._launch import headers, read_source
+from affect_kernels.cuda.device import Device
 from affect_kernels.errors import AffectError, DependencyError
 
 if TYPE_CHECKING:

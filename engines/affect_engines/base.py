@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from numpy.typing import NDArray
 
+from affect_kernels.closeable import Closeable as Closeable  # the same for engines
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,24 +115,6 @@ class Engine(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-
-class Closeable:
-    """Mixin of what holds a resource: leaving the ``with`` block calls ``close``."""
-
-    def close(self) -> None:
-        """Free the resource. Idempotent."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, Feed]) -> None:

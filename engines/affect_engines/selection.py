@@ -171,11 +171,11 @@ def find_plan(card: ModelCard, precision: str, *, plugins: bool = False) -> Stor
     ModelError
         There is none; the error says what there is, and how to build it.
     """
-    from affect_engines._cuda import find_gpu
     from affect_engines.trt.build import plan_key, source_form
     from affect_engines.trt.engine import import_tensorrt
     from affect_engines.trt.plans import list_plans, plans_folder
     from affect_engines.trt.precision import PRECISIONS
+    from affect_kernels.cuda.driver import find_gpu
 
     if precision != "auto":
         source_form(card, precision, plugins=plugins)
@@ -256,9 +256,9 @@ def _open_tensorrt(
 
 
 def _open_cuda(card: ModelCard, precision: str) -> Engine:
-    from affect_engines._cuda import find_gpu
     from affect_engines.ort import OrtEngine
     from affect_engines.store import model_path
+    from affect_kernels.cuda.driver import find_gpu
 
     if precision == "auto" and card.precision:
         card = card.form("fp32")  # int8 form is made for CPUs
@@ -313,9 +313,9 @@ def _has_plugins(card: ModelCard) -> bool:
 
 
 def _look_at_tensorrt() -> str:
-    from affect_engines._cuda import find_gpu
     from affect_engines.trt.engine import import_tensorrt, is_real
     from affect_engines.trt.plans import list_plans
+    from affect_kernels.cuda.driver import find_gpu
 
     gpu = find_gpu()
     version = str(import_tensorrt().__version__)
@@ -343,9 +343,9 @@ def _look_at_tensorrt() -> str:
 
 
 def _look_at_cuda() -> str:
-    from affect_engines._cuda import find_gpu
     from affect_engines.cards import load_card
     from affect_engines.ort import import_onnxruntime
+    from affect_kernels.cuda.driver import find_gpu
 
     gpu = find_gpu()
     onnxruntime = import_onnxruntime()

@@ -1,6 +1,6 @@
 """One launch of a kernel, as a value: which, over what grid, on which arrays and numbers.
 
-The same value runs on a GPU (:mod:`affect_kernels._device`) and, compiled by g++, on a CPU in the
+The same value runs on a GPU (:mod:`affect_kernels.cuda`) and, compiled by g++, on a CPU in the
 tests; it also tells the bytes that a launch has to move, against which its time is judged.
 """
 

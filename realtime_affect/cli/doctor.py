@@ -7,7 +7,6 @@ the doctor never falls ill. Nothing is opened for longer than the check takes.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import importlib.util
 import os
@@ -217,25 +216,25 @@ def _display() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
+    from affect_kernels.cuda.driver import LIBRARY, has_driver, list_gpus
+    from affect_kernels.errors import DeviceError
+
+    if not has_driver():
+        yield Finding("GPU, CUDA", "absent", f"no NVIDIA driver ({LIBRARY})", _ON_CPU)
+        return
+    hint = f"Update or reinstall the driver, or ignore this: {_ON_CPU[0].lower()}{_ON_CPU[1:]}"
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        yield Finding("GPU, CUDA", "absent", "no NVIDIA driver (libcuda.so.1)", _ON_CPU)
+        gpus = list_gpus()
+    except DeviceError as error:
+        text = f"an NVIDIA driver, but no GPU answers: {error.got}"
+        yield Finding("GPU, CUDA", "warn", text, hint)
         return
-    count, version = ctypes.c_int(0), ctypes.c_int(0)
-    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    if failed or not count.value:
-        hint = f"Reinstall the driver, or ignore this: {_ON_CPU[0].lower()}{_ON_CPU[1:]}"
-        yield Finding("GPU, CUDA", "warn", "an NVIDIA driver, but no GPU answers", hint)
+    if not gpus:
+        yield Finding("GPU, CUDA", "warn", "an NVIDIA driver, but no GPU", hint)
         return
-    names = []
-    for device in range(count.value):
-        name = ctypes.create_string_buffer(128)
-        driver.cuDeviceGetName(name, len(name), device)
-        names.append(name.value.decode(errors="replace"))
-    driver.cuDriverGetVersion(ctypes.byref(version))
-    cuda = f"CUDA {version.value // 1000}.{version.value % 1000 // 10}"
-    yield Finding("GPU, CUDA", "ok", f"{', '.join(names)}; {cuda}", "Which networks use it: below.")
+    names = ", ".join(gpu.name for gpu in gpus)
+    text = f"{names}; CUDA {gpus[0].cuda}"
+    yield Finding("GPU, CUDA", "ok", text, "Which networks use it: below.")
 
 
 def _tensorrt() -> Iterator[Finding]:

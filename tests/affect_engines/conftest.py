@@ -91,7 +91,7 @@ def _on_gpu(backend, request):
 
 
 def _has_gpu():
-    from affect_engines._cuda import find_gpu
+    from affect_kernels.cuda.driver import find_gpu
     from affect_kernels.errors import DeviceError
 
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 
-from affect_engines import _cuda
+from affect_kernels.cuda import driver as cuda_driver
 
 OUT_OF_MEMORY, INVALID_VALUE, INVALID_HANDLE, LAUNCH_FAILED = 2, 1, 400, 719
 CAPTURE_INVALIDATED, NOT_FOUND = 901, 500
@@ -17,7 +17,7 @@ _NAMES = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 719: b"CUDA_ERROR_LAUNCH_FAILED"}
 
 
 class FakeDriver:
-    """The functions of ``_cuda.CALLS``, as a loaded library offers them.
+    """The functions of ``cuda_driver.CALLS``, as a loaded library offers them.
 
     Attributes
     ----------
@@ -41,11 +41,13 @@ class FakeDriver:
         self.retained = 0
         self._last = 0x1000
         self._text = ctypes.c_char_p(b"as the test wants")
-        for function, types in _cuda.CALLS.items():
+        for function, types in cuda_driver.CALLS.items():
             setattr(self, function, self._exported(function, types))
 
     def _exported(self, function, types):
-        plain = [ctypes.c_void_p if each == "char *" else _cuda._TYPES[each] for each in types]
+        plain = [
+            ctypes.c_void_p if each == "char *" else cuda_driver._TYPES[each] for each in types
+        ]
         kind = ctypes.CFUNCTYPE(ctypes.c_int, *plain)
         body = getattr(self, f"_{function.removesuffix('_v2')}")
 
@@ -97,7 +99,7 @@ class FakeDriver:
         ctypes.memmove(out, text, len(text))
 
     def _cuDeviceGetAttribute(self, out, attribute, device):
-        out[0] = self.capability[attribute - _cuda.CAPABILITY_MAJOR]
+        out[0] = self.capability[attribute - cuda_driver.CAPABILITY_MAJOR]
 
     def _cuDevicePrimaryCtxRetain(self, out, device):
         self.retained += 1
@@ -146,7 +148,7 @@ class FakeDriver:
         return None
 
     def _cuStreamCreate(self, out, flags):
-        if flags != _cuda.NON_BLOCKING:
+        if flags != cuda_driver.NON_BLOCKING:
             return INVALID_VALUE
         self.queues[self._handle(out)] = []
         return None
@@ -210,7 +212,7 @@ class _ByAddress:
 
 
 def install(monkeypatch, **about):
-    """Let `_cuda` find this driver; return it."""
+    """Let `affect_kernels.cuda.driver` find this driver; return it."""
     driver = FakeDriver(**about)
-    monkeypatch.setattr(_cuda, "load_driver", lambda: driver)
+    monkeypatch.setattr(cuda_driver, "load_driver", lambda: driver)
     return driver

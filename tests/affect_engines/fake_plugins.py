@@ -13,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-from affect_engines._cuda import Stream
 from affect_engines.trt import plugins
 from affect_engines.trt.plugins import (
     ADAPTIVE_SPLIT,
@@ -23,9 +22,10 @@ from affect_engines.trt.plugins import (
     VERSION,
     register,
 )
-from affect_kernels import _device
 from affect_kernels._launch import fingerprint
 from affect_kernels.adaptive_split import SplitWeights, adaptive_split
+from affect_kernels.cuda import device as _device
+from affect_kernels.cuda.driver import Stream
 from affect_kernels.pooled_attention import pooled_attention
 from tests.affect_engines import fake_cuda, fake_tensorrt, surfaces
 

@@ -203,7 +203,7 @@ def used_part(surface, found):
 
 def prototypes(header):
     """Return the types of every driver function that we call, as a ``cuda.h`` declares it."""
-    from affect_engines._cuda import CALLS
+    from affect_kernels.cuda.driver import CALLS
 
     exported = {}
     for line in re.findall(r"^[ ]*#define (cu\w+)[ ]+(.+)$", header, re.MULTILINE):

@@ -9,12 +9,13 @@ the GPU to ``ran_by_tensorrt`` in the cards of the networks that ran, and README
 import numpy as np
 import pytest
 
-from affect_engines import _cuda, load_card, open_engine
+from affect_engines import load_card, open_engine
 from affect_engines.parity import TOLERANCES, difference
 from affect_engines.trt.build import build_plan, source_form
 from affect_engines.trt.engine import TrtEngine, import_tensorrt, is_real
 from affect_engines.trt.plans import read_plan
 from affect_engines.trt.precision import PRECISIONS
+from affect_kernels.cuda import driver as cuda_driver
 from affect_kernels.errors import AffectError, UsageError
 from realtime_affect.cli.engines import buildable
 
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(1800)]
 @pytest.fixture
 def gpu():
     try:
-        return _cuda.find_gpu()
+        return cuda_driver.find_gpu()
     except AffectError as error:
         pytest.skip(f"no GPU to run on: {error.got}")
 
@@ -42,7 +43,7 @@ def tensorrt(gpu, monkeypatch, tmp_path_factory):
 
 
 def test_memory_goes_to_the_gpu_and_back_also_by_a_graph(gpu):
-    with _cuda.Stream() as stream:
+    with cuda_driver.Stream() as stream:
         up, down = (stream.pinned((1000, 7), np.float32) for _ in range(2))
         address = stream.allocate(up.nbytes)
 
@@ -63,7 +64,7 @@ def test_memory_goes_to_the_gpu_and_back_also_by_a_graph(gpu):
 
 
 def test_more_memory_than_there_is_is_told_and_the_gpu_goes_on(gpu):
-    with _cuda.Stream() as stream:
+    with cuda_driver.Stream() as stream:
         with pytest.raises(AffectError, match="OUT_OF_MEMORY"):
             stream.allocate(1 << 50)
         assert stream.allocate(1024)

@@ -26,13 +26,13 @@ def card():
 @pytest.fixture(autouse=True)
 def no_gpu(monkeypatch, tmp_path):
     """Whatever the tester's machine has, it has no part in this."""
-    from affect_engines import _cuda
+    from affect_kernels.cuda import driver as cuda_driver
 
     def missing():
         message = "libcuda.so.1: cannot open"
         raise OSError(message)
 
-    monkeypatch.setattr(_cuda, "load_driver", missing)
+    monkeypatch.setattr(cuda_driver, "load_driver", missing)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setenv("REALTIME_AFFECT_ENGINES", str(tmp_path / "engines"))
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from affect_engines._cuda import CALLS
+from affect_kernels.cuda.driver import CALLS
 from tests.affect_engines import surfaces
 
 RECORDED = json.loads(surfaces.TENSORRT.read_text("utf-8"))

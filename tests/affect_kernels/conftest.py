@@ -116,7 +116,7 @@ def host(tmp_path_factory):
 @pytest.fixture(scope="session")
 def gpu():
     """A real device."""
-    from affect_kernels._device import Device, DeviceError
+    from affect_kernels.cuda.device import Device, DeviceError
     from affect_kernels.errors import DependencyError
 
     try:

@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from affect_engines._cuda import find_gpu
 from affect_engines.errors import ModelError
 from affect_engines.store import model_path
 from affect_engines.trt.engine import complaint, device_error, import_tensorrt, make_log
@@ -25,14 +24,15 @@ from affect_engines.trt.plans import (
 )
 from affect_engines.trt.plugins import VERSION, register
 from affect_engines.trt.precision import PRECISIONS, in_precision
+from affect_kernels.cuda.driver import find_gpu
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from affect_engines._cuda import Gpu
     from affect_engines.cards import ModelCard
     from affect_engines.trt.plans import StoredPlan
+    from affect_kernels.cuda.driver import Gpu
 
 MAX_BATCH: Final = 8
 """Most faces in one run of a plan; as many as the product measures in one frame by default."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affect_engines._cuda import Stream
 from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.trt.plugins import register
+from affect_kernels.cuda.driver import Stream
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:

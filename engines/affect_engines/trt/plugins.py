@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from affect_engines.errors import ModelError
-from affect_engines.trt._launcher import Launcher
+from affect_kernels.cuda.launcher import Launcher
 from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:

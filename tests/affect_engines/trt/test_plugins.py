@@ -7,10 +7,10 @@ import pytest
 
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.trt import plugins
-from affect_kernels import _device
 from affect_kernels._launch import fingerprint
 from affect_kernels.adaptive_split import SplitWeights, adaptive_split
 from affect_kernels.adaptive_split import cuda as split_cuda
+from affect_kernels.cuda import device as _device
 from affect_kernels.errors import DependencyError, UsageError
 from affect_kernels.pooled_attention import cuda as attention_cuda
 from affect_kernels.pooled_attention import pooled_attention

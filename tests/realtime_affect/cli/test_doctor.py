@@ -14,8 +14,10 @@ from rich.console import Console
 
 from affect_engines.cards import load_card
 from affect_engines.store import ENVIRONMENT, list_models
+from affect_kernels.cuda import driver as cuda_driver
 from realtime_affect.cli import doctor
 from realtime_affect.cli.doctor import Finding, Report, diagnose
+from tests.affect_engines import fake_cuda
 
 FINE = Finding("cores", "ok", "4 usable")
 ABSENT = Finding("window", "absent", "no PyQt6", "pip install 'realtime-affect[gui]'")
@@ -201,44 +203,22 @@ def test_a_camera_that_opens_is_closed_again(only, monkeypatch, one_camera):
 
 
 def test_a_machine_without_the_driver_runs_on_its_processor(only, monkeypatch):
-    monkeypatch.setattr(doctor.ctypes, "CDLL", refuse(errno.ENOENT))
+    monkeypatch.setattr(cuda_driver, "load_driver", refuse(errno.ENOENT))
     report = only("gpu")()
     assert report.findings[0].status == "absent"
     assert report.ok
 
 
-def driver_with(*devices, refuses=0):
-    """Return libcuda with these devices, for what the doctor asks it."""
-
-    def count(out):
-        out._obj.value = len(devices)
-        return 0
-
-    def name(out, size, device):
-        out.value = devices[device].encode()
-
-    def version(out):
-        out._obj.value = 13010
-
-    return SimpleNamespace(
-        cuInit=lambda flags: refuses,
-        cuDeviceGetCount=count,
-        cuDeviceGetName=name,
-        cuDriverGetVersion=version,
-    )
-
-
 def test_a_gpu_is_named_with_its_cuda_and_not_claimed_to_be_used(only, monkeypatch):
-    driver = driver_with("First GPU", "Second GPU")
-    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: driver)
+    fake_cuda.install(monkeypatch, n_gpus=2)
     (finding,) = only("gpu")().findings
-    assert (finding.status, finding.detail) == ("ok", "First GPU, Second GPU; CUDA 13.1")
+    assert (finding.status, finding.detail) == ("ok", "Fake GPU, Fake GPU; CUDA 13.0")
     assert "Which networks use it" in finding.hint
 
 
-@pytest.mark.parametrize("driver", [driver_with(), driver_with("GPU", refuses=100)])
-def test_a_driver_without_a_gpu_is_a_warning(only, monkeypatch, driver):
-    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: driver)
+@pytest.mark.parametrize("fails", [{}, {"cuInit": 100}])
+def test_a_driver_without_a_gpu_is_a_warning(only, monkeypatch, fails):
+    fake_cuda.install(monkeypatch, n_gpus=0).fails.update(fails)
     report = only("gpu")()
     assert [finding.status for finding in report.findings] == ["warn"]
     assert report.ok

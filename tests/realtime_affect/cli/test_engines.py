@@ -17,13 +17,13 @@ from tests.affect_engines import fake_tensorrt
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
     """Neither the tester's GPU nor the tester's plans have a part in this."""
-    from affect_engines import _cuda
+    from affect_kernels.cuda import driver as cuda_driver
 
     def missing():
         message = "libcuda.so.1: cannot open"
         raise OSError(message)
 
-    monkeypatch.setattr(_cuda, "load_driver", missing)
+    monkeypatch.setattr(cuda_driver, "load_driver", missing)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setenv("REALTIME_AFFECT_ENGINES", str(tmp_path / "engines"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

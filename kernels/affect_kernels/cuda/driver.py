@@ -1,4 +1,4 @@
-"""The small door to the CUDA driver: one stream, the memory beside it, and recorded graphs.
+"""The CUDA driver without a binding: one stream, the memory beside it, and recorded graphs.
 
 The driver is called through ctypes, as its library is on every machine that could use it, while a
 binding would have to be compiled there. The context is the device's primary one, which TensorRT and
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affect_engines.base import Closeable
-from affect_engines.errors import DeviceError
+from affect_kernels.closeable import Closeable
+from affect_kernels.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -188,6 +188,15 @@ class Driver:
         )
 
 
+def has_driver() -> bool:
+    """Whether there is an NVIDIA driver, working or not."""
+    try:
+        load_driver()
+    except OSError:
+        return False
+    return True
+
+
 def find_gpu(index: int = 0) -> Gpu:
     """Return the GPU with this number.
 
@@ -197,15 +206,37 @@ def find_gpu(index: int = 0) -> Gpu:
         There is no driver, or no such GPU.
     """
     driver = Driver()
-    count, version = ctypes.c_int(0), ctypes.c_int(0)
-    driver.call("cuDeviceGetCount", ctypes.byref(count))
-    if index >= count.value:
+    n_gpus = _count(driver)
+    if index >= n_gpus:
         raise DeviceError(
             thing=f"GPU {index}",
-            got=f"{count.value} GPUs",
+            got=f"{n_gpus} GPUs",
             expected=f"at least {index + 1}",
             hint="CUDA_VISIBLE_DEVICES may hide it; nvidia-smi lists them all.",
         )
+    return _describe(driver, index)
+
+
+def list_gpus() -> tuple[Gpu, ...]:
+    """Return every GPU that answers.
+
+    Raises
+    ------
+    DeviceError
+        There is no driver, or it refuses.
+    """
+    driver = Driver()
+    return tuple(_describe(driver, index) for index in range(_count(driver)))
+
+
+def _count(driver: Driver) -> int:
+    count = ctypes.c_int(0)
+    driver.call("cuDeviceGetCount", ctypes.byref(count))
+    return count.value
+
+
+def _describe(driver: Driver, index: int) -> Gpu:
+    version = ctypes.c_int(0)
     driver.call("cuDriverGetVersion", ctypes.byref(version))
     device = _device(driver, index)
     name = ctypes.create_string_buffer(128)

@@ -1,7 +1,7 @@
 """Our CUDA kernels on a stream of somebody else: what TensorRT's plugins launch with.
 
-:mod:`affect_kernels._device` launches too, through PyCUDA and on memory of its own. Here memory and
-stream are TensorRT's, and the driver's door (:mod:`affect_engines._cuda`) is all that is needed.
+:mod:`affect_kernels.cuda.device` launches too, through PyCUDA and on memory of its own. Here memory
+and stream are TensorRT's, and the driver's own library is all that is needed.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from affect_engines._cuda import Driver, find_gpu
-from affect_engines.errors import DeviceError
+from affect_kernels.cuda.driver import Driver, find_gpu
+from affect_kernels.errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class Launcher:
     """
 
     def __init__(self, sources: Iterable[str], index: int = 0) -> None:
-        from affect_kernels._device import cubin
+        from affect_kernels.cuda.device import cubin
 
         architecture = int(find_gpu(index).capability.replace(".", ""))
         code = {source: cubin(source, architecture) for source in sources}

@@ -1,4 +1,4 @@
-"""The only file that talks to CUDA, through PyCUDA: load a kernel, launch it, time it.
+"""Our kernels by themselves, through PyCUDA: load one, launch it, time it.
 
 PyCUDA is imported when a device is opened, so this module imports anywhere. It shares the device's
 primary context with whatever else of the process uses it (TensorRT, onnxruntime, torch).
@@ -9,18 +9,18 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from affect_kernels import _nvrtc
 from affect_kernels._launch import Launch, fingerprint, headers, read_source, sum_bytes
 from affect_kernels.atomic import write_atomically
+from affect_kernels.closeable import Closeable
 from affect_kernels.errors import DependencyError, DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from numpy.typing import NDArray
 
@@ -61,7 +61,7 @@ class Prepared:
     memory: Mapping[str, Any] = field(repr=False)
 
 
-class Device:
+class Device(Closeable):
     """A GPU, opened by and for one thread.
 
     Parameters
@@ -110,15 +110,6 @@ class Device:
             self._context.pop()
             self._context.detach()
             self._context = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        self.close()
 
     def run(self, launch: Launch) -> dict[str, NDArray[Any]]:
         """Bring the arrays, launch, and fetch what was written, by name."""

@@ -14,8 +14,9 @@ import types
 import numpy as np
 import pytest
 
-from affect_kernels import _device, _nvrtc
-from affect_kernels._device import Device, DeviceError
+from affect_kernels import _nvrtc
+from affect_kernels.cuda import device as _device
+from affect_kernels.cuda.device import Device, DeviceError
 from affect_kernels.errors import DependencyError
 from affect_kernels.lifting import cuda, reference
 from affect_kernels.lifting.reference import WAVELETS
