@@ -19,9 +19,8 @@ from scipy.optimize import linear_sum_assignment
 from affect_kernels.similarity import fit_similarity
 from realtime_affect.face.detect import FaceDetector
 from realtime_affect.face.mesh import MeshEstimator, region_from_keypoints, region_from_mesh
+from realtime_affect.landmarks import OUTER_EYE_CORNERS, OUTER_EYE_CORNERS_MM
 
-OUTER_EYE_CORNERS = (33, 263)
-BETWEEN_EYE_CORNERS_MM = 88.9
 LAST_PERSON = 45
 
 
@@ -48,7 +47,7 @@ def average_shape(meshes: np.ndarray) -> np.ndarray:
         shape = fit_similarity(shape, meshes).invert(meshes).mean(axis=0)
         shape -= shape.mean(axis=0)
         right, left = shape[list(OUTER_EYE_CORNERS)]
-        shape *= BETWEEN_EYE_CORNERS_MM / np.linalg.norm(left - right)
+        shape *= OUTER_EYE_CORNERS_MM / np.linalg.norm(left - right)
     partner = None
     for _ in range(4):  # the mirror plane and the shape settle together
         shape = upright(shape)

@@ -18,14 +18,11 @@ from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
 from realtime_affect.face.pose import load_neutral_face, rotation_matrix
 from realtime_affect.face.region import Region, cut_patch
+from realtime_affect.landmarks import LEFT_EYE_CORNERS, OUTER_EYE_CORNERS, RIGHT_EYE_CORNERS
 
 if TYPE_CHECKING:
     from affect_engines import Engine
     from realtime_affect.types import Face, Float32, Image
-
-RIGHT_CORNERS: Final = (33, 133)
-LEFT_CORNERS: Final = (362, 263)
-"""Mesh points of each eye's corners, in the order of the image's x."""
 
 EYE_RADIUS_MM: Final = 12.0
 """Radius of the eyeball, as in OpenFace's eye model (Wood et al. 2015)."""
@@ -70,7 +67,7 @@ class GazeEstimator(Closeable):
         low, high = card.value_range
         self._scale = np.float32((high - low) / 255.0)
         self._tensor = np.empty((1, self._side, self._side, 3), np.float32)
-        corners = load_neutral_face().points[[RIGHT_CORNERS[0], LEFT_CORNERS[1]]]
+        corners = load_neutral_face().points[list(OUTER_EYE_CORNERS)]
         self._outer_mm = float(np.linalg.norm(corners[1] - corners[0]))
 
     def estimate(self, image: Image, face: Face) -> Float32:
@@ -95,7 +92,7 @@ class GazeEstimator(Closeable):
         px_per_mm = face.quality.size_px / self._outer_mm
         if not px_per_mm * IRIS_MM >= _MIN_IRIS_PX:
             return nothing
-        corners = face.mesh.points[[*RIGHT_CORNERS, *LEFT_CORNERS], :2].reshape(2, 2, 2)
+        corners = face.mesh.points[[*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS], :2].reshape(2, 2, 2)
         widths = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1)
         seen = (widths >= _MIN_WIDTH_RATIO * widths.max()) & (face.eye_openness >= _MIN_OPENNESS)
         rotation = rotation_matrix(face.pose.rotation_rad)

@@ -45,6 +45,7 @@ from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
 from realtime_affect.face.align import ALIGNED_PX
 from realtime_affect.face.pose import load_neutral_face
+from realtime_affect.landmarks import EYE_LIDS, LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 from realtime_affect.settings import Section
 from realtime_affect.types import ActionUnits
@@ -55,9 +56,7 @@ if TYPE_CHECKING:
     from affect_engines import Engine
     from realtime_affect.types import Float32, Image
 
-# Lid points (lower, upper) and eye corners (outer, inner) of the right and the left eye.
-_LIDS: Final = (((144, 145, 153), (158, 159, 160)), ((373, 374, 380), (385, 386, 387)))
-_CORNERS: Final = ((33, 133), (263, 362))
+_CORNERS: Final = (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS[::-1])  # outer, inner
 _REST_AT_MOST: Final = 2.0  # FACS B: a face that shows more is not taken for one at rest
 
 
@@ -68,7 +67,7 @@ def eye_openness(points: Float32) -> Float32:
     (n, 468, 3) turned to the front and with three pairs of lid points instead of two.
     """
     openness = []
-    for (lower, upper), (outer, inner) in zip(_LIDS, _CORNERS, strict=True):
+    for (lower, upper), (outer, inner) in zip(EYE_LIDS, _CORNERS, strict=True):
         gap = points[:, lower, 1].mean(axis=1) - points[:, upper, 1].mean(axis=1)
         width = np.abs(points[:, outer, 0] - points[:, inner, 0])
         openness.append(np.maximum(gap, 0.0) / np.maximum(width, 1.0))

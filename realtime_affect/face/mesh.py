@@ -14,6 +14,7 @@ import numpy as np
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
 from realtime_affect.face.region import Region, cut_patch
+from realtime_affect.landmarks import OUTER_EYE_CORNERS
 from realtime_affect.types import N_MESH_POINTS, FaceMesh
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["MeshEstimator", "Region", "region_from_keypoints", "region_from_mesh"]
 
 _REGION_SCALE = 1.5  # the graph's, for detections and meshes alike
-_RIGHT_EYE_OUTER, _LEFT_EYE_OUTER = 33, 263
 
 
 def region_from_keypoints(keypoints: Float32, xyxy: Float32) -> Region:
@@ -70,8 +70,8 @@ def region_from_mesh(points: Float32, xyxy: Float64 | None = None) -> Region:
     if xyxy is None:
         xyxy = np.concatenate([points[:, :2].min(axis=0), points[:, :2].max(axis=0)])
     x0, y0, x1, y1 = xyxy.tolist()
-    right_x, right_y = points[_RIGHT_EYE_OUTER, :2].tolist()
-    left_x, left_y = points[_LEFT_EYE_OUTER, :2].tolist()
+    right_x, right_y = points[OUTER_EYE_CORNERS[0], :2].tolist()
+    left_x, left_y = points[OUTER_EYE_CORNERS[1], :2].tolist()
     return Region(
         center=((x0 + x1) / 2.0, (y0 + y1) / 2.0),
         size_px=_REGION_SCALE * max(x1 - x0, y1 - y0),

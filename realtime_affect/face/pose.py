@@ -17,19 +17,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from affect_kernels.similarity import Similarity, fit_similarity
+from realtime_affect.landmarks import RIGID_POINTS
 from realtime_affect.types import HeadPose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Eye corners, bridge of the nose, temples, outer orbit, sides of the nose: the points that moved
-# least (< 0.6 mm) over rendered expressions; nothing that jaw, lips or brows carry along.
-RIGID_POINTS: Final = np.array(
-    [
-        *(33, 133, 362, 263, 168, 6, 197, 195, 127, 356, 162, 389, 193, 417),
-        *(122, 351, 139, 368, 34, 264, 143, 372, 35, 265, 128, 357, 188, 412),
-    ]
-)
 
 _OPENFACE_FOCAL_PER_WIDTH: Final = 500 / 640
 _OPENFACE_FOCAL_PER_HEIGHT: Final = 500 / 480
@@ -43,9 +35,10 @@ class NeutralFace:
     ----------
     points : (468, 3) float64
         Millimetres in the head's own frame: x to the image's right of a face seen from the front,
-        y down, z away from the camera; mirror-symmetric, 88.9 mm between the outer eye corners.
+        y down, z away from the camera; mirror-symmetric; see also
+        :data:`~realtime_affect.landmarks.OUTER_EYE_CORNERS_MM`.
     rigid : (28, 3) float64
-        Those of :data:`RIGID_POINTS`.
+        Those of :data:`~realtime_affect.landmarks.RIGID_POINTS`.
     """
 
     points: NDArray[np.float64]

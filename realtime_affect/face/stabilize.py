@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
-from realtime_affect.face.pose import RIGID_POINTS, load_neutral_face
+from realtime_affect.face.pose import load_neutral_face
+from realtime_affect.landmarks import RIGID_POINTS
 
 if TYPE_CHECKING:
     from realtime_affect.types import Float32, Float64, Image

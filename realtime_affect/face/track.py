@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from realtime_affect.face.mesh import region_from_keypoints, region_from_mesh
+from realtime_affect.landmarks import KEYPOINTS
 from realtime_affect.settings import Section
 from realtime_affect.types import Track
 
@@ -147,9 +148,9 @@ class TrackedFace:
     """Whether it was measured in this frame."""
 
 
-# BlazeFace's keypoints and the mesh points that mark the same places
-_KEYPOINTS: Final = [0, 1, 2, 3]  # right eye, left eye, nose tip, mouth
-_KEYPOINT_MESH: Final = np.array([[33, 133], [362, 263], [1, 4], [13, 14]])
+# BlazeFace's keypoints that the mesh has too, and the mesh points that mark the same places
+_KEYPOINTS: Final = list(range(len(KEYPOINTS)))
+_KEYPOINT_MESH: Final = np.array(KEYPOINTS)
 _GATE: Final = 1.0  # box and keypoints together; identical faces cost 0, touching ones about 2
 _SURE_SCORE: Final = 0.8  # real faces of the evaluation clips score 0.8 to 0.97, others below 0.7
 _SURE_PRESENCE: Final = 0.9

@@ -24,6 +24,7 @@ from realtime_affect.face.mesh import MeshEstimator, region_from_mesh
 from realtime_affect.face.pose import fit_heads, head_poses
 from realtime_affect.face.stabilize import Stabilizer, stabilized_crop
 from realtime_affect.face.track import TrackConfig, TrackedFace, Tracker, publish
+from realtime_affect.landmarks import OUTER_EYE_CORNERS_MM
 from realtime_affect.types import Face, FaceQuality, Scene, StabilizedCrop
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
         Image,
     )
 
-_GOOD_SIZE_PX: Final = 60.0  # between the outer eye corners: a face some 110 px wide
-_GOOD_SHARPNESS: Final = 60.0
-_MAX_VIEW_DEG: Final = 60.0
+GOOD_SIZE_PX: Final = 60.0  # between the outer eye corners: a face some 110 px wide
+GOOD_SHARPNESS: Final = 60.0
+MAX_VIEW_DEG: Final = 60.0
+GOOD_VIEW_DEG: Final = 20.0
 _REST_VIEW_DEG: Final = 25.0  # a neutral face is learned only from nearly frontal views
 
 
@@ -289,7 +291,7 @@ def _stabilized_crop(stabilized: Stabilizer, frame: Frame, points: Float32) -> S
 
 def _quality(scale: float, pose: HeadPose, crop: Image) -> FaceQuality:
     """Judge a face by its size, view and sharpness (see :class:`FaceQuality`)."""
-    size_px = 88.9 * scale
+    size_px = OUTER_EYE_CORNERS_MM * scale
     rx, ry, _ = pose.rotation_rad.tolist()
     view_deg = math.degrees(math.acos(max(-1.0, min(1.0, math.cos(rx) * math.cos(ry)))))
     # The face without hair and background; every second pixel tells as much for a quarter.
@@ -299,8 +301,8 @@ def _quality(scale: float, pose: HeadPose, crop: Image) -> FaceQuality:
     down = cv2.norm(inner[1:], inner[:-1], cv2.NORM_L2SQR)
     sharpness = min(across, down) / inner.size  # motion blurs one direction
     factors = (
-        min(1.0, size_px / _GOOD_SIZE_PX),
-        max(0.0, min(1.0, (_MAX_VIEW_DEG - view_deg) / (_MAX_VIEW_DEG - 20.0))),
-        min(1.0, sharpness / _GOOD_SHARPNESS),
+        min(1.0, size_px / GOOD_SIZE_PX),
+        max(0.0, min(1.0, (MAX_VIEW_DEG - view_deg) / (MAX_VIEW_DEG - GOOD_VIEW_DEG))),
+        min(1.0, sharpness / GOOD_SHARPNESS),
     )
     return FaceQuality(math.prod(factors), size_px, view_deg, sharpness)

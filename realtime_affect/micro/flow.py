@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 
 from affect_kernels.flow_features import flow_features
-from realtime_affect.face.pose import RIGID_POINTS, load_neutral_face
+from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.face.stabilize import CENTRE_MM, CROP_PX, IOD_PX, MM_PER_PX
+from realtime_affect.landmarks import STIFF_POINTS
 
 if TYPE_CHECKING:
     from realtime_affect.types import Float32, Float64, Image
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
 FLOW_MAP_PX: Final = 56
 """Side of what HTNet-Live looks at."""
 
-# Where a face moves with its head and little else: the points heads are fitted to, the ridge of the
-# nose, forehead, cheekbones. What moves by itself there, a robust fit leaves out.
-STIFF_POINTS: Final = np.array(
-    [
-        *RIGID_POINTS.tolist(),
-        *(5, 4, 1, 45, 275, 51, 281, 3, 248),
-        *(10, 109, 338, 67, 297, 151, 108, 337, 9),
-        *(50, 280, 117, 346, 116, 345, 123, 352, 101, 330, 118, 347),
-    ]
-)
 _FIT_ROUNDS: Final = 3
 _FIT_FLOOR_PX: Final = 0.05  # flow noise: points off by less than this all count alike
 

@@ -18,25 +18,13 @@ import cv2
 import numpy as np
 
 from realtime_affect.face.stabilize import CROP_PX, IOD_PX
-from realtime_affect.micro.flow import STIFF_POINTS, fit_rigid, rigid_basis
+from realtime_affect.landmarks import SKIN_REGIONS, STIFF_POINTS
+from realtime_affect.micro.flow import fit_rigid, rigid_basis
 
 if TYPE_CHECKING:
     from realtime_affect.types import Face, Float32, Float64, Image, StabilizedCrop
 
-_PARTS: Final = {
-    "inner brow": ((55, 107), (285, 336)),
-    "middle brow": ((52, 105), (282, 334)),
-    "outer brow": ((46, 70), (276, 300)),
-    "cheek": ((50, 101), (280, 330)),
-    "nose wing": ((129, 129), (358, 358)),
-    "mouth corner": ((61, 57), (291, 287)),
-    "upper lip": ((37, 37), (267, 267)),
-    "lower lip": ((84, 84), (314, 314)),
-    "chin": ((208, 208), (428, 428)),
-}
-"""Points of the mesh in whose middle a region lies, on the person's right and left."""
-
-REGIONS: Final = tuple(f"{side} {part}" for part in _PARTS for side in ("right", "left"))
+REGIONS: Final = tuple(f"{side} {part}" for part in SKIN_REGIONS for side in ("right", "left"))
 """Where skin is followed: the person's right and left of each part, in this order."""
 
 MOUTH_REGIONS: Final = np.array([any(w in r for w in ("mouth", "lip", "chin")) for r in REGIONS])
@@ -50,7 +38,7 @@ _PATCH_PX: Final = 15  # about the size of a region
 _ROUNDS: Final = 8  # at most, and no further step below this many pixels:
 _SETTLED_PX: Final = 0.02
 _MAX_FIX_PX: Final = 6.0  # a patch that wanders further from one image to the next is lost
-_ENDS: Final = np.array([pair for sides in _PARTS.values() for pair in sides])  # (R, 2) points
+_ENDS: Final = np.array(list(SKIN_REGIONS.values())).reshape(-1, 2)  # (R, 2) points
 
 
 class Skin(NamedTuple):

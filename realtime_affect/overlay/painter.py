@@ -14,6 +14,8 @@ import numpy as np
 from pydantic import PositiveFloat
 
 from realtime_affect.face.pose import rotation_matrix
+from realtime_affect.face.vision import GOOD_SHARPNESS, GOOD_SIZE_PX, GOOD_VIEW_DEG, MAX_VIEW_DEG
+from realtime_affect.landmarks import LEFT_EYE_CORNERS, OUTER_EYE_CORNERS, RIGHT_EYE_CORNERS
 from realtime_affect.overlay.captions import (
     OverlayStatus,
     notice_height,
@@ -69,7 +71,7 @@ _PLATE: Final = 0.7
 _MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller images get boxes only
 _MAX_PANELS = 8  # faces; with more, labels only
 _STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
-_EYES: Final = np.array([(33, 133), (362, 263)])
+_EYES: Final = np.array((RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS))
 
 __all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]
 
@@ -225,7 +227,8 @@ def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoo
     """Draw an arrow from each eye in the direction it looks."""
     points = face.mesh.points[:, :2] * zoom
     right, down = result.gaze_rad.tolist()
-    span = float(np.linalg.norm(points[33] - points[263]))
+    right_corner, left_corner = points[list(OUTER_EYE_CORNERS)]
+    span = float(np.linalg.norm(right_corner - left_corner))
     if span < 24 * unit:
         return  # arrows would hide the eyes
     reach = 0.9 * span
@@ -324,9 +327,9 @@ def _weakness(quality: FaceQuality) -> str:
     if quality.score >= 0.5:
         return ""
     limits = {
-        "small": quality.size_px / 60,
-        "turned away": (60 - quality.view_deg) / 40,
-        "blurred": quality.sharpness / 60,
+        "small": quality.size_px / GOOD_SIZE_PX,
+        "turned away": (MAX_VIEW_DEG - quality.view_deg) / (MAX_VIEW_DEG - GOOD_VIEW_DEG),
+        "blurred": quality.sharpness / GOOD_SHARPNESS,
     }
     return min(limits, key=lambda name: limits[name])
 

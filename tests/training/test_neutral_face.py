@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from affect_kernels.similarity import fit_similarity
-from training.neutral_face import BETWEEN_EYE_CORNERS_MM, OUTER_EYE_CORNERS, average_shape, upright
+from realtime_affect.landmarks import OUTER_EYE_CORNERS, OUTER_EYE_CORNERS_MM
+from training.neutral_face import average_shape, upright
 
 RIGHT, LEFT = OUTER_EYE_CORNERS
 
@@ -40,7 +41,7 @@ def test_the_average_of_one_face_seen_many_ways_is_that_face(face):
     rng = np.random.default_rng(2)
     seen = np.array([face] + [turned(face, rng) for _ in range(5)])
     average = average_shape(seen)
-    assert np.linalg.norm(average[LEFT] - average[RIGHT]) == pytest.approx(BETWEEN_EYE_CORNERS_MM)
+    assert np.linalg.norm(average[LEFT] - average[RIGHT]) == pytest.approx(OUTER_EYE_CORNERS_MM)
     fitted = fit_similarity(face, average[None]).invert(average[None])[0]
     assert np.abs(fitted - face).max() < 0.5
 

@@ -10,6 +10,7 @@ from realtime_affect.face.stabilize import (
     fit_placement,
     stabilized_crop,
 )
+from realtime_affect.landmarks import STIFF_POINTS
 from realtime_affect.micro import flow
 from realtime_affect.micro.flow import FLOW_MAP_PX, fit_rigid, flow_map, remove_rigid, rigid_basis
 from tests.realtime_affect.world import Person, mesh_points
@@ -92,7 +93,7 @@ def test_a_face_that_was_away_is_found_at_its_new_place_at_once():
 
 def test_rigid_motion_of_a_head_with_depth_is_removed():
     points = load_neutral_face().points
-    stiff = flow.STIFF_POINTS
+    stiff = STIFF_POINTS
     places = (points[stiff, :2] - flow.CENTRE_MM) / flow.MM_PER_PX
     basis = rigid_basis(places, points[stiff, 2] / flow.MM_PER_PX)
     motion = np.array([1.5, -0.7, 0.004, 0.01, 0.03, -0.02])
