@@ -22,6 +22,7 @@ from realtime_affect.outputs.summary import (
 )
 from realtime_affect.redact import redact, redact_source
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
+from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from realtime_affect.outputs.recording import Progress
 
 _WHOLE_NUMBERS: Final = frozenset({"frame", "face_id", "success"})
-_WORDS: Final = frozenset({"input", "expression"})
+_WORDS: Final = frozenset(
+    {"input", *(m.name for m in SCHEMA.in_rows if m.dtype in ("text", "names"))}
+)
 _IMAGES: Final = "images"
 
 

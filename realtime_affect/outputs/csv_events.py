@@ -1,46 +1,38 @@
-"""Micro-expressions on their way to the files: each told once, on rows and on a line of its own.
+"""Facial events on their way to the files: each written once, on rows and on a line of its own.
 
 Readings repeat an event for two seconds, so that a reader which missed one still finds it; here it
-is told apart by its onset. An event is a movement of the face that came and went, nothing more.
+is identified by its onset. An event is a movement of the face that came and went, nothing more.
 """
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from realtime_affect.names import MICRO_CLASSES
-from realtime_affect.outputs.line_file import LineFile, cannot_write, csv_field
+from realtime_affect.measure import Moment
+from realtime_affect.outputs.csv_table import Table
+from realtime_affect.outputs.line_file import LineFile, cannot_write
+from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from realtime_affect.types import AffectResult, FacialEvent, Reading
+    from realtime_affect.measure import Schema
+    from realtime_affect.types import FacialEvent, Reading
 
-MICRO_COLUMNS: Final = (
-    *("micro", "micro_onset", "micro_apex", "micro_offset", "micro_score"),
-    *(f"p_micro_{name}" for name in MICRO_CLASSES if name != "none"),
-)
-"""What a row tells of micro-expressions; times in seconds, as ``timestamp``."""
-
-EVENT_COLUMNS: Final = (
-    *("face_id", "kind", "onset", "apex", "offset", "duration_ms", "decided", "score"),
-    *("regions", "units", *(f"p_micro_{name}" for name in MICRO_CLASSES)),
-)
-"""Columns of ``<stem>.events.csv``; regions and units are joined by semicolons."""
+EVENT_COLUMNS: Final = ("face_id", *SCHEMA.event_columns)
+"""Columns of ``<stem>.events.csv``; ``docs/output-format.md`` says what each holds."""
 
 BACKFILL_NS: Final = 1_500_000_000
 """How far back an event reaches at most: it lasts less than 0.67 s and is decided within 0.7 s of
 its apex."""
 
 _FORGET_NS: Final = 10_000_000_000  # readings repeat an event for two seconds
-_NAN: Final = float("nan")
 
 
 class NewEvents:
-    """Tell which events of each reading were not in an earlier one; one for each reader."""
+    """Find the events of each reading that were in no earlier one; one for each reader."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[int, int], int] = {}
+        self._seen: dict[tuple[int, int], int] = {}
 
     def take(self, reading: Reading) -> list[tuple[int, FacialEvent]]:
         """Return track id and event of what is new, in the order of decision a face."""
@@ -48,12 +40,12 @@ class NewEvents:
         for track_id, result in reading.affect.results.items():
             for event in () if result.micro is None else result.micro.events:
                 key = (track_id, event.onset_ns)
-                if key not in self._told:
-                    self._told[key] = event.decided_ns
+                if key not in self._seen:
+                    self._seen[key] = event.decided_ns
                     new.append((track_id, event))
         if new:
             since_ns = reading.affect.t_ns - _FORGET_NS
-            self._told = {key: t_ns for key, t_ns in self._told.items() if t_ns >= since_ns}
+            self._seen = {key: t_ns for key, t_ns in self._seen.items() if t_ns >= since_ns}
         return new
 
 
@@ -99,19 +91,6 @@ class MicroMarks:
         self._events = {track_id: events for track_id, events in kept.items() if events}
 
 
-def micro_fields(event: FacialEvent, origin_ns: int) -> tuple[float, ...]:
-    """Return :data:`MICRO_COLUMNS` of a row that carries `event`."""
-    times = ((t - origin_ns) / 1e9 for t in (event.onset_ns, event.apex_ns, event.offset_ns))
-    shares = zip(MICRO_CLASSES, event.probabilities.tolist(), strict=True)
-    return (1.0, *times, event.score, *(share for name, share in shares if name != "none"))
-
-
-def quiet_fields(affect: AffectResult | None) -> tuple[float, ...]:
-    """Return :data:`MICRO_COLUMNS` of a row without an event: 0 only where one could be seen."""
-    seen = affect is not None and affect.micro is not None and not affect.micro.unavailable_reason
-    return (0.0 if seen else _NAN, *(_NAN,) * (len(MICRO_COLUMNS) - 1))
-
-
 class EventWriter:
     """Write one line an event, micro and macro, as soon as it is decided.
 
@@ -124,7 +103,9 @@ class EventWriter:
     path : Path
         Its folder must exist.
     origin_ns : int or None
-        As in ``record.RowWriter``.
+        As in :class:`~realtime_affect.outputs.csv_rows.RowWriter`.
+    schema : Schema
+        What the columns are.
 
     Raises
     ------
@@ -132,8 +113,11 @@ class EventWriter:
         From any method: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, origin_ns: int | None = 0) -> None:
+    def __init__(
+        self, path: str | Path, *, origin_ns: int | None = 0, schema: Schema = SCHEMA
+    ) -> None:
         self.path = Path(path)
+        self._table = Table([(measure, measure.event_columns) for measure in schema.in_events])
         self._origin_ns = origin_ns
         self._new = NewEvents()
         self._lines: LineFile | None = None
@@ -150,15 +134,17 @@ class EventWriter:
 
     def write(self, reading: Reading) -> None:
         """Append what is new in a reading; it is on its way to the disk on return."""
+        frame = reading.scene.frame
         if self._origin_ns is None:
-            self._origin_ns = reading.scene.frame.t_ns
+            self._origin_ns = frame.t_ns
         if self._lines is None:
             if all(result.micro is None for result in reading.affect.results.values()):
                 return
-            self._lines = LineFile(self.path, ",".join(EVENT_COLUMNS) + "\n")
+            self._lines = LineFile(self.path, ",".join(("face_id", *self._table.columns)) + "\n")
         new = self._new.take(reading)
         for track_id, event in new:
-            self._lines.add(_line(track_id, event, self._origin_ns))
+            values = self._table.values({"event": event}, Moment(frame.t_ns), self._origin_ns)
+            self._lines.add(f"{track_id},{self._table.line(values)}")
             self._counts[event.kind] += 1
         if new:
             self._lines.flush()
@@ -167,18 +153,3 @@ class EventWriter:
         """Close the file. Idempotent."""
         if self._lines is not None:
             self._lines.close()
-
-
-def _line(track_id: int, event: FacialEvent, origin_ns: int) -> str:
-    def seconds(t_ns: int) -> str:
-        return f"{(t_ns - origin_ns) / 1e9:.6f}"
-
-    shares = ("" if math.isnan(p) else f"{p:.3f}" for p in event.probabilities.tolist())
-    fields = (
-        *(str(track_id), event.kind, seconds(event.onset_ns), seconds(event.apex_ns)),
-        *(seconds(event.offset_ns), f"{(event.offset_ns - event.onset_ns) / 1e6:.1f}"),
-        *(seconds(event.decided_ns), f"{event.score:.3f}"),
-        *(csv_field(";".join(names)) for names in (event.regions, event.units)),
-        *shares,
-    )
-    return ",".join(fields) + "\n"

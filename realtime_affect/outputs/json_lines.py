@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
 import time
+from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
+from realtime_affect.measure import Moment, subjects
+from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
-    from realtime_affect.types import AffectResult, Expression, Reading, Spotting, Track
+    from realtime_affect.measure import Measure, Schema, Subject
+    from realtime_affect.types import AffectResult, Reading, Track
 
-VERSION: Final = 1
-"""Of the stream's fields; grows when one is taken away or changes its meaning."""
+VERSION: Final = 2
+"""Of the lines' keys; grows when one is taken away or changes its meaning.
+
+2: ``micro.blind`` became ``micro.unavailable_reason``.
+"""
 
 
-def reading_line(reading: Reading, now_ns: int | None = None) -> bytes:
+def reading_line(reading: Reading, now_ns: int | None = None, schema: Schema = SCHEMA) -> bytes:
     """Return a reading as one line of UTF-8 JSON; what is not known is null.
 
     Parameters
@@ -26,101 +32,89 @@ def reading_line(reading: Reading, now_ns: int | None = None) -> bytes:
     reading : Reading
     now_ns : int, optional
         Monotonic time that ``age_ms`` is measured to; default now.
+    schema : Schema
+        What the keys are.
     """
-    frame = reading.scene.frame
-    now_ns = time.monotonic_ns() if now_ns is None else now_ns
-    results = reading.affect.results
-    return _line(
-        {
-            "v": VERSION,
-            "kind": "reading",
-            "frame": frame.index + 1,
-            "t_ns": frame.t_ns,
-            "age_ms": _number((now_ns - frame.captured_ns) / 1e6, 1),
-            "width": frame.image.shape[1],
-            "height": frame.image.shape[0],
-            "faces": [
-                _face(track, results.get(track.track_id), frame.t_ns)
-                for track in reading.scene.tracks
-            ],
-        }
-    )
+    return _layout(schema).line(reading, time.monotonic_ns() if now_ns is None else now_ns)
 
 
 def health_line(health: dict[str, Any]) -> bytes:
-    """Return how the service is as a line of the same stream."""
+    """Return the service's health as a line of the same stream."""
     return _line({"v": VERSION, "kind": "health", **health})
 
 
-def _face(track: Track, affect: AffectResult | None, t_ns: int) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": track.track_id,
-        "box": _numbers(track.xyxy.tolist(), 1),
-        "confidence": _number(track.confidence),
-        "measured": track.face is not None,
-    }
-    if track.face is not None:
-        face = track.face
-        shown |= {
-            "quality": _number(face.quality.score),
-            "pose_rad": _numbers(face.pose.rotation_rad.tolist(), 4),
-            "pose_mm": _numbers(face.pose.translation_mm.tolist(), 1),
-            "units": dict(
-                zip(AU_INTENSITIES, _numbers(face.action_units.intensity.tolist()), strict=True)
-            ),
+@lru_cache(maxsize=4)
+def _layout(schema: Schema) -> _Layout:
+    return _Layout(schema)
+
+
+class _Layout:
+    """The objects of a line: for each subject its keys, and how their values are taken."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._takers: dict[Subject, list[tuple[str, Callable[[Any, Moment], Any]]]] = {
+            subject: [(measure.key or "", _taker(measure)) for measure in measures]
+            for subject, measures in schema.in_lines.items()
         }
-    if affect is not None:
-        shown |= {
-            "affect_age_ms": _number((t_ns - affect.t_ns) / 1e6, 1),
-            "gaze_rad": _numbers(affect.gaze_rad.tolist(), 4),
-            "blinks_per_min": _number(affect.blinks_per_min, 1),
-            "expression": _expression(affect.expression, t_ns),
-            "micro": _micro(affect.micro),
-        }
-    return shown
 
-
-def _expression(expression: Expression | None, t_ns: int) -> dict[str, Any] | None:
-    if expression is None:
-        return None
-    shares = _numbers(expression.probabilities.tolist())
-    return {
-        "name": expression.name,
-        "age_ms": _number((t_ns - expression.t_ns) / 1e6, 1),
-        "warming_up": expression.warming_up,
-        "p": dict(zip(EXPRESSIONS, shares, strict=True)),
-    }
-
-
-def _micro(micro: Spotting | None) -> dict[str, Any] | None:
-    """Return what was seen to come and go; a client tells repeats apart by ``onset_ns``."""
-    if micro is None:
-        return None
-    return {
-        "blind": micro.unavailable_reason,
-        "events": [
+    def line(self, reading: Reading, now_ns: int) -> bytes:
+        frame, results = reading.scene.frame, reading.affect.results
+        moment = Moment(frame.t_ns, (now_ns - frame.captured_ns) / 1e6)
+        return _line(
             {
-                "kind": event.kind,
-                "onset_ns": event.onset_ns,
-                "apex_ns": event.apex_ns,
-                "offset_ns": event.offset_ns,
-                "score": _number(event.score),
-                "regions": list(event.regions),
-                "p": dict(zip(MICRO_CLASSES, _numbers(event.probabilities.tolist()), strict=True)),
+                "v": VERSION,
+                "kind": "reading",
+                **self._object("frame", frame, moment),
+                "faces": [
+                    self._face(track, results.get(track.track_id), moment)
+                    for track in reading.scene.tracks
+                ],
             }
-            for event in micro.events
-        ],
-    }
+        )
+
+    def _face(self, track: Track, affect: AffectResult | None, moment: Moment) -> dict[str, Any]:
+        things = subjects(None, track, affect)
+        shown = self._object("track", track, moment)
+        if track.face is not None:
+            shown |= self._object("face", track.face, moment)
+        if affect is not None:
+            shown |= self._object("affect", affect, moment)
+            for subject in ("expression", "micro"):
+                thing = things[subject]
+                shown[subject] = None if thing is None else self._object(subject, thing, moment)
+            if affect.micro is not None:  # a client knows repeated events by `onset_ns`
+                shown["micro"]["events"] = [
+                    self._object("event", event, moment) for event in affect.micro.events
+                ]
+        return shown
+
+    def _object(self, subject: Subject, thing: Any, moment: Moment) -> dict[str, Any]:
+        return {key: take(thing, moment) for key, take in self._takers[subject]}
+
+
+def _taker(measure: Measure) -> Callable[[Any, Moment], Any]:
+    """Return the function that takes a measure's value in JSON's own types."""
+    of, digits, parts = measure.of, measure.json_decimals, measure.parts
+    if measure.dtype == "names":
+        return lambda thing, moment: list(of(thing, moment))
+    if measure.dtype not in ("float32", "float64"):
+        return of
+
+    def number(thing: Any, moment: Moment) -> float | None:
+        value = of(thing, moment)
+        return round(value, digits) if value is not None and isfinite(value) else None
+
+    def numbers(thing: Any, moment: Moment) -> list[float | None]:
+        return [round(x, digits) if isfinite(x) else None for x in of(thing, moment)]
+
+    def named(thing: Any, moment: Moment) -> dict[str, float | None]:
+        return dict(zip(parts, numbers(thing, moment), strict=True))
+
+    if not parts:
+        return number
+    return numbers if measure.as_list else named
 
 
 def _line(content: dict[str, Any]) -> bytes:
     # A value that is no number would be no JSON: better an error here than in every client.
     return json.dumps(content, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def _number(value: float, digits: int = 3) -> float | None:
-    return round(value, digits) if math.isfinite(value) else None
-
-
-def _numbers(values: Iterable[float], digits: int = 3) -> list[float | None]:
-    return [_number(value, digits) for value in values]

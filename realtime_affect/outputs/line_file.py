@@ -95,6 +95,8 @@ class LineFile:
 
 def csv_field(text: str) -> str:
     """Quote `text` as a CSV field where it needs it; nothing stays nothing."""
+    if text.isalnum():
+        return text  # the usual case, met at frame rate
     if not text:
         return ""
     line = io.StringIO()

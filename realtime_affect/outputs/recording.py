@@ -27,6 +27,7 @@ from realtime_affect.outputs.summary import (
 from realtime_affect.outputs.video import VideoRecorder
 from realtime_affect.redact import redact_source
 from realtime_affect.runtime.pipeline import WorkerError
+from realtime_affect.schema import SCHEMA, WITH_LANDMARKS
 from realtime_affect.slots import SlotClosed
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Recording:
         origin_ns = None if info.kind in LIVE_KINDS else 0
         self._writer = RowWriter(
             files.rows,
-            landmarks=config.record.landmarks,
+            schema=WITH_LANDMARKS if config.record.landmarks else SCHEMA,
             input_column=info.kind == "stills",
             origin_ns=origin_ns,
             backfill=not pipeline.live and info.kind != "stills",

@@ -254,7 +254,7 @@ def evaluate_classes(
 def _micro(reading: Reading) -> list[str]:
     """Return why each face's brief movements cannot be seen, empty text where they can."""
     results = reading.affect.results.values()
-    return [result.micro.blind for result in results if result.micro is not None]
+    return [result.micro.unavailable_reason for result in results if result.micro is not None]
 
 
 def _told(event: FacialEvent) -> str:

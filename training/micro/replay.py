@@ -81,7 +81,7 @@ def spot(
     for t_ns, face in faces:
         reading = spotter.decide([FaceWindow(1, (t_ns,), (face,))])[1]
         events.update((event.onset_ns, event) for event in reading.events)
-        blind.append((t_ns, reading.blind))
+        blind.append((t_ns, reading.unavailable_reason))
     spotter.close()
     return list(events.values()), blind
 

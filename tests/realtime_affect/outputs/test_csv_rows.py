@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import OutputError
-from realtime_affect.outputs.csv_rows import COLUMNS, RowWriter, columns, rows
+from realtime_affect.outputs.csv_rows import COLUMNS, RowTable, RowWriter
+from realtime_affect.schema import WITH_LANDMARKS
 from realtime_affect.types import (
     ActionUnits,
     AffectResult,
@@ -72,8 +73,7 @@ def read(path):
 
 def test_columns_are_openface_s_in_order_with_ours_after_them():
     assert list(COLUMNS) == OPENFACE.split()
-    assert columns() == COLUMNS
-    landmarks = columns(landmarks=True)[len(COLUMNS) :]
+    landmarks = WITH_LANDMARKS.columns[len(COLUMNS) :]
     assert len(landmarks) == 3 * 468
     assert landmarks[0] == "x_0"
     assert landmarks[467:469] == ("x_467", "y_0")
@@ -81,11 +81,11 @@ def test_columns_are_openface_s_in_order_with_ours_after_them():
 
 
 def test_a_measured_face_fills_every_column_in_its_place(tmp_path):
-    writer = RowWriter(tmp_path / "a.csv", landmarks=True)
+    writer = RowWriter(tmp_path / "a.csv", schema=WITH_LANDMARKS)
     writer.write(reading(4, 2_500_000_000, affect_t_ns=2_460_000_000))
     writer.close()
     (row,) = read(tmp_path / "a.csv")
-    assert tuple(row) == columns(landmarks=True)
+    assert tuple(row) == WITH_LANDMARKS.columns
     expected = {
         "frame": "5",
         "face_id": "1",
@@ -150,7 +150,7 @@ def test_a_face_whose_turn_it_was_not_has_its_box_and_success_0(tmp_path):
 
 def test_a_face_without_affect_yet_has_empty_gaze():
     scene = reading().scene
-    (row,) = rows(Reading(scene, AffectSnapshot(0, 0)))
+    (row,) = RowTable().rows(Reading(scene, AffectSnapshot(0, 0)))
     values = dict(zip(COLUMNS, row, strict=True))
     assert math.isnan(values["gaze_angle_x"])
     assert math.isnan(values["blinks_per_min"])
@@ -189,7 +189,7 @@ def test_names_of_stills_are_quoted_where_csv_needs_it(tmp_path):
 
 def test_equal_readings_give_equal_bytes(tmp_path):
     for name in "ab":
-        writer = RowWriter(tmp_path / f"{name}.csv", landmarks=True)
+        writer = RowWriter(tmp_path / f"{name}.csv", schema=WITH_LANDMARKS)
         for n in range(5):
             writer.write(reading(n, n * 33_366_667, faces=(1, 2)))
         writer.close()

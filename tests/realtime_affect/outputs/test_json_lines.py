@@ -56,7 +56,7 @@ def parsed(line):
 def test_a_reading_is_one_line_with_every_face(reading):
     frame = reading.scene.frame
     told = parsed(reading_line(reading, frame.captured_ns + 12_500_000))
-    assert (told["v"], told["kind"], told["frame"]) == (1, "reading", 4)
+    assert (told["v"], told["kind"], told["frame"]) == (2, "reading", 4)
     assert (told["age_ms"], told["t_ns"]) == (12.5, frame.t_ns)
     assert (told["width"], told["height"]) == (640, 360)
     assert [face["id"] for face in told["faces"]] == [1, 2]
@@ -76,6 +76,7 @@ def test_what_was_decided_comes_with_its_age_and_what_is_not_known_is_null(readi
     assert face["expression"]["name"] == "happiness"
     assert face["expression"]["p"]["happiness"] == 0.65
     assert face["micro"]["events"][0]["p"]["negative"] == 0.7
+    assert face["micro"]["unavailable_reason"] == ""
     assert "expression" not in other
 
 
@@ -88,7 +89,7 @@ def test_a_face_whose_turn_it_was_not_says_so(reading):
 
 
 def test_health_is_a_line_of_the_same_stream():
-    assert parsed(health_line({"state": "online"})) == {"v": 1, "kind": "health", "state": "online"}
+    assert parsed(health_line({"state": "online"})) == {"v": 2, "kind": "health", "state": "online"}
 
 
 def test_a_number_that_json_has_not_is_refused_here():

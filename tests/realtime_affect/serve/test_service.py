@@ -331,7 +331,7 @@ def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
         finally:
             child.kill()
     assert child.returncode == 0, said
-    assert first["v"] == 1
+    assert first["v"] == 2
     assert not rest or rest.endswith(b"\n")
     assert json.loads(health.read_text())["state"] == "ended"
     assert b"serving on 127.0.0.1:" in said

@@ -7,9 +7,10 @@ import pytest
 
 from realtime_affect.errors import InputError, InputMissingError
 from realtime_affect.names import EXPRESSIONS
-from realtime_affect.outputs.csv_events import MICRO_COLUMNS
 from realtime_affect.outputs.csv_rows import COLUMNS
 from realtime_affect.timeline.strips import Movement, pool_rows
+
+MICRO_COLUMNS = [name for name in COLUMNS if "micro" in name]
 
 
 def row(frame, face_id, seconds, units=None, pose=(0.0, 0.0, 0.0), shares=(), micro=()):
