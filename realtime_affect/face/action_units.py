@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import numpy as np
@@ -268,13 +267,6 @@ class ActionUnitEstimator(Closeable):
     def close(self) -> None:
         """Free the network. Idempotent."""
         self._engine.close()
-
-
-@cache
-def low_trust_units() -> frozenset[str]:
-    """Return the units whose card says that their figures are low: shown, but marked."""
-    units = load_card("action_units").units
-    return frozenset(name for name, unit in units.items() if unit.trust == "low")
 
 
 def is_at_rest(units: ActionUnits) -> bool:

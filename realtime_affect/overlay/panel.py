@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from realtime_affect.face.action_units import low_trust_units
-from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
+from realtime_affect.measure import Moment
+from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS
 from realtime_affect.overlay.drawing import BOLD, Stamp, bar, lay, mix, plate, text_width, write
 from realtime_affect.overlay.event_trace import fresh_movement, paint_movement
+from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
+    from realtime_affect.measure import Schema
     from realtime_affect.overlay.drawing import Color
     from realtime_affect.types import (
         ActionUnits,
@@ -37,6 +39,9 @@ _TRACK: Final = (84, 80, 76)
 _N_STRONGEST = 3
 _OPACITY: Final = 0.76
 _SURE: Final = 0.5
+_UNITS: Final = SCHEMA["action_unit_intensity"]
+_LABELS: Final = dict(zip(_UNITS.parts, _UNITS.labels, strict=True))
+_POSE: Final = SCHEMA["head_rotation"].labels
 
 
 def strongest_units(units: ActionUnits) -> list[str]:
@@ -52,7 +57,7 @@ def strongest_units(units: ActionUnits) -> list[str]:
 
 def short_name(name: str) -> str:
     """Return a unit's number, with a question mark where its card says that trust in it is low."""
-    return name[2:] + "?" * (name in low_trust_units())
+    return name[2:] + "?" * (_UNITS.trust_in(name) == "low")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,27 @@ class PanelContent:
         With the head's angles (wide panels only).
     t_ns : int
         Source time of the image painted on, for what is shown only while it is new.
+    schema : Schema
+        Where the captions come from.
     """
 
     face: Face
     affect: AffectResult | None
     pose: bool
     t_ns: int = 0
+    schema: Schema = SCHEMA
 
-    @property
-    def blinks_per_min(self) -> float:
-        """NaN where it is not known."""
-        return math.nan if self.affect is None else self.affect.blinks_per_min
+    def captions(self) -> list[str]:
+        """Return what the schema's captions say, those that are known."""
+        things = {"face": self.face, "affect": self.affect, "expression": self.expression}
+        moment = Moment(self.t_ns)
+        said = []
+        for measure in self.schema.captioned:
+            thing = things[measure.subject]
+            value = None if thing is None else measure.of(thing, moment)
+            if value is not None and (isinstance(value, str) or math.isfinite(value)):
+                said.append(measure.caption.format(value))
+        return said
 
     @property
     def expression(self) -> Expression | None:
@@ -97,7 +112,9 @@ class PanelContent:
 
     def footer_rows(self, full: bool) -> int:
         """Lines below the units."""
-        others = 1 + self.pose if full else int(math.isfinite(self.blinks_per_min))
+        n_captions = len(self.captions())
+        # With names, the first caption stands beside what the units are measured against.
+        others = 1 + self.pose + max(0, n_captions - 1) if full else n_captions
         return others + (self.micro is not None)
 
 
@@ -145,7 +162,7 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
         if strong:
             write(image, short_name(name), x + layout.pad, middle, layout.size, _WHITE, BOLD)
             if full:
-                write(image, FACS_NAMES[name], x + layout.name_x, middle, layout.size, _WHITE)
+                write(image, _LABELS[name], x + layout.name_x, middle, layout.size, _WHITE)
                 text = f"{value:.1f}"
                 right = x + layout.width - layout.pad - text_width(text, layout.size, BOLD)
                 write(image, text, right, middle, layout.size, _WHITE, BOLD)
@@ -192,26 +209,26 @@ def _paint_expression(  # noqa: PLR0913  (what, where, how: a drawing call)
 def _paint_footer(
     image: Image, x: int, middle: int, content: PanelContent, layout: _Layout
 ) -> None:
-    """Write blinks, what the units are measured against, and the head's angles."""
-    face, blinks_per_min = content.face, content.blinks_per_min
+    """Write what the units are measured against, the captions, and the head's angles."""
+    face, captions = content.face, content.captions()
     calibration = face.action_units.calibration
+    text = ""
     if layout.full:
         known = math.floor(100 * calibration) if math.isfinite(calibration) else 0
         text = "own neutral face" if known >= 99 else f"learning neutral face  {known}%"
-    else:
-        text = ""
-    right = ""
-    if math.isfinite(blinks_per_min):
-        right = f"{blinks_per_min:.0f} blinks/min"
-        if layout.full and known < 99:
+        if captions and known < 99:
             text = f"neutral {known}%"
     write(image, text, x + layout.pad, middle, layout.size, _QUIET)
-    if right:
-        at = x + layout.width - layout.pad - text_width(right, layout.size)
-        write(image, right, max(x + layout.pad, at), middle, layout.size, _QUIET)
+    for n, caption in enumerate(captions):
+        at = max(layout.pad, layout.width - layout.pad - text_width(caption, layout.size))
+        write(image, caption, x + at, middle + n * layout.row, layout.size, _QUIET)
+    middle += max(0, len(captions) - 1) * layout.row
     if content.pose and layout.full:
-        pitch, yaw, roll = np.rint(np.rad2deg(face.pose.rotation_rad) + 0.0).astype(int).tolist()
-        text = f"pitch {pitch:+d}°   yaw {yaw:+d}°   roll {roll:+d}°"
+        degrees = np.rad2deg(face.pose.rotation_rad) + 0.0
+        text = "   ".join(
+            f"{name} {angle:+d}°"
+            for name, angle in zip(_POSE, np.rint(degrees).astype(int).tolist(), strict=True)
+        )
         write(image, text, x + layout.pad, middle + layout.row, layout.size, _QUIET)
 
 
@@ -228,7 +245,7 @@ class _Layout:
         self.bar_height = max(2, round(0.42 * self.size))
         number = text_width("00?", self.size, BOLD) + round(0.6 * self.size)
         self.name_x = self.pad + number
-        names = max(text_width(name, self.size) for name in FACS_NAMES.values()) if full else 0
+        names = max(text_width(name, self.size) for name in _LABELS.values()) if full else 0
         value = text_width("0.0", self.size, BOLD) + round(0.6 * self.size) if full else 0
         self.bar_width = round((5.2 if full else 4.2) * self.size)
         space = round(0.8 * self.size) if full else 0
@@ -261,7 +278,7 @@ def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header
         for sheet, text, empty in ((add, _QUIET, _TRACK), (keep, (0, 0, 0), (0, 0, 0))):
             write(sheet, short_name(name), layout.pad, middle, layout.size, text, BOLD)
             if full:
-                write(sheet, FACS_NAMES[name], layout.name_x, middle, layout.size, text)
+                write(sheet, _LABELS[name], layout.name_x, middle, layout.size, text)
             bar(sheet, layout.bar_x, middle, layout.bar_width, layout.bar_height, empty)
     return Stamp(keep, add)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from realtime_affect.errors import OutputError
-from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, FACS_NAMES
+from realtime_affect.schema import SCHEMA
 from realtime_affect.timeline.strips import pool_rows
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 MAX_FACES: Final = 6
 """Faces drawn: those longest in view."""
 
-_BLINK: Final = AU_INTENSITIES.index("AU45")
+_UNITS: Final = SCHEMA["action_unit_intensity"]
+_BLINK: Final = _UNITS.parts.index("AU45")
 _N_LINES: Final = 3
 
-_INK, _QUIET, _RULE = "#1f2328", "#6e7781", "#d8dee4"
+_DARK, _QUIET, _RULE = "#1f2328", "#6e7781", "#d8dee4"
 _LINES: Final = ("#d55e00", "#0072b2", "#009e73")  # Okabe & Ito
 _MOVEMENTS: Final = {
     "negative": "#0072b2",
@@ -39,7 +40,9 @@ _MOVEMENTS: Final = {
 }
 """Colours of micro-expressions by their class; the last is of those without one."""
 
-_POSE_LINES: Final = (("pitch", "#0072b2"), ("yaw", "#d55e00"), ("roll", "#009e73"))
+_POSE_LINES: Final = tuple(
+    zip(SCHEMA["head_rotation"].labels, ("#0072b2", "#d55e00", "#009e73"), strict=True)
+)
 
 
 def plot_timeline(csv_path: Path, png_path: Path) -> None:
@@ -48,7 +51,7 @@ def plot_timeline(csv_path: Path, png_path: Path) -> None:
     Parameters
     ----------
     csv_path : Path
-        As ``record.RowWriter`` writes it.
+        As ``RowWriter`` writes it.
     png_path : Path
         Replaced if it exists.
 
@@ -90,7 +93,7 @@ def _draw(strips: Strips, title: str) -> Figure:
     name = title if len(title) <= 90 else f"{title[:50]}...{title[-37:]}"
     up = 1 - 0.36 / height
     # A file's name may hold dollar signs, which are not mathematics here.
-    figure.text(0.04, up, name, size=15, weight="bold", color=_INK, va="center", parse_math=False)
+    figure.text(0.04, up, name, size=15, weight="bold", color=_DARK, va="center", parse_math=False)
     up = 1 - 0.66 / height
     figure.text(0.04, up, _subtitle(strips, len(shown)), size=9.5, color=_QUIET, va="center")
     if not shown:
@@ -136,7 +139,7 @@ def _draw_face(
     height = top - bottom
     left, width = 0.155, 0.735
     share = 100 * face.n_rows / max(1, strips.n_frames)
-    figure.text(0.04, top - 0.03 * height, f"#{face_id}", size=13, weight="bold", color=_INK)
+    figure.text(0.04, top - 0.03 * height, f"#{face_id}", size=13, weight="bold", color=_DARK)
     blinks = f"{len(face.blinks)} blink{'s' * (len(face.blinks) != 1)}"
     figure.text(
         left, top - 0.03 * height, f"in view in {share:.0f}% of the frames   ·   {blinks}",
@@ -160,14 +163,16 @@ def _draw_face(
     _draw_strip(
         figure,
         expressions,
-        (100 * face.shares, EXPRESSIONS),
+        (100 * face.shares, SCHEMA["expression_probability"].labels),
         face,
         edges,
         bars_at[0],
         100,
         _blues(),
     )
-    names = [f"{FACS_NAMES[unit]}  {unit[2:]}" for unit in AU_INTENSITIES]
+    names = [
+        f"{label}  {unit[2:]}" for unit, label in zip(_UNITS.parts, _UNITS.labels, strict=True)
+    ]
     _draw_strip(figure, units, (face.units, names), face, edges, bars_at[1], 5, _embers())
     seen = np.isfinite(face.pose).any(axis=1)
     _name_gaps(units, edges, strips.silent, "no images")
@@ -178,7 +183,7 @@ def _draw_face(
     _draw_lines(lines, face, middles)
     _draw_pose(pose, face, middles)
     for seconds in face.blinks if len(face.blinks) <= 400 else ():
-        lines.plot([seconds / divisor], [5.0], marker="|", color=_INK, markersize=7, clip_on=False)
+        lines.plot([seconds / divisor], [5.0], marker="|", color=_DARK, markersize=7, clip_on=False)
     for panel in panels:
         panel.set_xlim(edges[0], edges[-1])
         panel.tick_params(length=2, color=_RULE, labelcolor=_QUIET, labelsize=7.5)
@@ -224,7 +229,7 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
     for row in range(n_rows):
         unknown = seen & ~np.isfinite(values[:, row])
         _hatch(panel, edges, unknown, (row - 0.5, row + 0.5))
-    picture = panel.imshow(
+    strip = panel.imshow(
         np.ma.masked_invalid(values.T), aspect="auto", interpolation="nearest", extent=extent,
         cmap=colors, vmin=0, vmax=most, zorder=2,
     )  # fmt: skip
@@ -232,7 +237,7 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
         panel.axhline(row + 0.5, color="white", linewidth=0.6, zorder=3)
     panel.set_ylim(n_rows - 0.5, -0.5)
     panel.set_yticks(range(n_rows), list(names))
-    bar = figure.colorbar(picture, cax=figure.add_axes(bar_at), ticks=[0, most])
+    bar = figure.colorbar(strip, cax=figure.add_axes(bar_at), ticks=[0, most])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
     if most == 100:
@@ -274,11 +279,11 @@ def _name_movements(figure: Figure, face: Face, at: tuple[float, float]) -> None
     """Write the legend of the spikes, with their number, to the left of a place."""
     x, y = at
     n = len(face.movements)
-    told = {kind: sum(m.kind == kind for m in face.movements) for kind in _MOVEMENTS}
+    counts = {kind: sum(m.kind == kind for m in face.movements) for kind in _MOVEMENTS}
     words = [
-        (f"▲ {told[kind]} {kind or 'of no class'}", color)
+        (f"▲ {counts[kind]} {kind or 'of no class'}", color)
         for kind, color in _MOVEMENTS.items()
-        if told[kind]
+        if counts[kind]
     ]
     words = [(f"{n or 'no'} micro-expression{'s' * (n != 1)}", _QUIET), *words]
     for text, color in reversed(words):
@@ -293,7 +298,7 @@ def _name_gaps(
     for first, end in _runs(gaps):
         if end - first > 0.1 * len(gaps):
             at = (edges[first] + edges[end]) / 2
-            panel.text(at, len(AU_INTENSITIES) / 2, words, size=9, color=_QUIET, ha="center")
+            panel.text(at, len(_UNITS.parts) / 2, words, size=9, color=_QUIET, ha="center")
 
 
 def _embers() -> Colormap:
@@ -332,7 +337,7 @@ def _draw_lines(panel: Axes, face: Face, middles: NDArray[np.float64]) -> None:
         at = 4.4 - 1.6 * len(taken)
         taken.append(at)
         panel.text(
-            1.008, at / 5, f"{FACS_NAMES[AU_INTENSITIES[n]]}", color=color, size=7.5,
+            1.008, at / 5, _UNITS.labels[n], color=color, size=7.5,
             transform=panel.transAxes, va="center",
         )  # fmt: skip
     panel.set_ylim(0, 5)

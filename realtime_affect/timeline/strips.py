@@ -15,6 +15,7 @@ import numpy as np
 
 from realtime_affect.errors import InputError, InputMissingError
 from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, MICRO_CLASSES
+from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _N_BINS: Final = 900
-_POSE: Final = ("pose_Rx", "pose_Ry", "pose_Rz")
-_UNIT_COLUMNS: Final = tuple(f"{unit}_r" for unit in AU_INTENSITIES)
-_SHARE_COLUMNS: Final = tuple(f"p_{name}" for name in EXPRESSIONS)
-_MICRO_COLUMNS: Final = (
-    *("micro", "micro_onset", "micro_apex"),
-    *(f"p_micro_{name}" for name in MICRO_CLASSES if name != "none"),
+_POSE: Final = SCHEMA["head_rotation"].row_columns
+_UNIT_COLUMNS: Final = SCHEMA["action_unit_intensity"].row_columns
+_SHARE_COLUMNS: Final = SCHEMA["expression_probability"].row_columns
+_MICRO_COLUMNS: Final = tuple(
+    column
+    for name in ("micro", "event_onset", "event_apex", "micro_class")
+    for column in SCHEMA[name].row_columns
 )
 _SURE: Final = 0.5
 _BLINK: Final = AU_INTENSITIES.index("AU45")
@@ -60,11 +62,11 @@ class Face:
     pose : (n, 3) float32
         Pitch, yaw and roll furthest from 0, degrees; NaN where the face was not measured.
     shares : (n, 8) float32
-        Mean probabilities, in the order of ``EXPRESSIONS``; NaN where none were told.
+        Mean probabilities, in the order of ``EXPRESSIONS``; NaN where there are none.
     blinks : list of float
         When the eyes closed, seconds.
     movements : list of Movement
-        Brief ones, in the order of the rows.
+        Micro-expressions, in the order of the rows.
     watched : (n,) bool
         Stretches in which a micro-expression could have been seen.
     """
@@ -118,9 +120,9 @@ class Face:
         self.pending.clear()
         here = self.place
         units, pose, shares = np.split(rows, [len(AU_INTENSITIES), len(AU_INTENSITIES) + 3], axis=1)
-        told = shares[np.isfinite(shares).all(axis=1)]
-        if len(told):
-            self.shares[here] = told.mean(axis=0)
+        known = shares[np.isfinite(shares).all(axis=1)]
+        if len(known):
+            self.shares[here] = known.mean(axis=0)
         self.units[here] = np.fmax(self.units[here], np.fmax.reduce(units))
         angles = np.vstack([self.pose[here], np.rad2deg(pose)])
         furthest = np.where(np.isnan(angles), -1, np.abs(angles)).argmax(axis=0)
@@ -156,7 +158,7 @@ def pool_rows(path: Path) -> Strips:
     Parameters
     ----------
     path : Path
-        CSV as ``record.RowWriter`` writes it; half a row at its end is left out.
+        CSV as ``RowWriter`` writes it; half a row at its end is left out.
 
     Raises
     ------

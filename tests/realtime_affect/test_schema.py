@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 
+import numpy as np
 import pytest
 
 from realtime_affect.measure import GROUPS, TRUSTS, Measure, Schema
 from realtime_affect.outputs.csv_rows import RowWriter
 from realtime_affect.outputs.format_page import format_page
 from realtime_affect.outputs.json_lines import reading_line
+from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size
 from realtime_affect.schema import SCHEMA, WITH_LANDMARKS
 from tests.realtime_affect.outputs.test_csv_rows import reading
 
@@ -40,6 +42,26 @@ def test_a_new_measure_has_a_column(tmp_path):
 def test_a_new_measure_has_a_key_in_the_json_line():
     (face,) = json.loads(reading_line(reading(), 0, WITH_CALM))["faces"]
     assert face["calm"] == 88.0
+
+
+def test_a_new_measure_is_in_the_list_of_the_overlay_and_its_panel_makes_room():
+    shown = reading()
+    (track,), (affect,) = shown.scene.tracks, shown.affect.results.values()
+    plain, calm = (
+        PanelContent(track.face, affect, False, schema=schema) for schema in (SCHEMA, WITH_CALM)
+    )
+    assert plain.captions() == ["12 blinks/min"]
+    assert calm.captions() == ["12 blinks/min", "88 % calm"]
+    for full in (True, False):
+        images = []
+        for content in (plain, calm):
+            width, height = panel_size(content, 1.0, full=full)
+            image = np.full((height + 40, width + 40, 3), 255, np.uint8)
+            paint_panel(image, 20, 20, content, (233, 180, 86), 1.0, full=full)
+            drawn = np.flatnonzero((image != 255).any(axis=(1, 2)))
+            assert drawn[[0, -1]].tolist() == [20, 19 + height]
+            images.append(image)
+        assert len(images[1]) > len(images[0])
 
 
 def test_a_new_measure_is_on_the_page_of_the_formats():

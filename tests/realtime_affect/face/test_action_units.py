@@ -11,7 +11,6 @@ from realtime_affect.face.action_units import (
     NeutralBaseline,
     eye_openness,
     is_at_rest,
-    low_trust_units,
 )
 from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.face.vision import Vision
@@ -202,12 +201,6 @@ def test_eye_openness_is_the_lid_gap_over_the_width():
     assert 0.15 < opened[0] < 0.6
     assert closed[0] == pytest.approx(0, abs=0.01)
     assert closed[1] == opened[1]
-
-
-def test_marked_units_are_those_the_card_calls_low():
-    units = load_card("action_units").units
-    assert low_trust_units() == {name for name, unit in units.items() if unit.trust == "low"}
-    assert "AU12" not in low_trust_units()
 
 
 def test_the_real_network_reads_the_demo_s_resting_faces_as_resting(models):
