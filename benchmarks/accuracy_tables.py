@@ -143,7 +143,7 @@ def expression_table() -> str:
         return "No record yet."
     found = report[load_card("ifdd_stream").precision]
     still, studio = found["ferplus_valid"], found["studio_test"]
-    rows = ["| judged on | n | accuracy | UAR |", "|---|---|---|---|"]
+    rows = ["| evaluated on | n | accuracy | UAR |", "|---|---|---|---|"]
     parts = [(f"FER+ `valid`, {name}", part) for name, part in still.items()]
     parts += [
         (f"rendered sequences, {text}", studio[name])
@@ -207,7 +207,7 @@ def spotting_table() -> str:
     report = records.report("micro_spotting")
     if report is None:
         return "No record yet."
-    rows = ["| judged on | n | precision | recall | F1 |", "|---|---|---|---|---|"]
+    rows = ["| evaluated on | n | precision | recall | F1 |", "|---|---|---|---|---|"]
     for name, found in report["judged"].items():
         cells = " | ".join(f"{found[key]:.3f}" for key in ("precision", "recall", "f1"))
         rows.append(f"| {name} | {found['n']} | {cells} |")
@@ -261,7 +261,7 @@ def micro_table() -> str:
     if live is None or looks is None or loso is None:
         return "No record yet."
     studio = live["studio_test"]
-    rows = ["| judged on | what | UF1 | UAR |", "|---|---|---|---|"]
+    rows = ["| evaluated on | what | UF1 | UAR |", "|---|---|---|---|"]
     rows.append(
         f"| {studio['pairs']} rendered pairs, {studio['people']} people | shipped, four classes "
         f"| {_with_interval(studio, 'uf1')} | {_with_interval(studio, 'uar')} |"

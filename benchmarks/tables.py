@@ -19,6 +19,7 @@ from typing import Any
 import accuracy_tables
 import records
 
+from affect_engines.cards import list_cards, load_card
 from realtime_affect.config import Config
 
 PAGES = (
@@ -125,16 +126,28 @@ def engines_table() -> str:
     return "\n".join([*rows, "", records.signature("engines")])
 
 
+def networks_table() -> str:
+    """Return what each network learned from and its limits, from its card."""
+    rows = ["| network | licence | trained on | limits |", "|---" * 4 + "|"]
+    rows += [
+        f"| `{card.name}` | {card.licence} | {card.trained_on} | {card.limits} |"
+        for card in map(load_card, list_cards())
+        if card.has_file
+    ]
+    return "\n".join(rows)
+
+
 def settings_table() -> str:
     """Return every setting with its default and meaning, from the code."""
     parts = []
     for name, section in Config.model_fields.items():
         kind = type(section.default)
-        meanings = _attributes(kind.__doc__ or "")
+        doc = _markdown(inspect.cleandoc(kind.__doc__ or ""))
+        meanings = _attributes(doc)
         parts += [
             f"### `[{name}]`",
             "",
-            (kind.__doc__ or "").splitlines()[0],
+            doc.splitlines()[0],
             "",
             "| key | default | takes | meaning |",
             "|---|---|---|---|",
@@ -150,15 +163,20 @@ def settings_table() -> str:
 
 def _attributes(doc: str) -> dict[str, str]:
     """Return what the Attributes of a numpydoc docstring say, by name."""
-    text = inspect.cleandoc(doc).partition("Attributes\n----------\n")[2]
+    text = doc.partition("Attributes\n----------\n")[2]
     text = re.split(r"\n\n\w[\w ]*\n-+\n", text)[0]
     found: dict[str, str] = {}
     for entry in re.split(r"\n(?=\S)", text):
         head, _, body = entry.partition("\n")
-        meaning = " ".join(body.split()).replace("``", "`")
+        meaning = " ".join(body.split())
         for name in head.partition(" :")[0].split(", "):
             found[name] = meaning
     return found
+
+
+def _markdown(doc: str) -> str:
+    """Turn a docstring's roles and double backquotes into Markdown's."""
+    return re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", doc).replace("``", "`")
 
 
 def _toml(value: Any) -> str:
@@ -169,6 +187,7 @@ def _toml(value: Any) -> str:
 
 TABLES = {
     "trust": accuracy_tables.trust_table,
+    "networks": networks_table,
     "settings": settings_table,
     "peer": peer_table,
     "latency": latency_table,

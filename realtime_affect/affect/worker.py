@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class AffectConfig(Section):
-    """What the affect worker decides.
+    """What the affect worker estimates.
 
     Attributes
     ----------
     gaze : bool
         Measure gaze with the iris network (two runs a face, the costliest part a face has).
     expression : bool
-        Tell the expression displayed, twelve times a second.
+        Classify the expression displayed, twelve times a second.
     micro : bool
         Spot micro-expressions, at 25 frames a second or more.
     precision : str

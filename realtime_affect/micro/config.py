@@ -20,16 +20,16 @@ class MicroConfig(Section):
     Attributes
     ----------
     min_fps : float
-        Frame rate below which micro-expressions cannot be timed and none are told.
+        Frame rate below which micro-expressions cannot be timed and none are spotted.
     min_size_px : float
         Distance of the outer eye corners below which a face is too small: 44 is a face some 70
         pixels wide.
     max_view_deg : float
-        Turn away from the camera beyond which none are told.
+        Turn away from the camera beyond which none are spotted.
     min_sharpness : float
-        Sharpness (see :class:`~realtime_affect.types.FaceQuality`) below which none are told.
+        Sharpness (see :class:`~realtime_affect.types.FaceQuality`) below which none are spotted.
     warm_up_s : float
-        Time that is looked at before anything is told.
+        Time observed before anything is spotted.
     forget_s : float
         A face out of view for longer begins anew, with its warm-up.
     floor_iod : float
@@ -48,7 +48,7 @@ class MicroConfig(Section):
     free_turn_deg_per_s : float
         Turning of the head up to which thresholds stay as they are; they grow in proportion.
     max_turn_deg_per_s : float
-        Turning of the head beyond which nothing is told.
+        Turning of the head beyond which nothing is spotted.
     usual_misfit_iod : float
         How far the stiff parts of a face are off one rigid motion while the mesh is good;
         thresholds grow in proportion beyond.
@@ -77,8 +77,8 @@ class MicroConfig(Section):
         The same where it rose and fell briefly: heads drift on meanwhile.
     unit_likeness : float
         Cosine between the way of a region and that of an action unit from which the unit is named.
-    told_s : float
-        How long a reading keeps telling an event.
+    reported_s : float
+        How long readings go on reporting an event.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class MicroConfig(Section):
     max_left_over: PositiveFloat = 1.3
     max_left_over_micro: PositiveFloat = 2.2
     unit_likeness: _Share = 0.8
-    told_s: PositiveFloat = 2.0
+    reported_s: PositiveFloat = 2.0
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

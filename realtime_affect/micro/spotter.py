@@ -227,7 +227,9 @@ class MicroSpotter(Closeable):
                         if self._is_whole(excursion, watch.fps)
                     ]
             now_ns = window.t_ns[-1]
-            while watch.events and now_ns - watch.events[0].decided_ns > self._config.told_s * 1e9:
+            while (
+                watch.events and now_ns - watch.events[0].decided_ns > self._config.reported_s * 1e9
+            ):
                 watch.events.popleft()
             told[window.track_id] = Spotting(
                 tuple(watch.events), watch.unavailable_reason(window.faces[-1])
