@@ -77,7 +77,7 @@ def open_engine(
             hint="auto chooses the fastest one of this machine.",
         )
     from affect_engines.litert import LiteRtEngine
-    from affect_engines.store import model_path
+    from affect_engines.store import read_model
 
     if not isinstance(card, ModelCard):
         card = load_card(card) if isinstance(card, str) else card_of_file(card)
@@ -95,4 +95,4 @@ def open_engine(
     if precision != "auto":
         card = card.form(precision)
     _LOG.info("%s: litert, the only one that reads %s", card.name, card.file)
-    return LiteRtEngine(model_path(card), card.name)
+    return LiteRtEngine(read_model(card), card.name)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from affect_engines.errors import ModelError
+from affect_engines.files import read_file
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -210,14 +211,14 @@ def card_of_file(path: Path) -> ModelCard:
     Raises
     ------
     ModelError
-        The file cannot be read.
+        The file cannot be read, is no regular file or larger than any network can be.
     """
     beside = path.with_suffix(".plugins.onnx")
     plugins = None
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_file(path)).hexdigest()
         if beside.is_file():
-            ours = hashlib.sha256(beside.read_bytes()).hexdigest()
+            ours = hashlib.sha256(read_file(beside)).hexdigest()
             plugins = ModelForm(str(beside.resolve()), ours)
     except OSError as error:
         raise ModelError(

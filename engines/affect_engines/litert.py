@@ -16,7 +16,6 @@ from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -26,20 +25,21 @@ class LiteRtEngine(Closeable):
 
     Parameters
     ----------
-    path : Path
-        The file. Its hash is the caller's business (:func:`affect_engines.store.model_path`).
+    model : bytes
+        The file, checked by the caller (:func:`affect_engines.store.read_model`). Kept: LiteRT
+        reads the weights where they lie, and a mapped file that is cut short ends the process.
     name : str
         Used in errors.
 
     Raises
     ------
     ModelError
-        LiteRT cannot read the file.
+        LiteRT cannot run it.
     DependencyError
         ai-edge-litert is not installed.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, model: bytes, name: str) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -51,11 +51,11 @@ class LiteRtEngine(Closeable):
             ) from error
         self._name = name
         try:
-            self._interpreter: Any = Interpreter(model_path=str(path), num_threads=1)
+            self._interpreter: Any = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(
-                thing=f"{name} ({path})",
+                thing=f"model {name}",
                 got=f"a file LiteRT cannot run: {error}",
                 expected="a .tflite network",
                 hint="Fetch it again: realtime-affect models fetch.",

@@ -20,7 +20,6 @@ from affect_kernels.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -44,8 +43,8 @@ class OrtEngine(Closeable):
 
     Parameters
     ----------
-    path : Path
-        The file. Its hash is the caller's business (:func:`affect_engines.store.model_path`).
+    model : bytes
+        The file, checked by the caller (:func:`affect_engines.store.read_model`).
     name : str
         Used in errors.
     device : {"cpu", "cuda"}
@@ -61,7 +60,7 @@ class OrtEngine(Closeable):
         The CUDA provider does not start.
     """
 
-    def __init__(self, path: Path, name: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
+    def __init__(self, model: bytes, name: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
         onnxruntime = import_onnxruntime()
         if device == "cuda":
             require_cuda(onnxruntime)
@@ -74,16 +73,15 @@ class OrtEngine(Closeable):
         # What is not for the GPU (shapes, mostly) runs on the CPU also with CUDA.
         providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
         try:
-            # From bytes: a model that names other files to read them cannot. And no fallback:
-            # onnxruntime would print a line and go on with the CPU.
+            # No fallback: onnxruntime would print a line and go on with the CPU.
             self._session: Any = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=providers, enable_fallback=0
+                model, options, providers=providers, enable_fallback=0
             )
         except Exception as error:  # onnxruntime's errors share no base
             if device == "cuda" and _GPU_FAILED.search(str(error)):
                 raise _device_error(name, str(error)) from error
             raise ModelError(
-                thing=f"{name} ({path})",
+                thing=f"model {name}",
                 got=f"a file onnxruntime cannot run: {error}",
                 expected="an ONNX network",
                 hint="Install again: pip install --force-reinstall realtime-affect.",

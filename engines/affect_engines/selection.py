@@ -257,14 +257,14 @@ def _open_tensorrt(
 
 def _open_cuda(card: ModelCard, precision: str) -> Engine:
     from affect_engines.ort import OrtEngine
-    from affect_engines.store import model_path
+    from affect_engines.store import read_model
     from affect_kernels.cuda.driver import find_gpu
 
     if precision == "auto" and card.precision:
         card = card.form("fp32")  # int8 form is made for CPUs
     card = _ort_form(card, precision)
     find_gpu()
-    return _settled(OrtEngine(model_path(card), card.name, "cuda"))
+    return _settled(OrtEngine(read_model(card), card.name, "cuda"))
 
 
 def _settled(engine: Engine) -> Engine:
@@ -279,10 +279,10 @@ def _settled(engine: Engine) -> Engine:
 
 def _open_cpu(card: ModelCard, precision: str) -> Engine:
     from affect_engines.ort import OrtEngine
-    from affect_engines.store import model_path
+    from affect_engines.store import read_model
 
     card = _ort_form(card, precision)
-    return OrtEngine(model_path(card), card.name)
+    return OrtEngine(read_model(card), card.name)
 
 
 def _ort_form(card: ModelCard, precision: str) -> ModelCard:

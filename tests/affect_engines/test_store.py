@@ -1,12 +1,13 @@
 import dataclasses
 import hashlib
+import os
 import subprocess
 import zipfile
 
 import pytest
 
 from affect_engines import store
-from affect_engines.cards import list_cards, load_card
+from affect_engines.cards import card_of_file, list_cards, load_card
 from affect_engines.errors import ModelError
 
 FETCHED = [name for name in list_cards() if not load_card(name).shipped]
@@ -257,3 +258,71 @@ def test_a_damaged_shipped_network_asks_for_a_new_installation(folder):
     card = dataclasses.replace(load_card("action_units"), sha256="0" * 64)
     with pytest.raises(ModelError, match=r"SHA-256.*pip install --force-reinstall"):
         store.model_path(card)
+
+
+@pytest.mark.parametrize(("kind", "said"), [
+    ("FIFO", "a FIFO, not a file"),
+    ("device", "a device, not a file"),
+    ("folder", "a folder, not a file"),
+    ("12 GB", "12000 MB, more than the 67 MB allowed"),
+])  # fmt: skip
+def test_what_is_no_file_of_a_sane_size_is_refused_before_it_is_read(folder, kind, said):
+    fill(folder)
+    path = folder / "iris_landmark.tflite"
+    path.unlink()
+    spoil(path, kind)
+    with pytest.raises(ModelError, match=said):
+        store.read_model(store.load_card("iris"))
+    states = {model.card.name: model.state for model in store.list_models()}
+    assert states["iris"] == "damaged"
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder", "12 GB"])
+def test_nor_is_it_taken_for_a_network_of_one_s_own(tmp_path, kind):
+    path = tmp_path / "mine.onnx"
+    spoil(path, kind)
+    with pytest.raises(ModelError, match=r"mine\.onnx: got (a|12000)"):
+        card_of_file(path)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "12 GB"])
+def test_nor_for_a_wheel(folder, tmp_path, kind, no_network):
+    spoil(tmp_path / "a.whl", kind)
+    with pytest.raises(ModelError, match=r"a\.whl: got (a|12000)"):
+        store.fetch_models(tmp_path / "a.whl")
+
+
+def test_of_an_entry_of_a_wheel_no_more_is_unpacked_than_a_network_can_have(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(store, "_MOST_BYTES_OF_A_CARD", 10)
+    with pytest.raises(ModelError, match="SHA-256"):
+        store.fetch_models(make_wheel(tmp_path / "a.whl"))
+    assert not list(folder.glob("*"))
+
+
+def test_the_bytes_that_were_checked_are_those_that_are_used(folder, monkeypatch):
+    """Whatever comes to lie in the file's place after it was read."""
+    fill(folder)
+    path = folder / "iris_landmark.tflite"
+    read = store.read_file
+
+    def read_then_swap(*arguments):
+        content = read(*arguments)
+        path.write_bytes(b"another network")
+        return content
+
+    monkeypatch.setattr(store, "read_file", read_then_swap)
+    assert store.read_model(store.load_card("iris")) == CONTENTS["iris"]
+
+
+def spoil(path, kind):
+    if kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with path.open("wb") as stream:
+            stream.truncate(12_000_000_000)

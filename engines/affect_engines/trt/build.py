@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from affect_engines.errors import ModelError
-from affect_engines.store import model_path
+from affect_engines.store import read_model
 from affect_engines.trt.engine import complaint, device_error, import_tensorrt, make_log
 from affect_engines.trt.plans import (
     PlanKey,
     has_plan,
     list_plans,
     read_timings,
+    require_safe_folder,
     store_plan,
     store_timings,
 )
@@ -193,10 +194,11 @@ def build_plan(  # noqa: PLR0913  (options by name)
     DeviceError
         No driver, no GPU, or not enough of its memory.
     ModelError
-        The network's file is missing or damaged, TensorRT refuses it, or the plan cannot be kept.
+        The network's file is missing or damaged, TensorRT refuses it, or the plan cannot be kept
+        where only this user may write.
     """
     source = source_form(card, precision, plugins=plugins)
-    content = model_path(source).read_bytes()
+    content = read_model(source)
     trt = import_tensorrt()
     version, gpu = str(trt.__version__), find_gpu()
     key = plan_key(card, precision, max_batch, gpu, version, plugins=plugins)
@@ -204,6 +206,7 @@ def build_plan(  # noqa: PLR0913  (options by name)
         there = [plan for plan in list_plans() if plan.key == key and plan.model == card.name]
         if there and there[0].state == "ok":
             return there[0]
+    require_safe_folder()  # now, not after minutes
     content = in_precision(card.name, content, precision)
     if plugins:
         register(trt)

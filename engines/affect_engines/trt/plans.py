@@ -2,9 +2,11 @@
 
 Building takes minutes, so a plan is kept in the user's cache (``REALTIME_AFFECT_ENGINES`` names
 another folder). It fits one network file, one TensorRT, one kind of GPU and one precision: these
-are its key, and beside each plan lies a JSON file with the key and the plan's SHA-256. A plan is
-code that will run: it is compared with that hash before anything reads it, and one that everybody
-may write is refused.
+are its key, and beside each plan lies a JSON file with the key and the plan's SHA-256.
+
+A plan is code that will run. The hash beside it shows damage and nothing else: who can change the
+one can change the other. What guards against intent is whose they are: the folder and the files
+must belong to this user or root, and nobody else may write them, or none is used.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ import hashlib
 import json
 import os
 import re
-import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from affect_engines.errors import ModelError
+from affect_engines.files import exposure, folder_exposure, read_file
 from affect_kernels.atomic import SHARED, write_atomically
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT: Final = "REALTIME_AFFECT_ENGINES"
 _FORMAT: Final = 1
-_OTHERS_MAY_WRITE: Final = stat.S_IWOTH
+_FOLDER_MODE: Final = 0o755
+_MOST_BYTES_BESIDE: Final = 1 << 20  # of a side file
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class StoredPlan:
     built_s : float
         Seconds that building it took.
     state : {"ok", "missing", "damaged"}
-        ``"damaged"``: its hash is not the side file's, or others may write it.
+        ``"damaged"``: its hash is not the side file's, or others may write it or the folder.
     """
 
     model: str
@@ -119,13 +122,37 @@ def has_plan(key: PlanKey, model: str) -> bool:
     return path.is_file() and _side(path).is_file()
 
 
-def read_plan(key: PlanKey, model: str) -> bytes:
-    """Return a plan after checking its hash.
+def require_safe_folder() -> None:
+    """Make sure that only this user and root can put plans into the folder; it need not exist.
 
     Raises
     ------
     ModelError
-        There is none with this key, it differs from its side file, or others may write it.
+        Others can.
+    """
+    folder = plans_folder()
+    try:
+        why = folder_exposure(folder)
+    except OSError as error:
+        raise _unwritable(error) from error
+    if why is not None:
+        raise ModelError(
+            thing=f"folder of TensorRT plans {folder}",
+            got=why,
+            expected="a folder of yours or root's that nobody else may write: a plan is code",
+            hint=f"chmod go-w {folder}, or name another one with {ENVIRONMENT}; then "
+            "realtime-affect engines build --rebuild.",
+        )
+
+
+def read_plan(key: PlanKey, model: str) -> bytes:
+    """Return a plan after checking whose it is and its hash.
+
+    Raises
+    ------
+    ModelError
+        There is none with this key, it differs from its side file, or others may write it, that
+        or the folder.
     """
     path = _path(key, model)
     plan = _look(_side(path)) if has_plan(key, model) else None
@@ -141,14 +168,29 @@ def read_plan(key: PlanKey, model: str) -> bytes:
             expected=f"a plan in {plans_folder()}",
             hint=again,
         )
-    content = path.read_bytes()
+    require_safe_folder()
+    for file in (path, _side(path)):
+        why = exposure(file)
+        if why is not None:
+            raise ModelError(
+                thing=f"TensorRT plan {file}",
+                got=f"a file {why}",
+                expected="one of yours or root's that nobody else may write: a plan is code",
+                hint=f"It is not used. Delete it, then: {again[0].lower()}{again[1:]}",
+            )
+    try:
+        content = read_file(path)
+    except OSError as error:
+        raise ModelError(
+            thing=f"TensorRT plan {path}", got=error.strerror or str(error),
+            expected=f"a plan of {plan.n_bytes} bytes", hint=again,
+        ) from error  # fmt: skip
     digest = hashlib.sha256(content).hexdigest()
-    if digest != plan.sha256 or _exposed(path):
-        differs = digest != plan.sha256
+    if digest != plan.sha256:
         raise ModelError(
             thing=f"TensorRT plan {path}",
-            got=f"SHA-256 {digest}" if differs else "a file that everybody may write",
-            expected=plan.sha256 if differs else "one that only you may write",
+            got=f"SHA-256 {digest}",
+            expected=plan.sha256,
             hint="It is not used. " + again,
         )
     return content
@@ -160,7 +202,7 @@ def store_plan(key: PlanKey, model: str, content: bytes, built_s: float) -> Stor
     Raises
     ------
     ModelError
-        The folder cannot be written.
+        The folder cannot be written, or others may write it too.
     """
     path = _path(key, model)
     about = {
@@ -202,15 +244,16 @@ def clear_plans(models: Iterable[str] = ()) -> tuple[Path, ...]:
 
 
 def read_timings(tensorrt: str, gpu: str) -> bytes:
-    """Return what earlier builds timed on this GPU; nothing where it is missing or damaged."""
+    """Return what earlier builds timed on this GPU; nothing where it is missing or not safe."""
     path = _timings_path(tensorrt, gpu)
     try:
-        content = path.read_bytes()
-        digest = path.with_suffix(".timing.sha256").read_text("ascii").strip()
+        content = read_file(path)
+        beside = path.with_suffix(".timing.sha256")
+        digest = read_file(beside, _MOST_BYTES_BESIDE).decode("ascii").strip()
+        exposed = folder_exposure(plans_folder()) or exposure(path) or exposure(beside)
     except (OSError, UnicodeDecodeError):
         return b""
-    whole = hashlib.sha256(content).hexdigest() == digest and not _exposed(path)
-    return content if whole else b""
+    return b"" if exposed or hashlib.sha256(content).hexdigest() != digest else content
 
 
 def store_timings(tensorrt: str, gpu: str, content: bytes) -> None:
@@ -229,7 +272,7 @@ def store_timings(tensorrt: str, gpu: str, content: bytes) -> None:
 def _look(side: Path) -> StoredPlan | None:
     """Return what a side file says, and whether its plan is so; None if it says nothing of ours."""
     try:
-        about: dict[str, Any] = json.loads(side.read_text("utf-8"))
+        about: dict[str, Any] = json.loads(read_file(side, _MOST_BYTES_BESIDE))
         if about["format"] != _FORMAT:
             return None
         key = PlanKey(**about["key"])
@@ -237,19 +280,17 @@ def _look(side: Path) -> StoredPlan | None:
         state: Literal["ok", "missing", "damaged"] = "ok"
         if not path.is_file():
             state = "missing"
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != about["sha256"] or _exposed(path):
+        elif (
+            folder_exposure(path.parent) or exposure(path) or exposure(side)
+            or hashlib.sha256(read_file(path)).hexdigest() != about["sha256"]
+        ):  # fmt: skip
             state = "damaged"
         return StoredPlan(
             str(about["model"]), key, path, str(about["sha256"]), int(about["n_bytes"]),
             float(about["built_s"]), state,
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _exposed(path: Path) -> bool:
-    """Return whether everybody may write this file."""
-    return bool(path.stat().st_mode & _OTHERS_MAY_WRITE)
 
 
 def _path(key: PlanKey, model: str) -> Path:
@@ -267,7 +308,8 @@ def _timings_path(tensorrt: str, gpu: str) -> Path:
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, for this user alone to change."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
+        require_safe_folder()
         write_atomically(path, content, mode=SHARED)
     except OSError as error:
         raise _unwritable(error) from error

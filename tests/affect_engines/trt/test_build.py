@@ -153,10 +153,8 @@ def test_a_network_that_tensorrt_cannot_build_is_told_with_its_words(card, stand
         build_plan(card, "fp32")
 
 
-def test_a_file_that_cannot_be_parsed_names_the_node(card, stand_in, monkeypatch, tmp_path):
-    path = tmp_path / "spoilt.onnx"
-    path.write_bytes(b"no network")
-    monkeypatch.setattr(build, "model_path", lambda card: path)
+def test_a_file_that_cannot_be_parsed_names_the_node(card, stand_in, monkeypatch):
+    monkeypatch.setattr(build, "read_model", lambda card: b"no network")
     with pytest.raises(ModelError, match="action_units in fp32: got Conv first: "):
         build_plan(card, "fp32")
 

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -56,11 +57,77 @@ def test_a_plan_that_was_changed_is_refused_before_anything_reads_it(folder):
     assert list_plans()[0].state == "damaged"
 
 
-def test_a_plan_that_everybody_may_write_is_refused():
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+@pytest.mark.parametrize("which", ["plan", "side"])
+def test_a_plan_that_others_may_write_is_refused(mode, which):
     path = store_plan(KEY, "units", b"plan", 1.0).path
-    assert path.stat().st_mode & 0o777 == 0o644
-    path.chmod(0o666)
-    with pytest.raises(ModelError, match="everybody may write"):
+    file = path if which == "plan" else path.with_name(path.name + ".json")
+    assert file.stat().st_mode & 0o777 == 0o644
+    file.chmod(mode)
+    with pytest.raises(ModelError, match=rf"writable by others \(mode {mode:04o}\).*Delete it"):
+        read_plan(KEY, "units")
+    assert list_plans()[0].state == "damaged"
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_a_folder_that_others_may_write_is_refused_for_reading_and_writing(folder, mode):
+    store_plan(KEY, "units", b"plan", 1.0)
+    plans.store_timings("10.16", "A GPU", b"times")
+    folder.chmod(mode)
+    for use in (
+        lambda: read_plan(KEY, "units"),
+        lambda: store_plan(KEY, "units", b"plan", 1.0),
+        plans.require_safe_folder,
+    ):
+        with pytest.raises(ModelError, match=f"chmod go-w {folder}, or name another one with"):
+            use()
+    assert list_plans() == () or list_plans()[0].state == "damaged"
+    assert plans.read_timings("10.16", "A GPU") == b""
+
+
+def test_the_folder_is_made_so_that_nobody_else_may_write(folder, monkeypatch):
+    before = os.umask(0)
+    try:
+        store_plan(KEY, "units", b"plan", 1.0)
+    finally:
+        os.umask(before)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    assert read_plan(KEY, "units") == b"plan"
+
+
+def test_files_and_folders_of_another_user_are_refused(folder, monkeypatch):
+    path = store_plan(KEY, "units", b"plan", 1.0).path
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    if me:
+        with pytest.raises(ModelError, match=f"owned by user {me}"):
+            read_plan(KEY, "units")
+        return
+    assert read_plan(KEY, "units") == b"plan"  # root's are everybody's
+    os.chown(path, me + 2, -1)
+    with pytest.raises(ModelError, match=f"owned by user {me + 2}"):
+        read_plan(KEY, "units")
+    os.chown(folder, me + 2, -1)
+    with pytest.raises(ModelError, match=f"owned by user {me + 2}.*chmod"):
+        read_plan(KEY, "units")
+
+
+def test_a_folder_in_one_that_everybody_may_write_is_refused(folder):
+    store_plan(KEY, "units", b"plan", 1.0)
+    folder.parent.chmod(0o777)
+    with pytest.raises(ModelError, match="which others may change"):
+        read_plan(KEY, "units")
+    folder.parent.chmod(0o1777)  # as /tmp is
+    assert read_plan(KEY, "units") == b"plan"
+
+
+def test_a_fifo_in_the_place_of_a_plan_or_of_its_side_file_waits_for_nobody(folder):
+    path = store_plan(KEY, "units", b"plan", 1.0).path
+    side = path.with_name(path.name + ".json")
+    side.unlink()
+    os.mkfifo(side)
+    assert list_plans() == ()
+    with pytest.raises(ModelError, match="got none for fp16"):
         read_plan(KEY, "units")
 
 
@@ -72,7 +139,7 @@ def test_a_plan_whose_side_file_is_of_another_one_is_refused(folder):
         read_plan(KEY, "units")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 0}', "\udcff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 0}', "\udcff", "[" * 9999])
 def test_a_side_file_that_says_nothing_is_passed_over(folder, text):
     path = store_plan(KEY, "units", b"plan", 1.0).path
     side = path.with_name(path.name + ".json")

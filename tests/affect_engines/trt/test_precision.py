@@ -8,7 +8,7 @@ from affect_engines.cards import list_cards
 from affect_engines.errors import ModelError
 from affect_engines.ort import OrtEngine, import_onnxruntime
 from affect_engines.parity import TOLERANCES, difference
-from affect_engines.store import model_path
+from affect_engines.store import read_model
 from affect_engines.trt.build import source_form
 from affect_engines.trt.precision import in_precision
 from affect_kernels.errors import DependencyError, UsageError
@@ -62,7 +62,7 @@ def test_fp32_is_the_file_as_it_is():
 
 def test_fp16_keeps_inputs_and_outputs_and_says_nearly_the_same():
     card = load_card("action_units")
-    content = model_path(card).read_bytes()
+    content = read_model(card)
     turned = in_precision(card.name, content, "fp16")
     assert signature(turned) == signature(content)
     assert len(turned) < 0.6 * len(content)
@@ -163,14 +163,13 @@ def test_without_onnx_the_error_says_what_to_install(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 @pytest.mark.parametrize("name", [n for n in list_cards() if load_card(n).file.endswith(".onnx")])
-def test_every_network_of_ours_says_nearly_the_same_in_every_precision(name, precision, tmp_path):
+def test_every_network_of_ours_says_nearly_the_same_in_every_precision(name, precision):
     try:
         source = source_form(load_card(name), precision)
     except UsageError as error:
         pytest.skip(f"it has no such form: {error.got}")
-    path = tmp_path / "turned.onnx"
-    path.write_bytes(in_precision(name, model_path(source).read_bytes(), precision))
+    turned = in_precision(name, read_model(source), precision)
     same = "int8" if precision == "int8" else "fp32"
-    with OrtEngine(path, name) as engine, open_engine(name, "onnxruntime", same) as right:
+    with OrtEngine(turned, name) as engine, open_engine(name, "onnxruntime", same) as right:
         assert engine.inputs == right.inputs
         assert 0 < difference(engine, right, 3) <= TOLERANCES[precision]
