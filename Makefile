@@ -2,6 +2,7 @@
 
 SOURCE ?= demo
 ARGS ?=
+CLIPS ?= demo
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
@@ -73,16 +74,23 @@ setup: .venv/.test  ## prepare .venv for work on the project
 	@.venv/bin/pre-commit install
 
 peers: .venv-peers/.ready  ## the peers to measure against, in an environment of their own
-bench: .venv/.test peers  ## speed records on the embedded demo, beside the peer
-	@.venv/bin/python benchmarks/peer_mediapipe.py --record
-	@.venv/bin/python benchmarks/latency.py --record
+bench: .venv/.test peers  ## record all speeds, on the demo or on CLIPS="demo a.mp4"; needs a quiet machine
+	@$(MODELS)
+	@.venv/bin/python benchmarks/peer_mediapipe.py $(CLIPS) --record
+	@for scenario in benchmarks/scenarios/*.toml; do \
+		.venv/bin/python benchmarks/latency.py --scenario $$scenario --record || exit 1; done
+	@.venv/bin/python benchmarks/expression.py --record
 	@.venv/bin/python benchmarks/engines.py --record
+	@.venv/bin/python benchmarks/jetson_budget.py --record
+	@.venv/bin/python benchmarks/tables.py --write
 
 tables: .venv/.test  ## write the tables of README and docs/ anew, from records and code
 	@.venv/bin/python benchmarks/tables.py --write
 
 soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
+	@$(MODELS)
 	@.venv/bin/python benchmarks/soak.py --record
+	@.venv/bin/python benchmarks/tables.py --write
 
 test-aarch64: .venv/.run  ## the product on emulated 64 bit ARM, as root: slow, its log is kept
 	@$(MODELS)

@@ -42,6 +42,9 @@ def machine() -> dict[str, Any]:
     return {"id": " / ".join(str(value) for value in facts.values()), **facts}
 
 
+_WRITTEN = (":!benchmarks/results", ":!docs", ":!README.md", ":!deploy")
+"""What benchmarks write themselves: one command may record many at the same commit."""
+
 PRODUCT = (
     "realtime_affect/affect", "realtime_affect/capture", "realtime_affect/face",
     "realtime_affect/micro", "realtime_affect/runtime", "engines/affect_engines",
@@ -62,13 +65,13 @@ def code_state(*paths: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``date``; ``commit``; ``dirty``, whether tracked files differ from it; ``code``, git's hash
+        ``date``; ``commit``; ``dirty``, whether code differs from it; ``code``, git's hash
         of each path as it stands in the working tree, empty outside a checkout.
     """
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": _git("rev-parse", "--short", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)),
         "code": hashes(paths or PRODUCT),
     }
 

@@ -122,6 +122,17 @@ def test_a_record_knows_whether_what_it_measured_has_changed(script, checkout, t
     assert checkout("status", "--porcelain") == "?? elsewhere.py", "the index is left as it was"
 
 
+def test_what_benchmarks_write_themselves_makes_no_commit_dirty(script, checkout, tmp_path):
+    (tmp_path / "benchmarks/results").mkdir(parents=True)
+    (tmp_path / "benchmarks/results/speed.jsonl").write_text("{}\n", encoding="ascii")
+    checkout("add", "--all")
+    checkout("commit", "--quiet", "--message", "A record")
+    (tmp_path / "benchmarks/results/speed.jsonl").write_text("{}\n{}\n", encoding="ascii")
+    assert script("records").code_state("loop")["dirty"] is False
+    (tmp_path / "loop/step.py").write_text("two\n", encoding="ascii")
+    assert script("records").code_state("loop")["dirty"] is True
+
+
 def test_a_changed_script_counts_as_a_change(script, checkout, tmp_path):
     records = script("records")
     record = records.new_record("speed", {}, {}, records.code_state("loop"))
