@@ -1,4 +1,4 @@
-"""What one run of each of our networks costs on every backend of this machine, turn by turn.
+"""What one run of each of our networks costs on every backend of this machine, round-robin.
 
     python benchmarks/engines.py [--networks action_units ...] [--faces 1 4] [--rounds 200]
                                  [--record] [--dry-run]

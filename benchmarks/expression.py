@@ -1,10 +1,10 @@
-"""What a decision of the expression network costs, in both forms, turn by turn in one run.
+"""What a classification by the expression network costs, in both forms, round-robin in one run.
 
     python benchmarks/expression.py [--rounds 200] [--record]
 
-A decision is one run of the network: the new moment's look and the lifting over the clip. CPU time
-is user and system time of the process, one thread. Opening is measured from the file to the first
-answer. Beside it: the lifting kernel's adaptive split against all of the graph's lifting.
+A classification is one run of the network: the new sample encoded, and the lifting over the clip.
+CPU time is user and system time of the process, one thread. Opening is measured from the file to
+the first answer. Beside it: the lifting kernel's adaptive split against all of the graph's lifting.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the exact rewrites of IFDD save: CPU time of both exported forms, turn by turn in one run.
+"""What the exact rewrites of IFDD save: CPU time of both exported forms, round-robin in one run.
 
     python benchmarks/ifdd_rewrites.py [--rounds 5] [--record]
 

@@ -38,7 +38,7 @@ FRAMES_HELD = 7
 DETECT_EVERY = 4
 """Frames from one detection to the next while faces are followed; assumed."""
 LOOKS_HZ = 12
-"""Looks of the expression network a second, whatever the rate of decisions."""
+"""Samples that the expression network encodes a second, whatever the rate of decisions."""
 MEASURED_PX = 1280 * 720
 
 
