@@ -1,7 +1,7 @@
 """What the presets for Jetsons should need: an estimate from counted bytes and operations.
 
-    python benchmarks/jetson_budget.py --record   # count and measure here, write record and table
-    python benchmarks/jetson_budget.py            # write the guide's table from the record
+    python benchmarks/jetson_budget.py --record   # count and measure here, write the record
+    python benchmarks/jetson_budget.py            # print the guide's table; tables.py writes it
 
 Multiply-accumulates are counted in the networks' graphs, the spotter of micro-expressions is
 measured beside them (spotter_cost.py), bytes are those of the files, memory is measured here, on
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RECORD = records.RESULTS / "jetson_budget.json"
-GUIDE = records.REPOSITORY / "deploy" / "jetson" / "guide.md"
-BEGIN, END = "<!-- budget -->", "<!-- /budget -->"
 SHARES = (0.6, 0.25)
 """Of a core's peak that convolutions reach, at best and at worst; assumed: what is weakest here."""
 FRAMES_HELD = 7
@@ -227,12 +225,6 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(text: str, content: str) -> str:
-    """Return the guide with `content` between its marks."""
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{content}\n{END}{rest.split(END)[1]}"
-
-
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -240,7 +232,6 @@ def main() -> None:
     if parser.parse_args().record:
         RECORD.write_text(json.dumps(make_record(), indent=1) + "\n", encoding="utf-8")
     record = json.loads(RECORD.read_text(encoding="utf-8"))
-    GUIDE.write_text(filled(GUIDE.read_text(encoding="utf-8"), table(record)), encoding="utf-8")
     print(table(record))
 
 

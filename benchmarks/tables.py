@@ -4,7 +4,7 @@
     python benchmarks/tables.py --write [PAGE ...]   puts them between the marks of the pages
 
 A page holds a table between ``<!-- name -->`` and ``<!-- /name -->``; default: README.md and all of
-docs/. The newest record of each clip, scenario or source counts.
+docs/, and the Jetsons' guide. The newest record of each clip, scenario or source counts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_tables
+import jetson_budget
 import records
 
 from affect_engines.cards import list_cards, load_card
@@ -25,6 +26,7 @@ from realtime_affect.config import Config
 PAGES = (
     records.REPOSITORY / "README.md",
     *sorted((records.REPOSITORY / "docs").glob("*.md")),
+    records.REPOSITORY / "deploy/jetson/guide.md",
 )
 
 
@@ -126,6 +128,12 @@ def engines_table() -> str:
     return "\n".join([*rows, "", records.signature("engines")])
 
 
+def budget_table() -> str:
+    """Return what the presets for Jetsons should need."""
+    record = records.report("jetson_budget")
+    return jetson_budget.table(record) if record else "No record yet."
+
+
 def networks_table() -> str:
     """Return what each network learned from and its limits, from its card."""
     rows = ["| network | licence | trained on | limits |", "|---" * 4 + "|"]
@@ -187,6 +195,7 @@ def _toml(value: Any) -> str:
 
 TABLES = {
     "trust": accuracy_tables.trust_table,
+    "budget": budget_table,
     "networks": networks_table,
     "settings": settings_table,
     "peer": peer_table,

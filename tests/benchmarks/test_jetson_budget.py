@@ -15,11 +15,6 @@ def record(budget):
     return json.loads(budget.RECORD.read_text(encoding="utf-8"))
 
 
-def test_the_guide_shows_what_the_record_and_the_presets_say(budget, record):
-    guide = budget.GUIDE.read_text(encoding="utf-8")
-    assert budget.filled(guide, budget.table(record)) == guide
-
-
 def test_every_preset_has_a_machine(budget):
     assert {f"{machine.preset}.toml" for machine in budget.MACHINES} == set(preset_names())
 

@@ -23,7 +23,8 @@ def add(script, recorded_in):
 
 def blocks():
     """Return every marked table of README and docs/: page and name."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    guide = ROOT / "deploy/jetson/guide.md"
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), guide]
     return [
         pytest.param(page, name, id=f"{page.name} {name}")
         for page in pages
