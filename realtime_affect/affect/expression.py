@@ -96,6 +96,7 @@ class ExpressionClassifier(Closeable):
         onset_ms: float = ONSET_MS, release_ms: float = RELEASE_MS, margin: float = MARGIN,
     ) -> None:  # fmt: skip
         card = load_card(_CARD)
+        self.cards = (card if precision in ("auto", "fp16") else card.form(precision),)
         self._engine = open_engine(card, backend, precision) if engine is None else engine
         self._columns = [card.decode["outputs"].index(name) for name in EXPRESSIONS]
         self._temperature = float(card.decode["temperature"])
@@ -119,6 +120,10 @@ class ExpressionClassifier(Closeable):
             self._forget(max(int(clip.t_ns[-1]) for clip in clips))
         shown = {clip.track_id: self._memories[clip.track_id].shown for clip in clips}
         return {track_id: now for track_id, now in shown.items() if now is not None}
+
+    def reset(self) -> None:
+        """Forget every track: the next clips are of another source."""
+        self._memories = {}
 
     def close(self) -> None:
         """Free the network. Idempotent."""

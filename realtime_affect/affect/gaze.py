@@ -57,6 +57,7 @@ class GazeEstimator(Closeable):
 
     def __init__(self, engine: Engine | None = None) -> None:
         card = load_card("iris")
+        self.cards = (card,)
         self._engine = open_engine(card) if engine is None else engine
         self._input = self._engine.inputs[0].name
         self._iris: str = card.decode["iris"]

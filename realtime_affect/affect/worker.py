@@ -6,6 +6,7 @@ brief: what needs time, and may be slower than the camera without holding up a b
 
 from __future__ import annotations
 
+import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -22,6 +23,7 @@ from realtime_affect.settings import Section
 from realtime_affect.types import AffectResult, AffectSnapshot
 
 if TYPE_CHECKING:
+    from affect_engines import ModelCard
     from realtime_affect.micro.config import MicroConfig
     from realtime_affect.types import AffectJob
 
@@ -83,14 +85,21 @@ class AffectEstimator:
         self, config: AffectConfig | None = None, micro: MicroConfig | None = None
     ) -> None:
         config = config or AffectConfig()
-        self._gaze = GazeEstimator() if config.gaze else None
-        self._expression = None
-        if config.expression:
-            self._expression = ExpressionClassifier(
-                config.precision, config.backend, onset_ms=config.expression_onset_ms,
-                release_ms=config.expression_release_ms, margin=config.expression_margin,
-            )  # fmt: skip
-        self._micro = MicroSpotter(MicroClassifier(), micro) if config.micro else None
+        self._gaze: GazeEstimator | None = None
+        self._expression: ExpressionClassifier | None = None
+        self._micro: MicroSpotter | None = None
+        with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
+            if config.gaze:
+                self._gaze = opened.enter_context(GazeEstimator())
+            if config.expression:
+                expression = ExpressionClassifier(
+                    config.precision, config.backend, onset_ms=config.expression_onset_ms,
+                    release_ms=config.expression_release_ms, margin=config.expression_margin,
+                )  # fmt: skip
+                self._expression = opened.enter_context(expression)
+            if config.micro:
+                self._micro = opened.enter_context(MicroSpotter(MicroClassifier(), micro))
+            self._opened = opened.pop_all()
 
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""
@@ -113,8 +122,18 @@ class AffectEstimator:
             )  # fmt: skip
         return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
 
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Cards of the networks in use."""
+        parts = (self._gaze, self._expression, self._micro)
+        return tuple(card for part in parts if part is not None for card in part.cards)
+
+    def reset(self) -> None:
+        """Forget every track: the next job is of another source."""
+        for part in (self._expression, self._micro):
+            if part is not None:
+                part.reset()
+
     def close(self) -> None:
         """Free the networks. Idempotent."""
-        for network in (self._gaze, self._expression, self._micro):
-            if network is not None:
-                network.close()
+        self._opened.close()

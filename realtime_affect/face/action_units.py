@@ -202,6 +202,7 @@ class ActionUnitEstimator(Closeable):
 
     def __init__(self, engine: Engine | None = None) -> None:
         card = load_card("action_units")
+        self.cards = (card,)
         self._engine = open_engine(card) if engine is None else engine
         outputs: list[str] = card.decode["outputs"]
         trusted = [

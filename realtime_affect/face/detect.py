@@ -6,6 +6,7 @@ cell centres, clipped sigmoid, weighted non-maximum suppression.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
@@ -70,9 +71,13 @@ class FaceDetector(Closeable):
     def __init__(self, config: DetectConfig | None = None) -> None:
         config = config or DetectConfig()
         names = {"auto": ("full", "short"), "full": ("full",), "short": ("short",)}[config.range]
-        self._nets = tuple(
-            _BlazeFace(load_card(f"blazeface_{name}"), config.min_score) for name in names
-        )
+        self.cards = tuple(load_card(f"blazeface_{name}") for name in names)
+        with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
+            self._nets = tuple(
+                opened.enter_context(contextlib.closing(_BlazeFace(card, config.min_score)))
+                for card in self.cards
+            )
+            self._opened = opened.pop_all()
 
     def detect(self, image: Image, thorough: bool = False) -> Detections:
         """Find the faces of one image.
@@ -101,8 +106,7 @@ class FaceDetector(Closeable):
 
     def close(self) -> None:
         """Free the networks. Idempotent."""
-        for net in self._nets:
-            net.close()
+        self._opened.close()
 
 
 class _BlazeFace:

@@ -95,6 +95,7 @@ class MeshEstimator(Closeable):
 
     def __init__(self, engine: Engine | None = None) -> None:
         card = load_card("face_mesh")
+        self.cards = (card,)
         self._engine = open_engine(card) if engine is None else engine
         self._input = self._engine.inputs[0].name
         self._points: str = card.decode["points"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
@@ -30,6 +31,7 @@ from realtime_affect.types import Face, FaceQuality, Scene, StabilizedCrop
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from affect_engines import ModelCard
     from realtime_affect.face.region import Region
     from realtime_affect.types import (
         ActionUnits,
@@ -146,9 +148,14 @@ class Vision:
         self._track_config = track or TrackConfig()
         self._unit_config = action_units or ActionUnitConfig()
         self._stabilized = stabilized
-        self._detector: Detector = detector or FaceDetector(detect or DetectConfig())
-        self._mesher: Mesher = mesher or MeshEstimator()
-        self._units: UnitReader = units or ActionUnitEstimator()
+        with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
+            self._detector: Detector = detector or FaceDetector(detect or DetectConfig())
+            opened.callback(self._detector.close)
+            self._mesher: Mesher = mesher or MeshEstimator()
+            opened.callback(self._mesher.close)
+            self._units: UnitReader = units or ActionUnitEstimator()
+            opened.callback(self._units.close)
+            self._opened = opened.pop_all()
         self._tracker = Tracker(self._track_config)
         self._people: dict[TrackedFace, _Person] = {}
         self.times = StageTimes()
@@ -187,11 +194,20 @@ class Vision:
             if track_id in (None, face.track_id):
                 person.baseline.set_neutral()
 
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Cards of the networks in use; nothing of those that were given instead."""
+        parts = (self._detector, self._mesher, self._units)
+        return tuple(card for part in parts for card in getattr(part, "cards", ()))
+
+    def reset(self) -> None:
+        """Forget every face: the next frame is the first of another source."""
+        self._tracker = Tracker(self._track_config)
+        self._people = {}
+
     def close(self) -> None:
         """Free the networks. Idempotent."""
-        self._detector.close()
-        self._mesher.close()
-        self._units.close()
+        self._opened.close()
 
     def _track(
         self, tracker: Tracker, frame: Frame, *, still: bool = False

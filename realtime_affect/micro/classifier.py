@@ -38,8 +38,10 @@ class MicroClassifier(Closeable):
     """
 
     def __init__(self, engine: Engine | None = None) -> None:
-        decode = load_card(_CARD).decode
-        self._engine = open_engine(_CARD) if engine is None else engine
+        card = load_card(_CARD)
+        self.cards = (card,)
+        decode = card.decode
+        self._engine = open_engine(card) if engine is None else engine
         self._columns = [decode["outputs"].index(name) for name in MICRO_CLASSES]
         self._temperature = float(decode["temperature"])
 

@@ -24,6 +24,7 @@ from realtime_affect.types import FacialEvent, Spotting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from affect_engines import ModelCard
     from realtime_affect.micro.excursions import Excursion
     from realtime_affect.micro.skin_motion import Skin
     from realtime_affect.types import Face, FaceWindow, Float32, Float64, Image
@@ -237,6 +238,15 @@ class MicroSpotter(Closeable):
         if moments:
             self._forget(max(window.t_ns[-1] for window in moments))
         return told
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Card of the classifier's network, if it has one."""
+        return getattr(self._classifier, "cards", ())
+
+    def reset(self) -> None:
+        """Forget every track: the next moments are of another source."""
+        self._watches = {}
 
     def close(self) -> None:
         """Free the classifier. Idempotent."""
