@@ -11,7 +11,7 @@ and radians. "Left" and "right" of a face are the person's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -560,6 +560,10 @@ class AffectSnapshot:
     results: Mapping[int, AffectResult] = field(default_factory=lambda: MappingProxyType({}))
 
 
+_NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
+_NO_CROP: Final = np.zeros((48, 48), np.uint8)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A scene and the newest affect known when it was published.
@@ -576,3 +580,18 @@ class Reading:
     def affect_age_ms(self) -> float:
         """Return the source time between `affect`'s frame and this scene's, in milliseconds."""
         return (self.scene.frame.t_ns - self.affect.t_ns) / 1e6
+
+    def without_images(self) -> Reading:
+        """Return a copy without pixels, for a reader that keeps many: the frame's image is empty.
+
+        What was measured stays; of the faces' crops there is none in a stabilized form, and the
+        small grey one is blank.
+        """
+        frame = replace(self.scene.frame, image=_NO_IMAGE)
+        tracks = tuple(
+            track
+            if track.face is None
+            else replace(track, face=replace(track.face, crop=_NO_CROP, stabilized=None))
+            for track in self.scene.tracks
+        )
+        return Reading(Scene(frame, tracks), self.affect)

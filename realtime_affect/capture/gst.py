@@ -15,7 +15,6 @@ import shlex
 import shutil
 import signal
 import subprocess
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ import numpy as np
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.errors import DependencyError, InputError, UsageError
 from realtime_affect.redact import redact
+from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -201,7 +201,7 @@ class LaunchDevice:
             os.close(child_end)
         self._widen()
         os.set_blocking(self._pipe, False)
-        self._listener = threading.Thread(target=self._listen, name="gst messages", daemon=True)
+        self._listener = Worker("gst messages", self._listen)
         self._listener.start()
 
     @property
@@ -247,15 +247,15 @@ class LaunchDevice:
                 self._child.wait(_END_WAIT_S)
         os.close(self._pipe)
         self._pipe = -1
-        self._listener.join(_END_WAIT_S)
-        if self._child.stdout is not None and not self._listener.is_alive():
+        self._listener.wait(_END_WAIT_S)
+        if self._child.stdout is not None and not self._listener.working:
             self._child.stdout.close()
 
     def _check_end(self, filled: int) -> None:
         """Raise where the child failed or tore an image."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_END_WAIT_S)
-        self._listener.join(_END_WAIT_S)
+        self._listener.wait(_END_WAIT_S)
         code = self._child.poll()
         if code == 0 and not filled:
             return

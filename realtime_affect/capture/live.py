@@ -20,6 +20,7 @@ from realtime_affect.errors import AffectError, InputError
 from realtime_affect.redact import redact, safe_cause
 from realtime_affect.slots import LatestSlot, SlotClosed
 from realtime_affect.types import Frame
+from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ class LiveSource:
         self._await_first(name, hint)
         shape = self._previous.shape if self._previous is not None else (0, 0)
         self._info = SourceInfo(kind, name, shape[1], shape[0], self._reader.fps, None, live=True)
-        self._watchdog = threading.Thread(target=self._watch, name="capture watchdog", daemon=True)
+        self._watchdog = Worker("capture watchdog", self._watch)
         self._watchdog.start()
 
     @property
@@ -156,7 +157,7 @@ class LiveSource:
             self._changed.notify_all()
         self._slot.close()
         self._reader.join(_CLOSE_WAIT_S)
-        self._watchdog.join(_CLOSE_WAIT_S)
+        self._watchdog.wait(_CLOSE_WAIT_S)
 
     def _start_reader(self) -> _Reader:
         reader = _Reader(self._opener, self._accept, self._note_end)
