@@ -27,7 +27,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from realtime_affect.runtime.pipeline import Pipeline, WorkerError
-    from realtime_affect.runtime.stats import Percentiles, PipelineStats
+    from realtime_affect.runtime.reading_source import ReadingSource
+    from realtime_affect.runtime.sink import Sink
+    from realtime_affect.runtime.stats import Percentiles, PipelineStats, SinkStats
     from realtime_affect.types import (
         ActionUnits,
         AffectResult,
@@ -63,7 +65,10 @@ __all__ = [
     "Pipeline",
     "PipelineStats",
     "Reading",
+    "ReadingSource",
     "Scene",
+    "Sink",
+    "SinkStats",
     "Track",
     "UsageError",
     "WorkerError",
@@ -80,7 +85,10 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in __all__:
-        homes = ("types", "errors", "runtime.stats", "config", "runtime.pipeline", "analysis")
+        homes = (
+            "types", "errors", "runtime.stats", "config", "runtime.pipeline", "runtime.sink",
+            "runtime.reading_source", "analysis",
+        )  # fmt: skip
         for module in homes:
             found = importlib.import_module(f"{__name__}.{module}")
             if name in vars(found):

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from affect_engines.base import Closeable
 from realtime_affect.capture import find_inputs, open_stills
 from realtime_affect.config import Config
 from realtime_affect.errors import AffectError, InputError, UsageError
+from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import OutputFiles, Recording, follow
 from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
     make_folder,
-    write_summary,
     write_traceback,
 )
 from realtime_affect.redact import redact, redact_source
+from realtime_affect.runtime.analysers import Analysers
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 from realtime_affect.schema import SCHEMA
 
@@ -159,12 +161,15 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
             hint="Name videos, images or folders of them.",
         )
     folder = make_folder(out)
+    tasks = _plan(listed, folder, annotate=annotate, timeline=timeline)
+    manifest = Manifest(folder, "analyze", config, [task.name for task in tasks])
+    networks = _Networks(config, manifest)
     summaries: list[InputSummary] = []
     failures: list[Exception] = []
     fatal: AffectError | None = None
     interrupted = False
-    for task in _plan(listed, folder, annotate=annotate, timeline=timeline):
-        summary, failure = _carry_out(task, config, progress)
+    for task in tasks:
+        summary, failure = _carry_out(task, config, networks, progress)
         summaries.append(summary)
         interrupted = summary.outcome == "interrupted"
         if failure is not None:
@@ -175,8 +180,9 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
             write_traceback(folder / "error.log", failure)
         if interrupted or fatal is not None:
             break
+    networks.close()
     done = Analysis(folder, tuple(summaries), tuple(failures), interrupted)
-    write_summary(folder / "summary.json", "analyze", done.outcome, summaries, config)
+    manifest.finish(done.outcome, summaries)
     if fatal is None and len(failures) == len(summaries):
         raise failures[0]
     if fatal is not None:
@@ -195,8 +201,32 @@ class _Task:
     error: InputError | None = None
 
 
+class _Networks(Closeable):
+    """The networks of all inputs: opened for the first that can be read, kept while they work."""
+
+    def __init__(self, config: Config, manifest: Manifest) -> None:
+        self._config, self._manifest = config, manifest
+        self._analysers: Analysers | None = None
+
+    def open(self) -> Analysers:
+        """Return them, opened if they are not."""
+        if self._analysers is None:
+            self._analysers = Analysers(self._config)
+            self._manifest.update(models=self._analysers.models)
+        return self._analysers
+
+    def close(self) -> None:
+        """Free them; :meth:`open` opens new ones. Idempotent."""
+        if self._analysers is not None:
+            self._analysers.close()
+            self._analysers = None
+
+
 def _carry_out(
-    task: _Task, config: Config, progress: Callable[[Progress], None] | None
+    task: _Task,
+    config: Config,
+    networks: _Networks,
+    progress: Callable[[Progress], None] | None,
 ) -> tuple[InputSummary, Exception | None]:
     """Analyse one input; what goes wrong is returned, not raised."""
     nothing = InputSummary(redact_source(task.name))
@@ -205,7 +235,7 @@ def _carry_out(
     try:
         source = task.source or open_stills(task.stills, config.capture, live=False, name=task.name)
         with (
-            Pipeline(source, config, live=False) as pipeline,
+            Pipeline(source, config, live=False, analysers=networks.open()) as pipeline,
             Recording(pipeline, task.files, config, task.name) as recording,
         ):
             summary = follow(pipeline, recording, progress=progress)
@@ -214,6 +244,8 @@ def _carry_out(
         return dataclasses.replace(nothing, outcome="interrupted"), None
     except (AffectError, WorkerError) as error:
         return dataclasses.replace(nothing, error=str(error)), error
+    if isinstance(failure, WorkerError):
+        networks.close()  # what an internal error left them in, nobody knows
     if failure is None and summary.outcome == "complete":
         failure = _shortfall(summary, len(task.stills) or 1)
         if failure is not None:

@@ -141,6 +141,11 @@ FORBIDDEN = [
     ("affect_kernels.errors", "realtime_affect.types", DOWN),
     ("realtime_affect.names", "affect_gui", DOWN),
     ("affect_gui.app", "training.metrics", DOWN),
+    (
+        "affect_gui.app",
+        "realtime_affect.runtime.pipeline",
+        "the window shows any source of readings",
+    ),
     ("realtime_affect.slots", "realtime_affect.settings", INNER),
     ("realtime_affect.face.pose", "realtime_affect.micro.flow", INNER),
     ("realtime_affect.micro.flow", "realtime_affect.affect.gaze", INNER),
@@ -209,6 +214,13 @@ def test_no_module_is_too_long():
 
 def test_every_package_says_that_it_is_typed():
     assert [n for n, folder in PACKAGES.items() if not (folder / "py.typed").is_file()] == []
+
+
+def test_the_window_is_found_through_its_entry_point():
+    (named,) = PROJECT["project"]["entry-points"]["realtime_affect.windows"].values()
+    window = importlib.import_module(named)
+    assert callable(window.display_available)
+    assert callable(window.run_window)
 
 
 @pytest.mark.parametrize("command", ["run", "test"])

@@ -1,6 +1,8 @@
 """Open the live window and stay until it is closed; say beforehand whether there can be one.
 
-Nothing of Qt is imported with this module, so that a machine without it learns why and what to do.
+The entry point of the group ``realtime_affect.windows``: the command line finds this module there,
+asks ``display_available`` and calls ``run_window``. Nothing of Qt is imported with it, so that a
+machine without Qt learns why and what to do.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from realtime_affect.config import Config
-    from realtime_affect.runtime.pipeline import Pipeline
+    from realtime_affect.runtime.reading_source import ReadingSource
 
 _EXTRA: Final = "pip install 'realtime-affect[gui]'"
 _APT: Final = (
@@ -33,17 +35,17 @@ _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 _PROBE: Final = "from PyQt6.QtWidgets import QApplication; QApplication([])"
 
 
-def run_window(pipeline: Pipeline, config: Config, recording: bool = False) -> int:
-    """Start `pipeline` if it is not running, show it, and return when the window is closed.
+def run_window(source: ReadingSource, config: Config, recording: bool = False) -> int:
+    """Start `source` if it is not running, show it, and return when the window is closed.
 
-    Must be called from the main thread. The pipeline is told to stop; closing it remains the
+    Must be called from the main thread. The source is told to stop; closing it remains the
     caller's. Ctrl-C closes the window. `recording` says whether results go to a file, as people in
     view are told.
 
     Returns
     -------
     int
-        0, or 1 if the pipeline failed (``pipeline.failure`` says how).
+        0, or 1 if the source failed (``source.failure`` says how).
 
     Raises
     ------
@@ -65,7 +67,7 @@ def run_window(pipeline: Pipeline, config: Config, recording: bool = False) -> i
 
     app = QApplication.instance() or QApplication(sys.argv[:1])
     app.setApplicationName("realtime-affect")
-    window = LiveWindow(pipeline, config.overlay, recording=recording)
+    window = LiveWindow(source, config.overlay, recording=recording)
     defects: list[BaseException] = []
 
     def note_defect(
@@ -84,8 +86,8 @@ def run_window(pipeline: Pipeline, config: Config, recording: bool = False) -> i
         old_signals[number] = signal.signal(number, close)
     try:
         window.show()
-        if not pipeline.running:
-            pipeline.start()
+        if not source.running:
+            source.start()
         app.exec()
     finally:
         sys.excepthook = old_hook

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QPaintEvent
 
     from realtime_affect.overlay import OverlayConfig
-    from realtime_affect.runtime.pipeline import Pipeline
+    from realtime_affect.runtime.reading_source import ReadingSource
     from realtime_affect.types import Image, Reading
 
 _PULL_MS: Final = 5
@@ -44,13 +44,14 @@ _TOGGLES: Final = {
 
 
 class LiveWindow(QMainWindow):
-    """Show a pipeline's readings as they come.
+    """Show readings as they come.
 
-    Create it before the pipeline starts. Closing it stops the pipeline.
+    Create it before their source starts. Closing it stops the source.
 
     Parameters
     ----------
-    pipeline : Pipeline
+    source : ReadingSource
+        A live pipeline, or a replay.
     config : OverlayConfig
         What is painted first; keys change it.
     folder : Path, optional
@@ -65,7 +66,7 @@ class LiveWindow(QMainWindow):
     selected : int or None
         Id of the face that was clicked.
     exit_code : int
-        1 once the pipeline has failed.
+        1 once the source has failed.
     age_ms : float
         From the capture of the frame last painted to its painting; NaN before the first.
     n_painted : int
@@ -73,7 +74,7 @@ class LiveWindow(QMainWindow):
     """
 
     def __init__(
-        self, pipeline: Pipeline, config: OverlayConfig, folder: Path | None = None,
+        self, source: ReadingSource, config: OverlayConfig, folder: Path | None = None,
         *, recording: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -82,8 +83,8 @@ class LiveWindow(QMainWindow):
         self.exit_code = 0
         self.age_ms = math.nan
         self.n_painted = 0
-        self._pipeline = pipeline
-        self._slot = pipeline.subscribe(lossless=False)
+        self._source = source
+        self._slot = source.subscribe()
         self._folder = folder
         self._reading: Reading | None = None
         self._recording = recording
@@ -95,7 +96,7 @@ class LiveWindow(QMainWindow):
         self._stats_due = True
         self._help = False
 
-        name = pipeline.source_info.name
+        name = source.source_info.name
         self._name = name
         self.setWindowTitle(f"{name} - realtime-affect")
         self.canvas = _Canvas(self)
@@ -151,13 +152,13 @@ class LiveWindow(QMainWindow):
         self.canvas.repaint_picture()
 
     def refresh(self) -> None:
-        """Read the pipeline's counters, twice a second; a stalled image shows its age."""
+        """Read the source's counters, twice a second; a stalled image shows its age."""
         if self._closing_at is not None and time.monotonic() >= self._closing_at:
             self.close()
             return
-        if self._pipeline.failure is not None and not self._ending:
+        if self._source.failure is not None and not self._ending:
             self._end()
-        stats = self._pipeline.stats()
+        stats = self._source.stats()
         state = stats.source_state.name.lower()
         if state != self._status.source_state:
             title = f"{self._name} - realtime-affect"
@@ -209,7 +210,10 @@ class LiveWindow(QMainWindow):
         if not seen:
             self.say("No face in view")
             return
-        self._pipeline.set_neutral(self.selected)
+        if not self._source.can_set_neutral:
+            self.say("A neutral can only be set while the face is analysed")
+            return
+        self._source.set_neutral(self.selected)
         whose = "all faces" if self.selected is None else f"face #{self.selected}"
         self.say(f"Neutral set for {whose}")
 
@@ -261,19 +265,19 @@ class LiveWindow(QMainWindow):
             super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Stop the pipeline and let go of its readings."""
+        """Stop the source and let go of its readings."""
         self._pull_timer.stop()
         self._status_timer.stop()
-        self._pipeline.stop()
+        self._source.stop()
         self._slot.close()
-        if self._pipeline.failure is not None:
+        if self._source.failure is not None:
             self.exit_code = 1
         if event is not None:
             event.accept()
 
     def draw_cards(self, painter: QPainter, area: QRectF) -> None:
         """Draw what lies over the image: what is wrong, what the keys are."""
-        failure = self._pipeline.failure
+        failure = self._source.failure
         if failure is not None:
             draw_notice(painter, area, "The run stopped", str(failure) or repr(failure), alarm=True)
         elif self._reading is None and self._status.source_state == "offline":
@@ -288,21 +292,21 @@ class LiveWindow(QMainWindow):
     def _end(self) -> None:
         """Nothing will come any more: close, but leave time to read why."""
         now = time.monotonic()
-        if self._pipeline.failure is not None:
+        if self._source.failure is not None:
             self.exit_code = 1
             self._ending = "Stopped. Q closes."
             self._closing_at = now + _FAILURE_S
-        elif self._pipeline.source_state.name == "ENDED":
+        elif self._source.source_state.name == "ENDED":
             self._ending = "Ended. Space keeps the image, Q closes."
             self._closing_at = now + _LINGER_S
         else:
-            # Someone asked the pipeline to stop; not from within a timer that is firing.
+            # Someone asked the source to stop; not from within a timer that is firing.
             QTimer.singleShot(0, self.close)
         self.canvas.repaint_picture()
 
     def _fit_to_source(self) -> None:
         """Open at the source's proportions, large but inside the screen."""
-        info = self._pipeline.source_info
+        info = self._source.source_info
         width, height = info.width or 1280, info.height or 720
         screen = self.screen()
         room = screen.availableSize() * 0.85 if screen is not None else None

@@ -6,7 +6,6 @@ Heavy modules are imported inside the commands, so that ``--help`` answers at on
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import signal
 from pathlib import Path
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
     from affect_engines.trt.build import BuildProgress
     from realtime_affect.config import Config
     from realtime_affect.outputs.recording import Progress
-    from realtime_affect.runtime.pipeline import Pipeline
+    from realtime_affect.runtime.reading_source import ReadingSource
 
 _LOG = logging.getLogger(__name__)
+_WINDOWS: Final = "realtime_affect.windows"  # group of entry points
 _EPILOG: Final = (
     "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
     "· 4 results cannot be written · 5 models · 6 a library is missing · 7 a GPU is missing or "
@@ -146,6 +146,7 @@ def run(  # noqa: PLR0913  (a command's options)
     """
     with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect.cli.run_report import print_report, print_stats
+        from realtime_affect.outputs.manifest import Manifest
         from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
         from realtime_affect.runtime.pipeline import Pipeline
 
@@ -161,7 +162,8 @@ def run(  # noqa: PLR0913  (a command's options)
                 return
             folder = out or Path("out") / pipeline.source_info.name
             files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
-            with Recording(pipeline, files, config, source) as recording:
+            manifest = Manifest(folder, "run", config, [source], pipeline.models)
+            with Recording(pipeline, files, config, source, manifest) as recording:
                 if record and _show(window, pipeline, config, seconds, recording=True):
                     pipeline.stop()
                     summary = recording.finish()
@@ -170,7 +172,7 @@ def run(  # noqa: PLR0913  (a command's options)
                         summary = follow(pipeline, recording, seconds=seconds, progress=progress)
             if not quiet:
                 print_report([summary], folder)
-            conclude_run(folder, summary, config, recording.failure)
+            conclude_run(manifest, summary, recording.failure)
 
 
 @app.command(epilog=_EPILOG)
@@ -393,11 +395,17 @@ def _load(
     return config.with_values(values)
 
 
-def _find_window() -> Callable[[Pipeline, Config, bool], int] | None:
+def _find_window() -> Callable[[ReadingSource, Config, bool], int] | None:
     """Return the window's entry, or None (saying why) where there can be no window."""
+    from importlib.metadata import entry_points
+
+    # The window is a layer above this one: it says where it is, by an entry point.
+    installed = list(entry_points(group=_WINDOWS))
+    if not installed:
+        _remark("No window: none is installed; install realtime-affect[gui]. Running without one.")
+        return None
     try:
-        # The window is a layer above this one, so it is looked up, not imported.
-        gui = importlib.import_module("affect_gui.app")
+        gui = installed[0].load()
     except ImportError as error:
         _remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
         return None
@@ -405,13 +413,13 @@ def _find_window() -> Callable[[Pipeline, Config, bool], int] | None:
     if not available:
         _remark(f"No window: {why}. Running without one.")
         return None
-    entry: Callable[[Pipeline, Config, bool], int] = gui.run_window
+    entry: Callable[[ReadingSource, Config, bool], int] = gui.run_window
     return entry
 
 
 def _show(
-    window: Callable[[Pipeline, Config, bool], int] | None,
-    pipeline: Pipeline,
+    window: Callable[[ReadingSource, Config, bool], int] | None,
+    pipeline: ReadingSource,
     config: Config,
     seconds: float | None,
     *,

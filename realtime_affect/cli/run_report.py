@@ -94,6 +94,8 @@ def _drops(drops: Mapping[str, int]) -> str:
     said = {
         "frames": "frames not analysed",
         "affect": "without an affect of their own",
+        "rows": "without rows (summary.json says where)",
+        "events": "not looked through for events",
         "video": "not in the video",
     }
     return ", ".join(f"{count} {said.get(name, name)}" for name, count in drops.items() if count)

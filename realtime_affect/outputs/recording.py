@@ -1,49 +1,46 @@
-"""A pipeline with files behind it: rows without a gap, video as well as it keeps up, a summary.
+"""A run with files behind it: rows, events, video, a timeline, a summary.
 
-Each file is written on a thread of its own from a slot of its own. Rows are never dropped; live,
-the video shows the newest image when it is ready for one and counts what it left out. A file that
-cannot be written ends the run, with everything before it kept.
+Each file is a sink of its own. Live, rows and events may fall ten seconds behind before some are
+lost, counted and noted in ``summary.json``; the video shows the newest image when it is ready for
+one and counts what it left out. Offline none loses anything. A file that cannot be written ends the
+run, with everything before it kept.
 """
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from realtime_affect.errors import AffectError
-from realtime_affect.outputs.csv_events import EventWriter
-from realtime_affect.outputs.csv_rows import RowWriter
+from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink
 from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
     make_folder,
-    write_summary,
     write_traceback,
 )
-from realtime_affect.outputs.video import VideoRecorder
+from realtime_affect.outputs.video import VideoSink
 from realtime_affect.redact import redact_source
 from realtime_affect.runtime.pipeline import WorkerError
-from realtime_affect.schema import SCHEMA, WITH_LANDMARKS
-from realtime_affect.slots import SlotClosed
+from realtime_affect.runtime.sink import STALL_S
+from realtime_affect.worker import call_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from realtime_affect.config import Config
-    from realtime_affect.runtime.pipeline import Pipeline
-    from realtime_affect.slots import LatestSlot
-    from realtime_affect.types import Reading
+    from realtime_affect.outputs.manifest import Manifest
+    from realtime_affect.runtime.reading_source import ReadingSource
+    from realtime_affect.runtime.sink import Sink, SinkThread
 
-LIVE_KINDS: Final = frozenset({"camera", "stream", "gstreamer"})
-"""Sources whose clock is the machine's: their rows count seconds from the first frame."""
-
-_FLUSH_S: Final = 0.5
-_STATUS_NS: Final = 500_000_000
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,73 +74,54 @@ class Progress:
     total: int | None
 
 
-class _Tally:
-    """Counts over all readings; written by the rows thread, read after it or for progress."""
-
-    def __init__(self) -> None:
-        self.frames = self.frames_with_faces = self.faces = self.most_faces = 0
-        self.next_index = 0
-        self.track_ids: set[int] = set()
-        self.source_ns = (0, 0)
-        self.wall_ns = (0, 0)
-
-    def add(self, reading: Reading) -> None:
-        """Count one reading."""
-        frame, tracks = reading.scene.frame, reading.scene.tracks
-        now_ns = time.monotonic_ns()
-        first = self.frames == 0
-        self.source_ns = (frame.t_ns if first else self.source_ns[0], frame.t_ns)
-        self.wall_ns = (now_ns if first else self.wall_ns[0], now_ns)
-        self.frames += 1
-        self.next_index = frame.index + 1
-        self.frames_with_faces += bool(tracks)
-        self.faces += sum(track.face is not None for track in tracks)
-        self.most_faces = max(self.most_faces, len(tracks))
-        self.track_ids.update(track.track_id for track in tracks)
-
-
 class Recording:
-    """Write the files of one pipeline run, in the background.
+    """Write the files of one run, each by a sink of its own.
 
-    Create it before the pipeline starts; leave it (or call :meth:`finish`) after the pipeline was
-    told to stop or has ended. The caller starts, stops and closes the pipeline.
+    Create it before the source of the readings starts; leave it (or call :meth:`finish`) after
+    that was told to stop or has ended. The caller starts, stops and closes it.
+
+    Parameters
+    ----------
+    source : ReadingSource
+    files : OutputFiles
+    config : Config
+    name : str
+        The input as the user named it.
+    manifest : Manifest, optional
+        Told of readings that a file lost as soon as others are written again.
 
     Raises
     ------
     OutputError
-        The rows' file cannot be created.
+        A file cannot be created.
     """
 
-    def __init__(self, pipeline: Pipeline, files: OutputFiles, config: Config, name: str) -> None:
+    def __init__(
+        self,
+        source: ReadingSource,
+        files: OutputFiles,
+        config: Config,
+        name: str,
+        manifest: Manifest | None = None,
+    ) -> None:
         self.failure: BaseException | None = None
         """What ended the run: a file that could not be written, a worker that raised."""
-        self._pipeline, self._files, self._config = pipeline, files, config
+        self._source, self._files = source, files
         self._input = redact_source(name)
-        self._tally = _Tally()
-        info = pipeline.source_info
-        origin_ns = None if info.kind in LIVE_KINDS else 0
-        self._writer = RowWriter(
-            files.rows,
-            schema=WITH_LANDMARKS if config.record.landmarks else SCHEMA,
-            input_column=info.kind == "stills",
-            origin_ns=origin_ns,
-            backfill=not pipeline.live and info.kind != "stills",
-        )
-        self._events = (
-            EventWriter(files.events, origin_ns=origin_ns) if files.events is not None else None
-        )
+        self._manifest = manifest
         self._began_ns = time.monotonic_ns()
-        rows_slot = pipeline.subscribe(lossless=True)
-        self._slots = [rows_slot]
-        self._threads = [self._thread("rows", self._write_rows, rows_slot)]
+        self._rows = RowSink(
+            files.rows, landmarks=config.record.landmarks, backfill=not source.live
+        )
+        self._tally = self._rows.tally
+        self._events = EventSink(files.events) if files.events is not None else None
+        self._sinks: dict[str, SinkThread] = {}
+        self._attach("rows", self._rows, depth_s=ROWS_DEPTH_S, images=False)
+        if self._events is not None:
+            self._attach("events", self._events, depth_s=ROWS_DEPTH_S, images=False)
         if files.video is not None:
-            video_slot = pipeline.subscribe()
-            self._slots.append(video_slot)
-            self._threads.append(self._thread("video", self._write_video, video_slot))
-        self._lock, self._complete = threading.Lock(), threading.Event()
-        self._writing = len(self._threads)
-        for thread in self._threads:
-            thread.start()
+            video = VideoSink(files.video, source, config.overlay, config.record.crf)
+            self._attach("video", video)
 
     @property
     def frames(self) -> int:
@@ -152,34 +130,36 @@ class Recording:
 
     def progress(self) -> Progress:
         """Return how far the run is."""
-        info = self._pipeline.source_info
+        info = self._source.source_info
         return Progress(info.name, self._tally.next_index, info.n_frames)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until every file is complete; return whether they are, within `timeout_s`."""
-        # Not Thread.join: in Python 3.11, one that Ctrl-C interrupts takes the thread for ended.
-        return self._complete.wait(timeout_s)
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
+        return all(
+            sink.wait(None if until_s is None else max(0.0, until_s - time.monotonic()))
+            for sink in self._sinks.values()
+        )
 
     def finish(self, *, interrupted: bool = False) -> InputSummary:
         """Wait for the files, draw the timeline and sum up; ``failure`` says what went wrong."""
-        if not self._pipeline.running:
-            # A pipeline that never started never closes its slots.
-            for slot in self._slots:
-                slot.close()
-        self.wait()
+        if not self._source.running:
+            self._close()  # one that never started never ends its sinks
         try:
-            self._pipeline.join()
+            self._source.join()
         except (AffectError, WorkerError) as failure:
-            self.failure = self.failure or failure
-        warnings = list(self._pipeline.source_warnings)
-        if self._files.timeline is not None and self._tally.frames:
+            self.failure = failure
+        warnings = list(self._source.source_warnings)
+        if self._files.timeline is not None and self._tally.frames and not self._hangs:
             try:
                 self._plot(self._files.timeline)
             except AffectError as failure:
                 self.failure = self.failure or failure
             except Exception as failure:  # noqa: BLE001  (an image less, not a run less)
+                _LOG.warning("no timeline: %s", failure, exc_info=failure)
                 warnings.append(f"no timeline: {failure!r}")
-        return self._sum_up(interrupted, tuple(warnings))
+        outcome: Outcome = "interrupted" if interrupted else "complete"
+        return self._sum_up("failed" if self.failure is not None else outcome, warnings)
 
     def __enter__(self) -> Self:
         return self
@@ -190,101 +170,64 @@ class Recording:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for slot in self._slots:
-            slot.close()
-        self.wait()
+        self._close()
+        for sink in self._sinks.values():
+            if self._source.live:
+                sink.drain(STALL_S)
+            else:
+                sink.wait()
+        if error is not None and self._manifest is not None and not self._manifest.finished:
+            outcome: Outcome = "failed" if isinstance(error, Exception) else "interrupted"
+            summary = replace(self._sum_up(outcome, self._source.source_warnings), error=str(error))
+            with contextlib.suppress(AffectError):  # what ended it is what counts
+                self._manifest.finish(outcome, [summary])
 
-    def _thread(
-        self, name: str, work: Callable[[LatestSlot[Reading]], None], slot: LatestSlot[Reading]
-    ) -> threading.Thread:
-        def supervised() -> None:
-            try:
-                work(slot)
-            except BaseException as failure:  # noqa: BLE001  (kept and raised by the caller)
-                if self.failure is None:
-                    self.failure = failure
-                self._pipeline.stop()
-            finally:
-                slot.close()  # the pipeline must never wait for a reader that has left
-                with self._lock:
-                    self._writing -= 1
-                    if not self._writing:
-                        self._complete.set()
+    @property
+    def _hangs(self) -> bool:
+        """Whether a file was left behind because nothing could be written any more."""
+        return not self.wait(0)
 
-        return threading.Thread(target=supervised, name=name, daemon=True)
+    def _attach(self, name: str, sink: Sink, *, depth_s: float = 0.0, images: bool = True) -> None:
+        thread = self._source.attach(sink, name=name, depth_s=depth_s, images=images)
+        if self._manifest is not None:
+            thread.on_gap = self._note_gap
+        self._sinks[name] = thread
 
-    def _write_rows(self, slot: LatestSlot[Reading]) -> None:
-        try:
-            while True:
-                try:
-                    reading = slot.get(_FLUSH_S)
-                except TimeoutError:
-                    self._writer.flush()
-                    continue
-                except SlotClosed:
-                    break
-                self._writer.write(reading)
-                if self._events is not None:
-                    self._events.write(reading)
-                self._tally.add(reading)
-        finally:
-            if self._events is not None:
-                self._events.close()
-            self._writer.close()
+    def _close(self) -> None:
+        for sink in self._sinks.values():
+            sink.close()
 
-    def _write_video(self, slot: LatestSlot[Reading]) -> None:
-        from realtime_affect.overlay import OverlayStatus, paint
-
-        assert self._files.video is not None
-        config, info = self._config, self._pipeline.source_info
-        video = VideoRecorder(self._files.video, info.fps, config.record.crf)
-        # Offline there is no "now": speed and age would say nothing about the image.
-        status, status_ns = OverlayStatus(source_state="analysis", recording=True), 0
-        try:
-            while True:
-                try:
-                    reading = slot.get()
-                except SlotClosed:
-                    break
-                frame, now_ns = reading.scene.frame, time.monotonic_ns()
-                if self._pipeline.live and now_ns - status_ns > _STATUS_NS:
-                    stats, status_ns = self._pipeline.stats(), now_ns
-                    status = OverlayStatus(
-                        fps=stats.fps,
-                        age_ms=(now_ns - frame.captured_ns) / 1e6,
-                        drops=stats.drops,
-                        source_state=stats.source_state.value,
-                        recording=True,
-                    )
-                video.write(paint(reading, config.overlay, status), frame.t_ns)
-        finally:
-            video.close()
+    def _note_gap(self) -> None:
+        """Write down that readings were lost; the run may be killed before its end."""
+        if self._manifest is not None:
+            self._manifest.update([self._sum_up("running", self._source.source_warnings)])
 
     def _plot(self, png: Path) -> None:
         from realtime_affect.timeline import plot_timeline
 
         plot_timeline(self._files.rows, png)
 
-    def _sum_up(self, interrupted: bool, warnings: tuple[str, ...]) -> InputSummary:
-        tally, info, stats = self._tally, self._pipeline.source_info, self._pipeline.stats()
-        outcome: Outcome = "interrupted" if interrupted else "complete"
+    def _sum_up(self, outcome: Outcome, warnings: Iterable[str]) -> InputSummary:
+        tally, info, stats = self._tally, self._source.source_info, self._source.stats()
         first_ns, last_ns = tally.wall_ns
+        sinks = {name: sink.stats() for name, sink in self._sinks.items()}
         drops = {"frames": stats.slots["frames"].drops, "affect": stats.slots["jobs"].drops}
-        if self._files.video is not None:
-            drops["video"] = self._slots[1].counters.drops
+        drops |= {name: sink.drops for name, sink in sinks.items()}
         stills = info.kind == "stills"
+        # A disk that hangs would not answer whether they are there.
+        files = self._files.named() if self._hangs else self._files.as_dict()
         return InputSummary(
             input=self._input,
             kind=info.kind,
-            outcome="failed" if self.failure is not None else outcome,
+            outcome=outcome,
             error=str(self.failure) if self.failure is not None else "",
             frames=tally.frames,
             frames_with_faces=tally.frames_with_faces,
             faces=tally.faces,
             most_faces=tally.most_faces,
             tracks=0 if stills else len(tally.track_ids),
-            rows=self._writer.rows_written,
-            events=MappingProxyType({} if self._events is None else self._events.counts),
+            rows=self._rows.rows,
+            events=MappingProxyType({} if self._events is None else dict(self._events.counts)),
             width=info.width,
             height=info.height,
             duration_s=0.0 if stills else (tally.source_ns[1] - tally.source_ns[0]) / 1e9,
@@ -293,35 +236,38 @@ class Recording:
             if last_ns > first_ns
             else float("nan"),
             drops=MappingProxyType(drops),
+            sinks=MappingProxyType(sinks),
             stage_ms=MappingProxyType(stats.stage_ms),
-            warnings=warnings,
-            files=MappingProxyType(dict(self._files.as_dict())),
+            warnings=tuple(warnings),
+            files=MappingProxyType(dict(files)),
         )
 
 
 def follow(
-    pipeline: Pipeline,
+    source: ReadingSource,
     recording: Recording,
     *,
     seconds: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> InputSummary:
-    """Start the pipeline and wait for its end, for `seconds`, or for Ctrl-C; then sum up.
+    """Start `source` and wait for its end, for `seconds`, or for Ctrl-C; then sum up.
 
     Ctrl-C lets frames under way finish and be written; a second one leaves at once.
     """
     interrupted = False
     deadline = None if seconds is None else time.monotonic() + seconds
     try:
-        pipeline.start()
+        source.start()
         while not recording.wait(0.1):
+            if source.live and not source.running:
+                break  # a file that hangs is left behind, in finish
             if progress is not None:
                 progress(recording.progress())
             if deadline is not None and time.monotonic() > deadline:
-                pipeline.stop()
+                source.stop()
     except KeyboardInterrupt:
         interrupted = True
-        pipeline.stop()
+        source.stop()
     summary = recording.finish(interrupted=interrupted)
     if progress is not None:
         progress(recording.progress())
@@ -345,10 +291,8 @@ def files_of_run(out: str | Path, name: str, *, video: bool = True) -> OutputFil
     )
 
 
-def conclude_run(
-    out: str | Path, summary: InputSummary, config: Config, failure: BaseException | None
-) -> None:
-    """Write ``summary.json`` of a live run, then raise its failure, if there was one.
+def conclude_run(manifest: Manifest, summary: InputSummary, failure: BaseException | None) -> None:
+    """Complete the manifest of a live run, then raise its failure, if there was one.
 
     Raises
     ------
@@ -357,16 +301,16 @@ def conclude_run(
     WorkerError
         A worker raised; its traceback is in ``error.log`` beside the rows.
     """
-    folder = Path(out)
     try:
-        write_summary(folder / "summary.json", "run", summary.outcome, [summary], config)
+        # On a disk that hangs the run ends all the same, with a manifest that says "running".
+        call_within(STALL_S, "manifest", lambda: manifest.finish(summary.outcome, [summary]))
     except AffectError as error:
         failure = failure or error
     if failure is None:
         return
     if isinstance(failure, AffectError):
         raise failure
-    write_traceback(folder / "error.log", failure)
+    write_traceback(manifest.path.with_name("error.log"), failure)
     if isinstance(failure, WorkerError):
         raise failure
     message = f"the run stopped: {failure!r}"

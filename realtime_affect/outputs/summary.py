@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 import os
-import platform
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from affect_kernels.atomic import PRIVATE, write_atomically
+from affect_kernels.atomic import PRIVATE
 from realtime_affect.errors import OutputError
-from realtime_affect.redact import redact, redact_values
+from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
-    from realtime_affect.config import Config
-    from realtime_affect.runtime.stats import Percentiles
+    from realtime_affect.runtime.stats import Percentiles, SinkStats
 
-Outcome = Literal["complete", "interrupted", "failed"]
+Outcome = Literal["running", "complete", "interrupted", "failed"]
 _MAX_LOG_BYTES: Final = 1 << 20
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -40,7 +33,7 @@ class InputSummary:
         As it was named, without a password.
     kind : str
         "camera", "video", "stream", "stills", "demo", "gstreamer"; empty where it was not opened.
-    outcome : {"complete", "interrupted", "failed"}
+    outcome : {"running", "complete", "interrupted", "failed"}
     error : str
         Why it failed, empty otherwise.
     frames : int
@@ -66,7 +59,11 @@ class InputSummary:
         Frames analysed a second, from the first row to the last; NaN below two frames.
     drops : mapping
         Frames that were captured but not analysed ("frames"), not followed by the affect worker
-        ("affect"), or left out of the video ("video"); all 0 in offline analysis.
+        ("affect"), or that a file went without ("rows", "events", "video"); all 0 in offline
+        analysis.
+    sinks : mapping
+        :class:`~realtime_affect.runtime.stats.SinkStats` of each file: what it was offered, what
+        was written, and the gaps, each with the number of its first and last frame as in the rows.
     stage_ms : mapping
         :class:`Percentiles` by stage, as in :class:`~realtime_affect.runtime.stats.PipelineStats`.
     warnings : tuple of str
@@ -92,6 +89,7 @@ class InputSummary:
     elapsed_s: float = 0.0
     fps: float = float("nan")
     drops: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    sinks: Mapping[str, SinkStats] = field(default_factory=lambda: _EMPTY)
     stage_ms: Mapping[str, Percentiles] = field(default_factory=lambda: _EMPTY)
     warnings: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=lambda: _EMPTY)
@@ -122,34 +120,6 @@ def make_folder(out: str | Path) -> Path:
     return folder
 
 
-def write_summary(
-    path: Path, command: str, outcome: Outcome, inputs: Iterable[InputSummary], config: Config
-) -> None:
-    """Write ``summary.json``, whole or not at all, without secrets and for its owner alone.
-
-    Raises
-    ------
-    OutputError
-        It cannot be written.
-    """
-    content = {
-        "command": command,
-        "outcome": outcome,
-        "inputs": [_jsonable(summary) for summary in inputs],
-        "config": redact_values(_jsonable(config.as_dict())),
-        "versions": versions(),
-    }
-    try:
-        write_atomically(path, json.dumps(content, indent=2) + "\n", mode=PRIVATE)
-    except OSError as error:
-        raise OutputError(
-            thing=f"output file {path}",
-            got=error.strerror or str(error),
-            expected="a file that can be written",
-            hint="Free some space or choose another folder (--out).",
-        ) from error
-
-
 def write_traceback(path: Path, failure: BaseException) -> Path | None:
     """Append the traceback of an unexpected failure to a log file; None where that fails too.
 
@@ -165,31 +135,3 @@ def write_traceback(path: Path, failure: BaseException) -> Path | None:
     except OSError:
         return None
     return path
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of this project and of what its numbers depend on."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    names = (
-        "realtime-affect", "numpy", "opencv-contrib-python-headless", "av", "ai-edge-litert",
-        "onnxruntime",
-    )  # fmt: skip
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _jsonable(value: Any) -> Any:
-    """Return `value` in JSON's own types; not-a-number becomes null."""
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    if dataclasses.is_dataclass(value):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    return str(value) if isinstance(value, Path) else value

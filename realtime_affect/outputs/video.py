@@ -1,4 +1,4 @@
-"""The painted images as video that survives being killed.
+"""The painted images as video that survives being killed, and the sink that paints them.
 
 Written in fragments of a second that play without an end. A full disk ends the file with an
 :class:`OutputError` and everything written before it.
@@ -7,6 +7,7 @@ Written in fragments of a second that play without an end. A full disk ends the 
 from __future__ import annotations
 
 import contextlib
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     import av
     from av.video.stream import VideoStream
 
-    from realtime_affect.types import Image
+    from realtime_affect.capture import SourceInfo
+    from realtime_affect.overlay import OverlayConfig
+    from realtime_affect.runtime.reading_source import ReadingSource
+    from realtime_affect.types import Image, Reading
+
+_STATUS_NS: Final = 500_000_000
 
 
 class VideoRecorder:
@@ -131,6 +137,58 @@ class VideoRecorder:
             with contextlib.suppress(OSError):
                 self._container.close()
         self._container = self._stream = None
+
+
+class VideoSink:
+    """Paint readings and write them as video.
+
+    Parameters
+    ----------
+    path : Path
+    source : ReadingSource
+        Live, what the painted status is asked of, twice a second.
+    overlay : OverlayConfig
+    crf : int
+        x264's quality.
+    """
+
+    def __init__(
+        self, path: str | Path, source: ReadingSource, overlay: OverlayConfig, crf: int = 23
+    ) -> None:
+        from realtime_affect.overlay import OverlayStatus
+
+        self.path = Path(path)
+        self._source, self._overlay, self._crf = source, overlay, crf
+        # Offline there is no "now": speed and age would say nothing about the image.
+        self._status = OverlayStatus(source_state="analysis", recording=True)
+        self._status_ns = 0
+        self._recorder: VideoRecorder | None = None
+
+    def open(self, info: SourceInfo) -> None:
+        """Expect images at the source's rate; the file appears with the first."""
+        self._recorder = VideoRecorder(self.path, info.fps, self._crf)
+
+    def write(self, reading: Reading) -> None:
+        """Paint and append one reading."""
+        from realtime_affect.overlay import OverlayStatus, paint
+
+        assert self._recorder is not None
+        frame, now_ns = reading.scene.frame, time.monotonic_ns()
+        if self._source.live and now_ns - self._status_ns > _STATUS_NS:
+            stats, self._status_ns = self._source.stats(), now_ns
+            self._status = OverlayStatus(
+                fps=stats.fps,
+                age_ms=(now_ns - frame.captured_ns) / 1e6,
+                drops=stats.drops,
+                source_state=stats.source_state.value,
+                recording=True,
+            )
+        self._recorder.write(paint(reading, self._overlay, self._status), frame.t_ns)
+
+    def close(self) -> None:
+        """Finish the file. Idempotent."""
+        if self._recorder is not None:
+            self._recorder.close()
 
 
 def _fitted(image: Image, size: tuple[int, int]) -> Image:

@@ -1,17 +1,19 @@
-"""Three threads and their slots: start, stop, supervision.
+"""Three threads and their slots, and the sinks behind them: start, stop, supervision.
 
     capture --frames--> vision --jobs--> affect
                           |                |
-                          live: readings   offline: readings
+                          live: readings   offline: readings --> subscribers and sinks
 
 Live, every slot between the threads holds the newest value and drops are counted; the vision worker
-publishes readings with the newest affect known, so a slow network never holds up a box. Offline,
-slots wait for their reader and the affect worker publishes, so that every frame is analysed and
-carries its own affect: same code, deterministic rows.
+publishes readings with the newest affect known, so a slow network never holds up a box, and no sink
+holds up anything. Offline, slots wait for their reader and the affect worker publishes, so that
+every frame is analysed and carries its own affect: same code, deterministic rows.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import threading
 import time
 from collections import deque
@@ -20,67 +22,36 @@ from typing import TYPE_CHECKING
 from affect_engines.base import Closeable
 from realtime_affect.affect.expression import clip_timing
 from realtime_affect.affect.history import ClipHistory, EyeHistory, FaceHistory
-from realtime_affect.affect.worker import AffectEstimator
 from realtime_affect.capture import Source, open_source
 from realtime_affect.errors import AffectError
-from realtime_affect.face.vision import Vision
+from realtime_affect.runtime.analysers import Analysers
 from realtime_affect.runtime.config import PipelineConfig
+from realtime_affect.runtime.sink import STALL_S, SinkThread
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
 from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
+from realtime_affect.worker import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from realtime_affect.affect.worker import AffectEstimator
     from realtime_affect.capture import SourceInfo, SourceState
+    from realtime_affect.face.vision import Vision
+    from realtime_affect.runtime.sink import Sink
 
 _POLL_S = 0.1
 
 
-class _Worker(threading.Thread):
-    """A thread whose end can be waited for.
-
-    ``Thread.join`` interrupted by Ctrl-C may take a running thread for one that has ended (seen
-    on Python 3.11); an event cannot.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        supervise: Callable[[str, Callable[[], None], Callable[[], None]], None],
-        work: Callable[[], None],
-        end: Callable[[], None],
-    ) -> None:
-        super().__init__(name=name, daemon=True)
-        self._supervised = (supervise, name, work, end)
-        self._left = threading.Event()
-
-    def run(self) -> None:
-        """Work under supervision."""
-        try:
-            supervise, name, work, end = self._supervised
-            supervise(name, work, end)
-        finally:
-            self._left.set()
-
-    def wait(self, timeout_s: float | None = None) -> None:
-        """Wait until the worker has left; returns at once if it was never started."""
-        if self.ident is not None:
-            self._left.wait(timeout_s)
-
-    @property
-    def working(self) -> bool:
-        """Whether it was started and has not left."""
-        return self.ident is not None and not self._left.is_set()
-
-
 class WorkerError(RuntimeError):
-    """A worker of the pipeline raised; the cause is its exception with the worker's traceback."""
+    """A worker or a sink raised; the cause is its exception with the worker's traceback."""
 
 
 class Pipeline(Closeable):
     """Capture, analyse and publish until the source ends or :meth:`stop` is called.
+
+    A :class:`~realtime_affect.runtime.reading_source.ReadingSource`.
 
     Parameters
     ----------
@@ -94,6 +65,8 @@ class Pipeline(Closeable):
         goes.
     vision, affect : optional
         Analysers to use instead of those `config` describes, as tests do. Closed with the pipeline.
+    analysers : Analysers, optional
+        Both, opened by the caller for several pipelines one after another: reset here, not closed.
 
     Raises
     ------
@@ -110,7 +83,7 @@ class Pipeline(Closeable):
     ...             print(track.track_id, track.face and track.face.action_units["AU12"])
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (two values, the rest by name)
         self,
         source: str | Path | Source,
         config: PipelineConfig | None = None,
@@ -118,32 +91,41 @@ class Pipeline(Closeable):
         live: bool = True,
         vision: Vision | None = None,
         affect: AffectEstimator | None = None,
+        analysers: Analysers | None = None,
     ) -> None:
         config = config or PipelineConfig()
         self._began_ns = time.monotonic_ns()
         self._live = live
-        # Models first: a camera should not be opened, and light up, for a run that cannot begin.
-        self._vision = vision or Vision(
-            config.detect, config.track, config.action_units, stabilized=config.affect.micro
-        )
-        self._affect = affect or AffectEstimator(config.affect, config.micro)
-        self._source: Source = (
-            source if isinstance(source, Source) else open_source(source, config.capture, live=live)
-        )
+        with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
+            if isinstance(source, Source):
+                opened.callback(source.close)
+            # Models first: a camera should not light up for a run that cannot begin.
+            if analysers is None:
+                analysers = Analysers(config, vision=vision, affect=affect)
+                opened.callback(analysers.close)
+            else:
+                analysers.reset()
+            if not isinstance(source, Source):
+                source = open_source(source, config.capture, live=live)
+                opened.callback(source.close)
+            self._source: Source = source
+            self._opened = opened.pop_all()
+        self._vision, self._affect = analysers.vision, analysers.affect
+        self._models = analysers.models
         self._frames: LatestSlot[Frame] = LatestSlot() if live else LosslessSlot()
         self._jobs: LatestSlot[AffectJob] = LatestSlot() if live else LosslessSlot()
         self._readings: list[LatestSlot[Reading]] = []
+        self._sinks: list[SinkThread] = []
         self._newest_affect = AffectSnapshot(0, 0)
         self._neutral_requests: deque[int | None] = deque()
         self._clock = StageClock()
         self._stopping = threading.Event()
-        self._failure: BaseException | None = None
-        self._failure_lock = threading.Lock()
         self._frames_analysed = 0
         self._first_reading_ms = float("nan")
         self._ended_ns: int | None = None
+        self._supervisor = Supervisor(self._end_by)
         self._workers = [
-            _Worker(name, self._supervise, work, end)
+            self._supervisor.worker(name, work, end)
             for name, work, end in (
                 ("capture", self._capture, self._frames.close),
                 ("vision", self._see, self._jobs.close),
@@ -151,20 +133,74 @@ class Pipeline(Closeable):
             )
         ]
 
-    def subscribe(self, *, lossless: bool | None = None) -> LatestSlot[Reading]:
-        """Return a slot that receives every reading from now on; one slot, one reader.
+    def subscribe(self) -> LatestSlot[Reading]:
+        """Return a slot that receives readings from now on; one slot, one reader.
+
+        Live, it holds the newest, and nobody waits for its reader. Offline it holds every one, and
+        the pipeline waits: keep reading, or close the slot.
+        """
+        slot: LatestSlot[Reading] = LatestSlot() if self._live else LosslessSlot()
+        self._readings = [*self._readings, slot]
+        if self._ended_ns is not None:
+            slot.close()
+        return slot
+
+    def attach(
+        self,
+        sink: Sink,
+        *,
+        name: str = "",
+        depth_s: float = 0.0,
+        images: bool = True,
+        required: bool = True,
+    ) -> SinkThread:
+        """Give a sink every reading from now on, on a thread of its own.
 
         Parameters
         ----------
-        lossless : bool, optional
-            True: the pipeline waits for this reader, which must keep reading (or close the slot).
-            Default: only offline.
+        sink : Sink
+            Opened at once, on the calling thread; written to and closed on its own.
+        name : str, optional
+            What ``stats()`` and the log call it; default its class.
+        depth_s : float
+            Live: how far it may fall behind before readings are lost, in seconds; 0 = it gets the
+            newest when it is ready for one. Offline, the pipeline waits for it.
+        images : bool
+            False: it gets readings without pixels, as a deep buffer should ask for.
+        required : bool
+            Whether its failure ends the run, to be raised by :meth:`join`. If not, it is logged as
+            an error and the run goes on without it.
+
+        Returns
+        -------
+        SinkThread
+            Its counters, and what waits for its end.
+
+        Raises
+        ------
+        Exception
+            What ``sink.open`` raises.
         """
-        if lossless is None:
-            lossless = not self._live
-        slot: LatestSlot[Reading] = LosslessSlot() if lossless else LatestSlot()
-        self._readings = [*self._readings, slot]
-        return slot
+        wanted = name or type(sink).__name__
+        names = {other.name for other in self._sinks}
+        name = next(n for n in _numbered(wanted) if n not in names)
+
+        def failed(failure: BaseException) -> None:
+            self._supervisor.note(f"sink {name}", failure)
+
+        thread = SinkThread(
+            sink,
+            self.source_info,
+            lossless=not self._live,
+            depth_s=depth_s,
+            images=images,
+            failed=failed if required else None,
+            name=name,
+        )
+        self._sinks = [*self._sinks, thread]
+        if self._ended_ns is not None:
+            thread.close()
+        return thread
 
     def start(self) -> None:
         """Start the workers; subscribe before, or miss the first readings."""
@@ -176,7 +212,9 @@ class Pipeline(Closeable):
         self._stopping.set()
 
     def join(self, timeout_s: float | None = None) -> bool:
-        """Wait until all workers have left.
+        """Wait until all workers have left and all sinks have written what they got.
+
+        Live, a sink that finishes nothing for ten seconds after the end is left behind.
 
         Returns
         -------
@@ -186,19 +224,23 @@ class Pipeline(Closeable):
         Raises
         ------
         AffectError
-            The run ended with it (a stream that broke, a model that failed).
+            The run ended with it (a stream that broke, a model that failed, a full disk).
         WorkerError
-            A worker raised anything else.
+            A worker or a sink raised anything else.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         for worker in self._workers:
             worker.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        ended = not self.running
+        if ended:
+            for sink in self._sinks:
+                ended = self._finish(sink, deadline) and ended
         self.raise_failure()
-        return not self.running
+        return ended
 
     def raise_failure(self) -> None:
         """Raise what ended the run, if anything did; see :meth:`join`."""
-        failure = self._failure
+        failure = self.failure
         if isinstance(failure, AffectError):
             raise failure
         if failure is not None:
@@ -206,15 +248,17 @@ class Pipeline(Closeable):
             raise WorkerError(message) from failure
 
     def close(self) -> None:
-        """Stop, let go of all readers, wait for the workers, free networks and source."""
+        """Stop, let go of all readers, wait for workers and sinks, free networks and source."""
         self.stop()
         for slot in self._readings:
             slot.close()
+        for sink in self._sinks:
+            sink.close()
         for worker in self._workers:
             worker.wait()
-        self._source.close()
-        self._vision.close()
-        self._affect.close()
+        for sink in self._sinks:
+            self._finish(sink, None)
+        self._opened.close()
 
     def __iter__(self) -> Iterator[Reading]:
         """Start, and yield readings until the source ends; live, only the newest.
@@ -246,9 +290,19 @@ class Pipeline(Closeable):
         return self._live
 
     @property
+    def can_set_neutral(self) -> bool:
+        """Whether :meth:`set_neutral` has an effect: in a pipeline, always."""
+        return True
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """SHA-256 of the networks in use, by card."""
+        return self._models
+
+    @property
     def failure(self) -> BaseException | None:
         """What ended the run, or None."""
-        return self._failure
+        return self._supervisor.failure
 
     @property
     def running(self) -> bool:
@@ -284,23 +338,23 @@ class Pipeline(Closeable):
             frames_analysed=self._frames_analysed,
             elapsed_s=(now_ns - self._began_ns) / 1e9,
             first_reading_ms=self._first_reading_ms,
+            sinks={sink.name: sink.stats() for sink in self._sinks},
         )
 
-    def _supervise(self, name: str, work: Callable[[], None], end: Callable[[], None]) -> None:
-        """Run a worker; whatever happens, its successors learn that nothing more will come."""
-        try:
-            work()
-        except BaseException as failure:  # noqa: BLE001  (kept and raised on the reader's thread)
-            failure.add_note(f"in the {name} worker")
-            with self._failure_lock:
-                self._failure = self._failure or failure
-            self._stopping.set()
-            # Those upstream wait for a reader that has gone; those downstream drain and leave.
-            if name != "capture":
-                self._frames.close()
-                self._jobs.close()
-        finally:
-            end()
+    def _end_by(self, name: str) -> None:
+        """End the run after a failure in the worker or sink `name`; on its thread."""
+        self._stopping.set()
+        # Those upstream wait for a reader that has gone; those downstream drain and leave. After
+        # a capture or a sink that failed, everything under way is still analysed and written.
+        if name in ("vision", "affect"):
+            self._frames.close()
+            self._jobs.close()
+
+    def _finish(self, sink: SinkThread, deadline: float | None) -> bool:
+        """Wait for a sink after the last reading, live only while it gets anywhere."""
+        if deadline is not None:
+            return sink.wait(max(0.0, deadline - time.monotonic()))
+        return sink.drain(STALL_S) if self._live else sink.wait()
 
     def _capture(self) -> None:
         while not self._stopping.is_set():
@@ -366,13 +420,26 @@ class Pipeline(Closeable):
         if not self._frames_analysed:
             self._first_reading_ms = (now_ns - self._began_ns) / 1e6
         self._frames_analysed += 1
+        # A reader that has left has closed its slot; the others go on.
         for slot in self._readings:
-            try:
+            with contextlib.suppress(SlotClosed):
                 slot.put(reading)
-            except SlotClosed:
-                continue  # that reader has left; the others go on
+        without: Reading | None = None
+        for sink in self._sinks:
+            if not sink.images and without is None:
+                without = reading.without_images()
+            with contextlib.suppress(SlotClosed):
+                sink.slot.put(reading if sink.images or without is None else without)
 
     def _end(self) -> None:
         self._ended_ns = time.monotonic_ns()
         for slot in self._readings:
             slot.close()
+        for sink in self._sinks:
+            sink.close()
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yield ``name``, ``name 2``, ``name 3`` and so on."""
+    yield name
+    yield from (f"{name} {n}" for n in itertools.count(2))

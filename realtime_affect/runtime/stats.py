@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -38,6 +38,54 @@ class Percentiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Readings in a row that a sink lost, because it had fallen behind by more than its buffer.
+
+    Attributes
+    ----------
+    readings : int
+        How many.
+    first_frame, last_frame : int
+        Numbers of the first and the last one's frame, from 1, as in the rows.
+    first_ns, last_ns : int
+        Their source times.
+    """
+
+    readings: int
+    first_frame: int
+    last_frame: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStats:
+    """What a sink was offered and what it did.
+
+    Attributes
+    ----------
+    offered : int
+        Readings published since it was attached.
+    written : int
+    drops : int
+        Replaced by newer ones, or lost in a gap.
+    waiting : int
+        In its buffer now.
+    gaps : tuple of Gap
+        Where readings were lost; only of sinks that want every reading.
+    error : str
+        What ended it early, empty otherwise.
+    """
+
+    offered: int
+    written: int
+    drops: int
+    waiting: int
+    gaps: tuple[Gap, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineStats:
     """A snapshot of a running or finished pipeline.
 
@@ -46,7 +94,7 @@ class PipelineStats:
     source_state : SourceState
     slots : mapping
         Counters by slot: "frames" (capture to vision), "jobs" (vision to affect) and "readings 1",
-        "readings 2", ... (one for each reader).
+        "readings 2", ... (one for each subscriber).
     stage_ms : mapping
         Wall time a frame by stage: "detect", "mesh", "track", "action_units", "vision" (their sum
         and what lies between), "affect"; and "age": from the capture of a frame to the publication
@@ -58,6 +106,8 @@ class PipelineStats:
         From start to now, or to the end.
     first_reading_ms : float
         From start, opening the source and loading the networks included; NaN before it.
+    sinks : mapping
+        Counters of each sink by the name it was attached with.
     """
 
     source_state: SourceState
@@ -67,6 +117,7 @@ class PipelineStats:
     frames_analysed: int
     elapsed_s: float
     first_reading_ms: float
+    sinks: Mapping[str, SinkStats] = field(default_factory=dict)
 
     @property
     def drops(self) -> int:

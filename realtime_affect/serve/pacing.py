@@ -10,6 +10,7 @@ from realtime_affect.face.vision import Vision
 from realtime_affect.serve.rate_control import Load, Rate, next_rate
 
 if TYPE_CHECKING:
+    from affect_engines import ModelCard
     from realtime_affect.capture.source import Source, SourceInfo
     from realtime_affect.capture.state import SourceState
     from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Scene
@@ -186,6 +187,16 @@ class PacedAffect:
         self._last = self._reader.decide(job)
         self._pace.worked(time.perf_counter_ns() - start_ns)
         return self._last
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """Cards of the networks in use."""
+        return tuple(self._reader.cards)
+
+    def reset(self) -> None:
+        """Forget every track, and the last answer."""
+        self._last = None
+        self._reader.reset()
 
     def close(self) -> None:
         """Free the networks. Idempotent."""

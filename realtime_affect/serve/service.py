@@ -9,6 +9,7 @@ at once with their own codes: trying again would not help.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -26,24 +27,26 @@ from realtime_affect.errors import (
     OutputError,
     UsageError,
 )
-from realtime_affect.outputs.json_lines import health_line, reading_line
+from realtime_affect.outputs.json_lines import health_line
+from realtime_affect.outputs.manifest import Manifest
+from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run, files_of_run
+from realtime_affect.outputs.sinks import StreamSink
 from realtime_affect.outputs.stream_server import StdoutStream, StreamServer, publish_all
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.serve.factory import Paces, is_awaited, make_pipeline
 from realtime_affect.serve.health import Ages, Health, State, look_at_machine, write_health
 from realtime_affect.serve.systemd import Supervisor
-from realtime_affect.slots import SlotClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtime_affect.config import Config
-    from realtime_affect.outputs.recording import Recording
     from realtime_affect.runtime.pipeline import Pipeline
     from realtime_affect.runtime.stats import PipelineStats
     from realtime_affect.serve.health import Machine
-    from realtime_affect.slots import LatestSlot
     from realtime_affect.types import Reading
+
+_LOG = logging.getLogger(__name__)
 
 # What trying again would not mend.
 _FINAL: Final = (UsageError, ModelError, DependencyError, OutputError)
@@ -184,15 +187,13 @@ class Service:
         self._ages = Ages()
         self._started_ns = time.monotonic_ns()
         with pipeline:
-            slot = pipeline.subscribe(lossless=False)
-            recording = self._record(pipeline) if self._config.serve.out is not None else None
-            publisher = threading.Thread(
-                target=self._publish, args=(slot, self._ages), name="publisher", daemon=True
-            )
+            pipeline.attach(StreamSink(self._streams, self._note_sent), name="streams")
+            manifest = recording = None
+            if self._config.serve.out is not None:
+                manifest, recording = self._record(pipeline, Path(self._config.serve.out))
             self._pipeline = pipeline
             with recording or contextlib.nullcontext():
                 pipeline.start()
-                publisher.start()
                 try:
                     while pipeline.running and not self._stopping.is_set():
                         self._step()
@@ -200,27 +201,18 @@ class Service:
                     if self._stopping.is_set():
                         self._set_state("stopping")
                     pipeline.stop()
-                    pipeline.join(_DRAIN_S)
-                    if recording is not None:
-                        recording.finish()
-                        _raise_failure(recording)
+                    if recording is None or manifest is None:
+                        pipeline.join(_DRAIN_S)
+                    else:
+                        conclude_run(manifest, recording.finish(), recording.failure)
                 finally:
-                    slot.close()
-                    publisher.join(_DRAIN_S)
                     self._pipeline = None
 
-    def _publish(self, slot: LatestSlot[Reading], ages: Ages) -> None:
-        """Turn readings into lines; a failure here is ours, and stalls the watchdog."""
-        while True:
-            try:
-                reading = slot.get()
-            except SlotClosed:
-                return
-            now_ns = time.monotonic_ns()
-            if self._streams:
-                publish_all(self._streams, "reading", reading_line(reading, now_ns))
-            self._faces = len(reading.scene.tracks)
-            ages.add(now_ns, (now_ns - reading.scene.frame.captured_ns) / 1e6)
+    def _note_sent(self, reading: Reading) -> None:
+        """Note a reading that the clients were offered; on the sink's thread."""
+        now_ns = time.monotonic_ns()
+        self._faces = len(reading.scene.tracks)
+        self._ages.add(now_ns, (now_ns - reading.scene.frame.captured_ns) / 1e6)
 
     def _step(self) -> None:
         """Once a second: choose rates, judge, tell."""
@@ -317,6 +309,7 @@ class Service:
         if len(self._failures) > settings.max_restarts:
             raise failure
         self._restarts += 1
+        _LOG.warning("restarting after a failure: %s", failure, exc_info=failure)
         self._set_state("restarting", failure.__cause__ or failure)
 
     def _wait(self, delay_s: float) -> float:
@@ -327,24 +320,14 @@ class Service:
             self._stopping.wait(min(left_s, _TICK_S))
         return min(2 * delay_s, self._config.serve.retry_max_s)
 
-    def _record(self, pipeline: Pipeline) -> Recording:
+    def _record(self, pipeline: Pipeline, out: Path) -> tuple[Manifest, Recording]:
         """Write this run's files into a folder of its own."""
-        from realtime_affect.outputs.recording import OutputFiles, Recording, files_of_run
-
-        out = self._config.serve.out
-        assert out is not None
         name = pipeline.source_info.name
         began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        files = files_of_run(Path(out) / f"{name}-{began}", name, video=self._config.record.video)
+        folder = out / f"{name}-{began}"
+        files = files_of_run(folder, name, video=self._config.record.video)
         # No timeline: drawn at the end, over days of rows, it would hold up the end.
         wanted = OutputFiles(rows=files.rows, video=files.video)
-        return Recording(pipeline, wanted, self._config, self._config.serve.source)
-
-
-def _raise_failure(recording: Recording) -> None:
-    failure = recording.failure
-    if isinstance(failure, AffectError | WorkerError):
-        raise failure
-    if failure is not None:
-        message = f"a file's writer stopped: {failure!r}"
-        raise WorkerError(message) from failure
+        source = self._config.serve.source
+        manifest = Manifest(folder, "serve", self._config, [source], pipeline.models)
+        return manifest, Recording(pipeline, wanted, self._config, source, manifest)

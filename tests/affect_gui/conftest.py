@@ -65,8 +65,9 @@ class FakePipeline:
         default_factory=lambda: SourceInfo("video", "clip", 320, 180, 30.0, None, True)
     )
 
-    def subscribe(self, *, lossless=None):
-        assert lossless is False, "the window must never hold the pipeline up"
+    can_set_neutral: bool = True
+
+    def subscribe(self):
         return self.slot
 
     def start(self):

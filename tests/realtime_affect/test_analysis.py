@@ -13,7 +13,7 @@ from realtime_affect.errors import InputError, InputMissingError, OutputError, U
 from realtime_affect.face.vision import Vision
 from realtime_affect.outputs.csv_rows import RowWriter
 from realtime_affect.outputs.video import VideoRecorder
-from realtime_affect.runtime.pipeline import Pipeline
+from realtime_affect.runtime.analysers import Analysers
 from tests.realtime_affect.outputs.test_recording import Spotter
 from tests.realtime_affect.runtime.test_pipeline import FakeAffect
 from tests.realtime_affect.world import Person, World
@@ -34,12 +34,12 @@ class SeenEverywhere(World):
 
 
 def made_with(affect):
-    """A way to make pipelines in which only the networks are made up."""
+    """A way to open analysers in which only the networks are made up."""
 
-    def make(source, config, *, live):
+    def make(config):
         world = SeenEverywhere()
         vision = Vision(config.detect, config.track, detector=world, mesher=world)
-        return Pipeline(source, config, live=live, vision=vision, affect=affect())
+        return Analysers(config, vision=vision, affect=affect())
 
     return make
 
@@ -47,7 +47,7 @@ def made_with(affect):
 @pytest.fixture(autouse=True)
 def fake_networks(monkeypatch):
     """Real files, real threads, real tracking."""
-    monkeypatch.setattr(analysis_module, "Pipeline", made_with(FakeAffect))
+    monkeypatch.setattr(analysis_module, "Analysers", made_with(FakeAffect))
 
 
 def picture(index, height=90, width=160):
@@ -106,7 +106,7 @@ def test_twice_the_same_input_gives_the_same_bytes(tmp_path):
 
 
 def test_brief_movements_too_give_the_same_bytes_every_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(analysis_module, "Pipeline", made_with(Spotter))
+    monkeypatch.setattr(analysis_module, "Analysers", made_with(Spotter))
     clip = video(tmp_path / "clip.mp4", 40)
     for name in "ab":
         done = analyze(clip, tmp_path / name, timeline=False)
@@ -268,20 +268,17 @@ def test_ctrl_c_keeps_what_was_written_and_begins_nothing_new(tmp_path):
 
 def test_a_defect_with_one_input_is_logged_and_the_others_go_on(tmp_path, monkeypatch):
     inputs = [video(tmp_path / "a.mp4", 6), video(tmp_path / "b.mp4", 6)]
-    original = analysis_module.Pipeline
     made = []
 
-    def make(source, config, *, live):
-        pipeline = original(source, config, live=live)
-        if not made:
-            pipeline._affect.fail_at = 2
-        made.append(source)
-        return pipeline
+    def broken_once():
+        made.append(FakeAffect(fail_at=None if made else 2))
+        return made[-1]
 
-    monkeypatch.setattr(analysis_module, "Pipeline", make)
+    monkeypatch.setattr(analysis_module, "Analysers", made_with(broken_once))
     done = analyze(inputs, tmp_path / "out", timeline=False)
     assert [summary.outcome for summary in done.inputs] == ["failed", "complete"]
     assert "ZeroDivisionError" in (done.out / "error.log").read_text()
+    assert made[0].closed, "networks that an internal error went through are not used again"
 
 
 def test_a_result_never_replaces_an_input(tmp_path):
@@ -301,3 +298,57 @@ def test_landmarks_may_be_asked_for_by_config_too(tmp_path):
     config = Config().with_values({"record.landmarks": True})
     done = analyze(still(tmp_path / "face.png"), tmp_path / "out", config)
     assert rows_of(done.out / "images.csv")[0]["z_467"]
+
+
+def test_the_networks_are_opened_once_and_each_input_starts_anew(tmp_path, monkeypatch):
+    opened = []
+
+    def spotter():
+        opened.append(Spotter())
+        return opened[-1]
+
+    monkeypatch.setattr(analysis_module, "Analysers", made_with(spotter))
+    inputs = [video(tmp_path / f"{name}.mp4", 40) for name in "abc"]
+    analyze(inputs, tmp_path / "together", timeline=False)
+    assert len(opened) == 1
+    assert opened[0].closed
+    for path in inputs:
+        analyze(path, tmp_path / "apart", timeline=False)
+    assert len(opened) == 4
+    for name in ("a.csv", "b.csv", "c.csv", "c.events.csv"):
+        together = (tmp_path / "together" / name).read_bytes()
+        assert together == (tmp_path / "apart" / name).read_bytes()
+
+
+def test_without_an_input_that_can_be_read_no_network_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(analysis_module, "Analysers", None)
+    with pytest.raises(InputMissingError):
+        analyze(tmp_path / "missing.mp4", tmp_path / "out")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.timeout(170)  # real networks, on a machine that may be busy
+def test_real_networks_used_for_several_inputs_give_the_bytes_of_separate_runs(
+    tmp_path, monkeypatch
+):
+    from realtime_affect.capture import open_source
+
+    monkeypatch.setattr(analysis_module, "Analysers", Analysers)
+    inputs = []
+    for name in "ab":
+        recorder = VideoRecorder(tmp_path / f"{name}.mp4", 25)
+        source = open_source("demo", live=False)
+        for _ in range(40):
+            frame = source.read(5)
+            recorder.write(frame.image, frame.t_ns)
+        recorder.close()
+        source.close()
+        inputs.append(tmp_path / f"{name}.mp4")
+    analyze(inputs, tmp_path / "together", timeline=False)
+    analyze(inputs[1], tmp_path / "apart", timeline=False)
+    together = (tmp_path / "together" / "b.csv").read_bytes()
+    assert together == (tmp_path / "apart" / "b.csv").read_bytes()
+    assert together == (tmp_path / "together" / "a.csv").read_bytes()
+    assert b"happiness" in together or b"neutral" in together
+    models = summary_of(tmp_path / "together")["models"]
+    assert len(models["face_mesh"]) == 64

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -131,6 +132,12 @@ def test_seconds_end_an_endless_run(fake_run, tmp_path):
     assert_clear(result, 0, "complete")
 
 
+def install_window(monkeypatch):
+    """Let the window's entry point be found, whatever this environment has installed."""
+    point = metadata.EntryPoint("qt", "affect_gui.app", "realtime_affect.windows")
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: [point])
+
+
 @pytest.fixture
 def fake_window(monkeypatch):
     """A window that shows everything there is and closes."""
@@ -144,6 +151,7 @@ def fake_window(monkeypatch):
     module.run_window = run_window
     module.display_available = lambda: (True, "")
     monkeypatch.setitem(sys.modules, "affect_gui.app", module)
+    install_window(monkeypatch)
     return shown
 
 
@@ -172,9 +180,16 @@ def test_headless_is_obeyed_where_there_is_a_display(fake_run, fake_window, tmp_
 def test_without_pyqt_the_run_goes_on_without_a_window_and_says_why(
     fake_run, tmp_path, monkeypatch
 ):
+    install_window(monkeypatch)
     monkeypatch.setitem(sys.modules, "affect_gui.app", None)
     result = call("run", "x", "--out", tmp_path)
     assert_clear(result, 0, "No window", "realtime-affect[gui]", "fake.csv")
+
+
+def test_without_any_window_installed_the_run_goes_on_and_says_so(fake_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(metadata, "entry_points", lambda *, group: [])
+    result = call("run", "x", "--out", tmp_path)
+    assert_clear(result, 0, "none is installed", "realtime-affect[gui]", "fake.csv")
 
 
 @pytest.mark.parametrize("options", [[], ["--record"]])

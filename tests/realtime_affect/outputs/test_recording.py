@@ -1,6 +1,10 @@
 import csv
 import dataclasses
+import io
 import json
+import threading
+import time
+from functools import partial
 
 import av
 import pytest
@@ -11,12 +15,22 @@ from realtime_affect.errors import InputError, OutputError
 from realtime_affect.face.vision import Vision
 from realtime_affect.outputs import csv_events as events
 from realtime_affect.outputs import csv_rows as record
-from realtime_affect.outputs import video
+from realtime_affect.outputs import line_file, video
+from realtime_affect.outputs import recording as recording_module
+from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
+from realtime_affect.runtime import pipeline as pipeline_module
+from realtime_affect.runtime import sink
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
+from realtime_affect.slots import BacklogSlot
 from realtime_affect.types import Spotting
 from tests.realtime_affect.micro_world import facial_event
-from tests.realtime_affect.runtime.test_pipeline import FakeAffect, FakeSource
+from tests.realtime_affect.runtime.test_pipeline import (
+    FakeAffect,
+    FakeSource,
+    PacedSource,
+    Progressed,
+)
 from tests.realtime_affect.world import Person, World
 
 NO_VIDEO = Config().with_values({"record.video": False})
@@ -102,25 +116,35 @@ def test_offline_every_frame_has_its_rows_and_its_picture(tmp_path):
     assert summary.tracks == 2
     assert summary.most_faces == 2
     assert summary.faces == sum(r["success"] == "1" for r in rows)
-    assert dict(summary.drops) == {"frames": 0, "affect": 0, "video": 0}
+    assert set(summary.drops) == {"frames", "affect", "rows", "events", "video"}
+    assert set(summary.drops.values()) == {0}
     assert summary.duration_s == pytest.approx(39 / 30)
     assert set(summary.files) == {"rows", "video", "timeline"}
     assert all(path.stat().st_size > 0 for path in summary.files.values())
 
 
 def test_live_rows_miss_nothing_analysed_and_drops_are_named(tmp_path, monkeypatch):
-    slow = overlay.paint
+    written, paint = Progressed(), overlay.paint
+    write = record.RowWriter.write
 
-    def paint(*args):
-        import time
+    class Affect(FakeAffect):
+        def decide(self, job):
+            written.wait_for(20)
+            return super().decide(job)
 
-        time.sleep(0.03)
-        return slow(*args)
+    def painted(*args):
+        written.wait_for(20)
+        return paint(*args)
 
-    monkeypatch.setattr(overlay, "paint", paint)
-    summary, failure = record_run(
-        FakeSource(60, every_s=0.004), tmp_path, affect=FakeAffect(wait_s=0.02)
-    )
+    def counted(writer, reading):
+        write(writer, reading)
+        written.add()
+
+    monkeypatch.setattr(overlay, "paint", painted)
+    monkeypatch.setattr(record.RowWriter, "write", counted)
+    # A frame comes when the rows of the last are written: nothing here depends on speed.
+    source = PacedSource(60, lambda index: written.wait_for(index))
+    summary, failure = record_run(source, tmp_path, affect=Affect())
     assert failure is None
     rows = rows_of(tmp_path / "fake.csv")
     assert len({r["frame"] for r in rows}) == summary.frames
@@ -148,7 +172,7 @@ def test_a_brief_movement_reaches_rows_events_and_summary(live, tmp_path):
     assert (line["face_id"], line["kind"], line["onset"]) == ("1", "micro", "0.200000")
     assert dict(summary.events) == {"micro": 1, "macro": 0}
     assert summary.files["events"] == tmp_path / "fake.events.csv"
-    conclude_run(tmp_path, summary, NO_VIDEO, failure)
+    conclude_run(Manifest(tmp_path, "run", NO_VIDEO, ["fake"]), summary, failure)
     (entry,) = json.loads((tmp_path / "summary.json").read_text())["inputs"]
     assert entry["events"] == {"micro": 1, "macro": 0}
 
@@ -239,7 +263,7 @@ def test_a_full_disk_ends_an_endless_run_and_keeps_the_rest(live, recorder, tmp_
     assert len(rows_of(tmp_path / "fake.csv")) >= 8
     assert pictures_in(tmp_path / "annotated.mp4") > 0
     with pytest.raises(OutputError, match="No space left"):
-        conclude_run(tmp_path, summary, Config(), failure)
+        conclude_run(Manifest(tmp_path, "run", Config(), ["fake"]), summary, failure)
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content["outcome"] == "failed"
 
@@ -268,7 +292,7 @@ def test_a_defect_in_a_worker_leaves_its_traceback_in_a_log(tmp_path):
     )
     assert isinstance(failure, WorkerError)
     with pytest.raises(WorkerError):
-        conclude_run(tmp_path, summary, Config(), failure)
+        conclude_run(Manifest(tmp_path, "run", Config(), ["fake"]), summary, failure)
     log = (tmp_path / "error.log").read_text()
     assert "ZeroDivisionError" in log
     assert "in the affect worker" in log
@@ -279,7 +303,7 @@ def test_a_defect_in_the_painter_ends_the_run_and_is_logged(tmp_path, monkeypatc
     fail_after(3, ZeroDivisionError("painter"))(monkeypatch, overlay, "paint")
     summary, failure = record_run(FakeSource(None, every_s=0.005), tmp_path)
     with pytest.raises(WorkerError, match="painter"):
-        conclude_run(tmp_path, summary, Config(), failure)
+        conclude_run(Manifest(tmp_path, "run", Config(), ["fake"]), summary, failure)
     assert "ZeroDivisionError: painter" in (tmp_path / "error.log").read_text()
 
 
@@ -293,13 +317,13 @@ def test_a_timeline_that_cannot_be_drawn_is_a_warning(tmp_path, monkeypatch):
 
 def test_the_summary_holds_counts_drops_stages_config_and_versions(tmp_path):
     summary, failure = record_run(FakeSource(20), tmp_path, NO_VIDEO, live=False)
-    conclude_run(tmp_path, summary, NO_VIDEO, failure)
+    conclude_run(Manifest(tmp_path, "run", NO_VIDEO, ["fake"]), summary, failure)
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content["command"] == "run"
     assert content["outcome"] == "complete"
     (entry,) = content["inputs"]
     assert entry["frames"] == 20
-    assert entry["drops"] == {"frames": 0, "affect": 0}
+    assert entry["drops"] == {"frames": 0, "affect": 0, "rows": 0, "events": 0}
     assert set(entry["stage_ms"]["vision"]) == {"n", "p50", "p90", "p99", "max"}
     assert entry["files"]["rows"].endswith("fake.csv")
     assert content["config"]["record"]["video"] is False
@@ -326,3 +350,112 @@ def test_a_recording_left_before_its_pipeline_starts_does_not_hang(tmp_path):
             summary = recording.finish()
     assert summary.frames == 0
     assert rows_of(tmp_path / "x.csv") == []
+
+
+class StallingFile(io.FileIO):
+    """A file on a disk that stalls: writes after the header's wait while the gate is shut."""
+
+    gate = threading.Event()
+
+    def write(self, data):
+        if not bytes(data).startswith(b"frame"):
+            assert self.gate.wait(60)
+        return super().write(data)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk whose stall takes made-up time; also the clock, in nanoseconds, in a list."""
+    clock = [0]
+    monkeypatch.setattr(sink, "BacklogSlot", partial(BacklogSlot, clock=lambda: clock[0]))
+    monkeypatch.setattr(line_file, "_FLUSH_NS", -1)  # every row goes to the disk at once
+    monkeypatch.setattr(line_file.io, "FileIO", StallingFile)
+    monkeypatch.setattr(StallingFile, "gate", threading.Event())
+    return clock
+
+
+def record_on(disk, out, n, at):
+    """Record `n` frames, 5 a second of the made-up clock; call ``at[index](rows)`` before each."""
+    world = World(nobody)
+    vision = Vision(detector=world, mesher=world)
+    analysed = Progressed()
+
+    class Seen:
+        def open(self, info):
+            pass
+
+        def write(self, reading):
+            analysed.add()
+
+        def close(self):
+            pass
+
+    def wait(index):
+        analysed.wait_for(index)
+        if index in at:
+            at[index](recording)
+        disk[0] = index * 200_000_000
+
+    with Pipeline(PacedSource(n, wait), vision=vision, affect=FakeAffect()) as pipeline:
+        pipeline.attach(Seen(), depth_s=1e6)
+        files = files_of_run(out, "fake", video=False)
+        manifest = Manifest(out, "run", NO_VIDEO, ["fake"], pipeline.models)
+        with Recording(pipeline, files, NO_VIDEO, "fake", manifest) as recording:
+            summary = follow(pipeline, recording)
+        conclude_run(manifest, summary, recording.failure)
+        assert pipeline.stats().drops == 0, "the disk held up nothing"
+    return summary
+
+
+def until_written(recording, n):
+    end = time.monotonic() + 60
+    while recording.frames < n:
+        assert time.monotonic() < end, f"{recording.frames} of {n}"
+        time.sleep(0.005)
+
+
+def test_a_disk_that_stalls_five_seconds_loses_no_row(disk, tmp_path):
+    summary = record_on(disk, tmp_path, 32, {25: lambda _: StallingFile.gate.set()})
+    rows = rows_of(tmp_path / "fake.csv")
+    assert {int(row["frame"]) for row in rows} == set(range(1, 33))
+    assert summary.frames == 32
+    assert summary.drops["rows"] == 0
+    assert summary.sinks["rows"].gaps == ()
+
+
+def test_a_disk_that_stalls_longer_loses_counted_rows_and_the_manifest_says_where(disk, tmp_path):
+    seen = []
+
+    def go_on(recording):
+        StallingFile.gate.set()
+        until_written(recording, 30)  # the oldest that waits is 7 s old by now
+
+    def look(recording):
+        until_written(recording, 55)  # beyond the gap
+        seen.append(json.loads((tmp_path / "summary.json").read_text()))
+
+    summary = record_on(disk, tmp_path, 80, {65: go_on, 75: look})
+    (gap,) = summary.sinks["rows"].gaps
+    assert gap.readings == summary.drops["rows"] > 0
+    written = {int(row["frame"]) for row in rows_of(tmp_path / "fake.csv")}
+    lost = set(range(gap.first_frame, gap.last_frame + 1))
+    assert written | lost == set(range(1, 81))
+    assert not written & lost
+    assert (gap.first_frame, gap.last_frame) == (53, 65), "ten seconds are kept"
+    (running,) = seen
+    assert running["outcome"] == "running", "the run may be killed before its end"
+    (entry,) = running["inputs"]
+    assert entry["sinks"]["rows"]["gaps"] == [dataclasses.asdict(gap)]
+    (entry,) = json.loads((tmp_path / "summary.json").read_text())["inputs"]
+    assert entry["sinks"]["rows"]["gaps"] == [dataclasses.asdict(gap)]
+    assert entry["sinks"]["rows"]["drops"] == gap.readings
+
+
+def test_a_live_run_ends_though_its_disk_hangs(disk, tmp_path, monkeypatch):
+    for module in (recording_module, pipeline_module):
+        monkeypatch.setattr(module, "STALL_S", 2.0)
+    with pytest.raises(OutputError, match="output rows: got nothing written for 2 s"):
+        record_on(disk, tmp_path, 12, {})
+    (entry,) = json.loads((tmp_path / "summary.json").read_text())["inputs"]
+    assert entry["outcome"] == "failed"
+    StallingFile.gate.set()

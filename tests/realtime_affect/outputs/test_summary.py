@@ -1,25 +1,10 @@
-import json
 import stat
 
-from realtime_affect.config import Config
-from realtime_affect.outputs.summary import InputSummary, write_summary, write_traceback
+from realtime_affect.outputs.summary import write_traceback
 
 
 def mode_of(path):
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def test_the_summary_is_its_owner_s_alone_and_holds_no_secret_of_the_settings(tmp_path):
-    config = Config().with_values({
-        "serve.source": "rtsp://me:sec/r@et@host/live?token=abcdef",
-        "capture.stream_options": ["headers=Authorization: Bearer abcdef", "rw_timeout=5"],
-    })  # fmt: skip
-    path = tmp_path / "summary.json"
-    write_summary(path, "run", "complete", [InputSummary("rtsp://***@host/live")], config)
-    assert mode_of(path) == 0o600
-    content = json.loads(path.read_text())
-    assert content["config"]["serve"]["source"] == "rtsp://***@host/live?token=***"
-    assert content["config"]["capture"]["stream_options"] == ["headers=***", "rw_timeout=5"]
 
 
 def test_a_traceback_is_kept_without_secrets_and_for_its_owner(tmp_path):

@@ -55,6 +55,34 @@ class FakeSource:
         self.closed = True
 
 
+class Progressed:
+    """A count that threads wait for."""
+
+    def __init__(self):
+        self.n, self.changed = 0, threading.Condition()
+
+    def add(self):
+        with self.changed:
+            self.n += 1
+            self.changed.notify_all()
+
+    def wait_for(self, n):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.n >= n, 30), f"{self.n} of {n}"
+
+
+class PacedSource(FakeSource):
+    """Frames that come when `wait` says so."""
+
+    def __init__(self, n, wait):
+        super().__init__(n)
+        self.wait = wait
+
+    def read(self, timeout_s):
+        self.wait(self.index)
+        return super().read(timeout_s)
+
+
 class FakeAffect:
     """Answers with the time of the frame it was asked about; may be slow or fail."""
 
@@ -71,6 +99,9 @@ class FakeAffect:
             for t in job.scene.tracks
         }
         return AffectSnapshot(frame.t_ns, frame.captured_ns, results)
+
+    def reset(self):
+        pass
 
     def close(self):
         self.closed = True
@@ -89,6 +120,25 @@ def make(source, *, live, wait_s=0.0, affect=None):
     world.wait_s = wait_s
     vision = Vision(detector=world, mesher=world)
     return Pipeline(source, live=live, vision=vision, affect=affect or FakeAffect())
+
+
+LONG_S = 1000.0  # deeper than any test is long
+
+
+class Collected:
+    """A sink that keeps every reading."""
+
+    def __init__(self):
+        self.readings, self.closed = [], False
+
+    def open(self, info):
+        self.info = info
+
+    def write(self, reading):
+        self.readings.append(reading)
+
+    def close(self):
+        self.closed = True
 
 
 def drain(slot):
@@ -129,10 +179,11 @@ def test_live_the_newest_frame_wins_and_drops_are_counted():
 def test_live_a_slow_network_holds_up_no_box():
     source = FakeSource(60, every_s=0.005)
     with make(source, live=True, affect=FakeAffect(wait_s=0.1)) as pipeline:
-        slot = pipeline.subscribe(lossless=True)
+        sink = Collected()
+        pipeline.attach(sink, depth_s=LONG_S)
         pipeline.start()
-        readings = list(drain(slot))
-        stats = pipeline.stats()
+        pipeline.join()
+        readings, stats = sink.readings, pipeline.stats()
     assert len(readings) + stats.drops == 60
     assert stats.slots["jobs"].drops > 0
     ages = [r.affect_age_ms() for r in readings if r.affect.results]
@@ -140,12 +191,14 @@ def test_live_a_slow_network_holds_up_no_box():
     assert max(ages) > 0, "affect older than its scene says so"
 
 
-def test_a_lossless_reader_misses_nothing_live_while_another_is_stalled():
+def test_a_deep_sink_misses_nothing_live_while_a_reader_is_stalled():
     with make(FakeSource(40, every_s=0.005), live=True) as pipeline:
-        rows = pipeline.subscribe(lossless=True)
+        rows = Collected()
+        pipeline.attach(rows, depth_s=LONG_S)
         stalled = pipeline.subscribe()
         pipeline.start()
-        got = len(list(drain(rows)))
+        pipeline.join()
+        got = len(rows.readings)
         assert got == pipeline.stats().frames_analysed
         assert stalled.counters.drops == got - 1
         assert stalled.get(1).scene.frame.index == 39

@@ -208,7 +208,10 @@ def test_files_are_written_for_each_start_and_whole(tmp_path):
     config = settings(out=str(tmp_path)).with_values({"record.video": False})
     service_of([Camera(20, every_s=0.005)], config).run()
     (folder,) = tmp_path.iterdir()
-    assert [p.name for p in folder.iterdir()] == ["fake.csv"]
+    assert {p.name for p in folder.iterdir()} == {"fake.csv", "summary.json"}
+    manifest = json.loads((folder / "summary.json").read_text())
+    assert (manifest["command"], manifest["outcome"]) == ("serve", "complete")
+    assert manifest["inputs"][0]["frames"] > 0
     assert (folder / "fake.csv").read_text().count("\n") > 1
 
 

@@ -1,0 +1,159 @@
+"""One record of a run: begun, finished or not, of what, with which networks and settings.
+
+``summary.json`` is written when a run begins, with the outcome "running", and completed at its
+end. One that still says "running" is of a run that was killed, or of one that goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from affect_kernels.atomic import PRIVATE, write_atomically
+from realtime_affect.errors import OutputError
+from realtime_affect.redact import redact, redact_source, redact_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtime_affect.config import Config
+    from realtime_affect.outputs.summary import InputSummary, Outcome
+
+NAME: Final = "summary.json"
+"""Of the file, in the run's folder."""
+
+
+class Manifest:
+    """The record of one run, in the run's folder; only its owner may read it (0600).
+
+    Every write replaces the file whole. Any thread may call.
+
+    Parameters
+    ----------
+    folder : Path
+        Must exist.
+    command : str
+        "run", "analyze", "serve".
+    config : Config
+        All settings; what looks like a password is hidden.
+    inputs : iterable of str
+        What the run is of, as the user named it.
+    models : mapping of str to str
+        SHA-256 of the networks, by card.
+
+    Raises
+    ------
+    OutputError
+        From any method: it cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        config: Config,
+        inputs: Iterable[str],
+        models: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = folder / NAME
+        self._lock = threading.Lock()
+        waiting = [{"input": redact_source(name), "outcome": "running"} for name in inputs]
+        self._content: dict[str, Any] = {
+            "command": command,
+            "outcome": "running",
+            "begun": _now(),
+            "finished": None,
+            "inputs": waiting,
+            "models": dict(models or {}),
+            "config": redact_values(_jsonable(config.as_dict())),
+            "versions": versions(),
+        }
+        self._write()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is complete."""
+        return self._content["finished"] is not None
+
+    def update(
+        self,
+        inputs: Iterable[InputSummary] | None = None,
+        models: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write what is known by now; nothing once it is finished."""
+        with self._lock:
+            if self.finished:
+                return
+            if inputs is not None:
+                self._content["inputs"] = [_entry(summary) for summary in inputs]
+            if models is not None:
+                self._content["models"] = dict(models)
+            self._write()
+
+    def finish(self, outcome: Outcome, inputs: Iterable[InputSummary]) -> None:
+        """Complete it."""
+        with self._lock:
+            self._content |= {
+                "outcome": outcome,
+                "finished": _now(),
+                "inputs": [_entry(summary) for summary in inputs],
+            }
+            self._write()
+
+    def _write(self) -> None:
+        try:
+            write_atomically(self.path, json.dumps(self._content, indent=2) + "\n", mode=PRIVATE)
+        except OSError as error:
+            raise OutputError(
+                thing=f"output file {self.path}",
+                got=error.strerror or str(error),
+                expected="a file that can be written",
+                hint="Free some space or choose another folder (--out).",
+            ) from error
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this project and of what its numbers depend on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    names = (
+        "realtime-affect", "numpy", "opencv-contrib-python-headless", "av", "ai-edge-litert",
+        "onnxruntime",
+    )  # fmt: skip
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _entry(summary: InputSummary) -> dict[str, Any]:
+    """Return an input's summary as the manifest holds it."""
+    plain: dict[str, Any] = _jsonable(summary)
+    said = {"error": redact(summary.error), "warnings": [redact(w) for w in summary.warnings]}
+    return plain | said
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _jsonable(value: Any) -> Any:
+    """Return `value` in JSON's own types; not-a-number becomes null."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    if dataclasses.is_dataclass(value):
+        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
