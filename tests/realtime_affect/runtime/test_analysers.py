@@ -23,7 +23,7 @@ def fakes():
     return world, Vision(detector=world, mesher=world), FakeAffect()
 
 
-def no_network(*_):
+def no_network(*_, **__):
     raise ModelError("model iris", got="no file", expected="iris.tflite", hint="Fetch it.")
 
 

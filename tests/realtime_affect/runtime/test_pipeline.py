@@ -177,9 +177,22 @@ def test_live_the_newest_frame_wins_and_drops_are_counted():
 
 
 def test_live_a_slow_network_holds_up_no_box():
-    source = FakeSource(60, every_s=0.005)
-    with make(source, live=True, affect=FakeAffect(wait_s=0.1)) as pipeline:
-        sink = Collected()
+    published = Progressed()
+
+    class Slow(FakeAffect):
+        def decide(self, job):
+            # As long as four frames take, however fast this machine is; the last need not wait.
+            published.wait_for(min(60, job.scene.frame.index + 5))
+            return super().decide(job)
+
+    class Counted(Collected):
+        def write(self, reading):
+            super().write(reading)
+            published.add()
+
+    source = PacedSource(60, lambda index: published.wait_for(index))
+    with make(source, live=True, affect=Slow()) as pipeline:
+        sink = Counted()
         pipeline.attach(sink, depth_s=LONG_S)
         pipeline.start()
         pipeline.join()
