@@ -8,6 +8,7 @@ import records
 
 from affect_engines import load_card
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
+from training.real.table import real_faces_table
 
 
 def trust_table() -> str:
@@ -282,3 +283,9 @@ def micro_table() -> str:
     ]
     names = ("htnet_live", "htnet_zero_shot", "htnet_loso")
     return "\n".join([*rows, "", records.report_signature(*names, judged=("htnet_live", live))])
+
+
+def real_table() -> str:
+    """Return the examination of everything that ships on real faces kept out of training."""
+    return "\n".join([real_faces_table(records.report("real_faces")), "",
+                      records.report_signature("real_faces")])  # fmt: skip

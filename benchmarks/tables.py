@@ -205,6 +205,7 @@ TABLES = {
     "faces": accuracy_tables.faces_table,
     "expression": accuracy_tables.expression_table,
     "lifting": accuracy_tables.lifting_table,
+    "real": accuracy_tables.real_table,
     "spotting": accuracy_tables.spotting_table,
     "micro": accuracy_tables.micro_table,
     "decision": decision_table,

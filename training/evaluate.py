@@ -6,6 +6,7 @@
         --weights ifdd.safetensors [--out report.json]
     python -m training.evaluate stills --ferplus PACK.npz [--split valid] [--precision auto] \
         [--out report.json]
+    python -m training.evaluate real --data DIR [--why WORDS] [--out report.json]
     python -m training.evaluate spotting --dataset casme2sq|sammlv|casme3 --root DIR \
         [--out report.json]
     python -m training.evaluate micro --dataset casme2|smic|samm --root DIR [--out report.json]
@@ -16,6 +17,8 @@ Expressions: IFDD as published, with weights of your own, by the published proto
 non-overlapping windows averaged; WAR, UAR and the confusion matrix.
 
 Stills: the shipped expression network on FER+, each still a clip that stands still.
+
+Real: everything that ships, on real faces that were kept out of training (``training.real``).
 
 Spotting: what ``realtime-affect analyze`` tells of brief movements in long videos, by the rules of
 the Micro-Expression Grand Challenge. Micro: the classes of movements whose onset and apex are
@@ -63,6 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stills.add_argument("--split", choices=("train", "valid", "all"), default="valid")
     stills.add_argument("--precision", choices=("auto", "fp32", "int8"), default="auto")
     stills.add_argument("--out", type=Path, help="JSON to write")
+    real = commands.add_parser("real", help="everything that ships, on real faces kept apart")
+    real.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    real.add_argument("--why", default="examination", help="for the log of looks")
+    real.add_argument(
+        "--out", type=Path,
+        help="JSON to write; default: benchmarks/results/real_faces.json, and the cards",
+    )  # fmt: skip
     spotting = commands.add_parser("spotting", help="brief movements in long videos")
     spotting.add_argument("--dataset", choices=tuple(FILMS), required=True)
     spotting.add_argument("--root", type=Path, required=True, help="folder of the database")
@@ -98,6 +108,10 @@ def _run(options: argparse.Namespace) -> None:
         from training.ifdd_stream.score_stills import evaluate_stills
 
         evaluate_stills(options.ferplus, options.split, options.precision, options.out)
+    elif options.command == "real":
+        from training.real.examination import examine
+
+        examine(options.data, options.why, options.out)
     elif options.command == "micro":
         from training.megc.evaluate import evaluate_classes
 

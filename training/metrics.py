@@ -141,6 +141,36 @@ def bootstrap(
     return low, high
 
 
+def bootstrap_persons(
+    persons: NDArray[Any], measure: Callable[[NDArray[np.int64]], float], repeats: int = 1000
+) -> tuple[float, float]:
+    """95 % interval of a measure by drawing persons anew, each with all that is theirs.
+
+    Samples of one person are alike; drawing samples would make the interval too narrow.
+
+    Parameters
+    ----------
+    persons : (n,)
+        Whose each sample is.
+    measure : callable
+        Rows (m,) of the samples drawn -> figure.
+    """
+    rng = np.random.default_rng(95)
+    _, whose = np.unique(persons, return_inverse=True)
+    order = np.argsort(whose, kind="stable")
+    rows = np.split(order, np.flatnonzero(np.diff(whose[order])) + 1)
+    values = [
+        measure(np.concatenate([rows[k] for k in rng.integers(0, len(rows), len(rows))]))
+        for _ in range(repeats)
+    ]
+    known = np.array(values)[~np.isnan(values)]
+    if not len(known):
+        return nan, nan
+    # Of the values themselves: a delay that never ended is infinite, and has no neighbour.
+    low, high = np.percentile(known, [2.5, 97.5], method="inverted_cdf").tolist()
+    return low, high
+
+
 def calibration_error(shares: NDArray[Any], truth: NDArray[Any], bins: int = 15) -> float:
     """Return the expected calibration error of the likeliest class's probability.
 

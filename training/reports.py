@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def write_report(report: dict[str, Any], out: Path | None) -> None:
-    """Write a report as JSON to `out`, where one is named; NaN becomes null."""
+    """Write a report as JSON to `out`, where one is named; NaN and infinity become null."""
     if out is not None:
         text = json.dumps(_without_nan(report), indent=1, allow_nan=False)
         out.write_text(text + "\n", "utf-8")
@@ -24,7 +24,9 @@ def shown(value: float) -> str:
 
 
 def _without_nan(value: Any) -> Any:
-    """Replace NaN, which JSON does not know, by None."""
+    """Replace NaN and infinity, which JSON does not know, by None."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -11,7 +11,8 @@ k is reported as soon as S_k reaches (1 - m_k) * T_k, and all sums begin anew: a
 probability 1 takes T_k, one that leads by less takes longer, and one that never leads by m_k is
 never reported. Towards an expression, T_k is ``onset_ms`` and m_k ``margin``; back to neutral, T_k
 is ``release_ms`` and m_k 0: a face rests unless something speaks for an expression, and one that
-was interrupted for a moment goes on.
+was interrupted for a moment goes on. The first report is provisional: neutral replaces it as soon
+as it is likelier.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Float32
 
 ONSET_MS: Final = 80.0
-RELEASE_MS: Final = 400.0
+RELEASE_MS: Final = 250.0
 MARGIN: Final = 0.3
 """Chosen on rendered people and on London persons 036 to 045 (``training.real.choose``)."""
 
@@ -53,7 +54,8 @@ class ReportedExpression:
         self._margins = np.full(len(EXPRESSIONS), margin)
         self._margins[_NEUTRAL] = 0.0
         self._needed_ms = onset_ms * (1.0 - self._margins)
-        self._needed_ms[_NEUTRAL] = release_ms
+        self._needed_ms[_NEUTRAL] = 0.0
+        self._release_ms = release_ms
         self._sums_ms = np.zeros(len(EXPRESSIONS))
         self._reported = -1
         self._t_ns = 0
@@ -80,5 +82,6 @@ class ReportedExpression:
             if ready.any():
                 self._reported = int(np.where(ready, self._sums_ms, -1.0).argmax())
                 self._sums_ms[:] = 0.0
+                self._needed_ms[_NEUTRAL] = self._release_ms
         self._t_ns = t_ns
         return EXPRESSIONS[self._reported]

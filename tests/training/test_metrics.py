@@ -4,6 +4,7 @@ from scipy import stats
 
 from training.metrics import (
     auc,
+    bootstrap_persons,
     confusion,
     f1,
     f1_micro,
@@ -94,3 +95,19 @@ def test_recalls_come_from_the_rows_of_a_confusion_matrix():
 def test_nothing_read_has_no_recall():
     assert np.isnan(war(confusion([], [], 2)))
     assert np.isnan(uar(confusion([], [], 2)))
+
+
+def test_an_interval_over_persons_is_wider_than_one_over_their_samples():
+    rng = np.random.default_rng(3)
+    person = np.repeat(np.arange(20), 30)
+    value = rng.normal(size=20)[person] + 0.1 * rng.normal(size=600)
+    low, high = bootstrap_persons(person, lambda rows: float(value[rows].mean()))
+    alone = bootstrap_persons(np.arange(600), lambda rows: float(value[rows].mean()))
+    assert low < value.mean() < high
+    assert high - low > 3 * (alone[1] - alone[0])
+
+
+def test_an_interval_knows_what_never_came_and_what_means_nothing():
+    delays = np.array([100.0, 200.0, np.inf, np.inf])
+    assert bootstrap_persons(np.arange(4), lambda rows: float(np.median(delays[rows])))[1] == np.inf
+    assert np.isnan(bootstrap_persons(np.arange(4), lambda _: float("nan"))).all()

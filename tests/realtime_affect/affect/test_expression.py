@@ -158,7 +158,7 @@ def test_jobs_that_were_dropped_do_not_change_what_is_reported():
 
 
 def test_each_face_has_a_report_of_its_own_and_a_gap_begins_it_anew():
-    said = ["happiness", "neutral", "neutral", "neutral", "sadness"]
+    said = ["happiness", "neutral", "happiness", "neutral", "sadness"]
     reader = ExpressionClassifier(engine=Scripted(said))
     moments = pictures(20)
     assert reader.decide([clip_at(moments, 0, 1)])[1].name == "happiness"

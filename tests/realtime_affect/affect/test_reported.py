@@ -63,15 +63,21 @@ def test_a_smaller_lead_takes_longer():
 
 def test_neutral_needs_no_margin_but_its_time():
     report = ReportedExpression(onset_ms=80, release_ms=300, margin=0.5)
-    told = reported(report, [shares(fear=0.9)] + [shares(fear=0.4)] * 60)
-    assert told[1] == "fear"
+    told = reported(report, [shares()] + [shares(fear=0.9)] * 5 + [shares(fear=0.4)] * 60)
+    assert told[6] == "fear"
     assert told[-1] == "neutral"
+
+
+def test_the_first_report_gives_way_as_soon_as_neutral_is_likelier():
+    told = reported(ReportedExpression(release_ms=1000), [shares(sadness=0.52)] * 3 + [shares()])
+    assert told == ["sadness"] * 3 + ["neutral"]
 
 
 def test_an_interruption_shorter_than_the_release_does_not_end_an_expression():
     smile = shares(happiness=0.95)
-    told = reported(ReportedExpression(release_ms=400), [smile] * 5 + [shares()] * 3 + [smile] * 5)
-    assert set(told) == {"happiness"}
+    moments = [shares()] + [smile] * 5 + [shares()] * 3 + [smile] * 5
+    told = reported(ReportedExpression(release_ms=400), moments)
+    assert set(told[2:]) == {"happiness"}
 
 
 def test_without_durations_and_margin_the_likeliest_is_reported():

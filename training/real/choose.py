@@ -1,0 +1,135 @@
+"""Choose when an expression is reported: what durations and margins cost and bring.
+
+    python -m training.real.choose --sequences FOLDER --data ../shared/data --report FILE
+
+On people whom no figure is reported of: rendered validation people (``ifdd_stream.sequences``), at
+rest, talking, and while an expression comes; and the smile onsets of London persons 036 to 045. Of
+each setting: changes a minute and samples that are not neutral of neutral faces, talking or not;
+how late an onset is reported, and how many are. Some minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from affect_engines import load_card
+from realtime_affect.affect.expression import ExpressionClassifier
+from realtime_affect.affect.reported import ReportedExpression
+from realtime_affect.names import EXPRESSIONS
+from realtime_affect.types import ClipWindow
+from training.ifdd_stream.network import SLOT_HZ
+from training.ifdd_stream.sequences import KINDS, read_sequences
+from training.real.cache import default_folder
+from training.real.clips import STRIP_REST_S, watch_strip
+from training.reports import write_report
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from training.ifdd_stream.sequences import Sequences
+    from training.real.clips import Watched
+
+CHOOSING: Final = range(36, 46)
+ONSETS_MS: Final = (0.0, 60.0, 80.0, 120.0)
+RELEASES_MS: Final = (0.0, 120.0, 250.0, 400.0)
+MARGINS: Final = (0.0, 0.15, 0.3, 0.5)
+_TOGETHER: Final = 50
+_NEUTRAL: Final = EXPRESSIONS.index("neutral")
+
+
+def read_probabilities(sequences: Sequences) -> NDArray[np.float32]:
+    """Return the probabilities (n, t, 8) at every moment of sequences, by the shipped network."""
+    n, t = sequences.shown.shape[:2]
+    found = np.zeros((n, t, len(EXPRESSIONS)), np.float32)
+    times = np.round(np.arange(1, t + 1) / SLOT_HZ * 1e9).astype(np.int64)
+    slots = int(load_card("ifdd_stream").decode["slots"])
+    for first in range(0, n, _TOGETHER):
+        rows = range(first, min(first + _TOGETHER, n))
+        with ExpressionClassifier() as classifier:
+            for i in range(t):
+                past = slice(max(0, i + 1 - slots), i + 1)
+                clips = [
+                    ClipWindow(k, times[past], sequences.pictures[k, past], i + 1 < slots)
+                    for k in rows
+                ]
+                for k, shown in classifier.decide(clips).items():
+                    found[k, i] = shown.probabilities
+    return found
+
+
+def judge(
+    sequences: Sequences, probabilities: NDArray[np.float32], strips: dict[str, Watched],
+    settings: tuple[float, float, float],
+) -> dict[str, float]:  # fmt: skip
+    """Return what a setting (onset, release, margin) costs and brings."""
+    t_ns = np.round(np.arange(1, probabilities.shape[1] + 1) / SLOT_HZ * 1e9).astype(int).tolist()
+    changes = moved = moments = 0
+    delays: list[float] = []
+    truth = sequences.shown.argmax(axis=2)
+    for k, shown in enumerate(truth):
+        report = ReportedExpression(*settings)
+        told = [report.update(t, p) for t, p in zip(t_ns, probabilities[k], strict=True)]
+        if sequences.kind[k] == KINDS.index("neutral"):
+            changes += sum(a != b for a, b in itertools.pairwise(told))
+            moved += sum(name != "neutral" for name in told)
+            moments += len(told)
+        elif shown[0] == _NEUTRAL and (shown != _NEUTRAL).any():
+            begins = int((shown != _NEUTRAL).argmax())
+            name = EXPRESSIONS[shown[begins]]
+            later = [i for i in range(begins, len(told)) if told[i] == name]
+            delays.append(1000 * (later[0] - begins) / SLOT_HZ if later else np.inf)
+    smiles = []
+    for face in strips.values():
+        report = ReportedExpression(*settings)
+        rows = face.moments().tolist()
+        told = [report.update(int(face.moment_ns[i]), face.probabilities[i]) for i in rows]
+        at_ms = face.t_ns[rows] / 1e6 - 1000 * STRIP_REST_S
+        later_ms = at_ms[(np.array(told) == "happiness") & (at_ms > -1)]
+        smiles.append(float(later_ms[0]) if len(later_ms) else np.inf)
+    return {
+        "neutral_changes_a_minute": 60 * changes * SLOT_HZ / moments,
+        "neutral_as_another": moved / moments,
+        "studio_onsets_found": float(np.isfinite(delays).mean()),
+        "studio_onset_median_ms": float(np.median(delays)),
+        "smiles_found": float(np.isfinite(smiles).mean()),
+        "smile_median_ms": float(np.median(smiles)),
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sequences", type=Path, required=True, help="with validation_*.npz")
+    parser.add_argument("--data", type=Path, required=True, help="with london_faces")
+    parser.add_argument("--report", type=Path, required=True, help="JSON to write")
+    options = parser.parse_args()
+    sequences = read_sequences(sorted(options.sequences.glob("validation_*.npz")))
+    probabilities = read_probabilities(sequences)
+    strips = {
+        path.stem: watch_strip(path, default_folder())
+        for path in sorted((options.data / "london_faces" / "smile_onset").glob("*.jpg"))
+        if int(path.stem[:3]) in CHOOSING
+    }
+    tried = []
+    for settings in itertools.product(ONSETS_MS, RELEASES_MS, MARGINS):
+        found = judge(sequences, probabilities, strips, settings)
+        names = ("onset_ms", "release_ms", "margin")
+        tried.append(dict(zip(names, settings, strict=True)) | found)
+        print("  ".join(f"{key} {value:.3g}" for key, value in tried[-1].items()), flush=True)
+    about: dict[str, Any] = {
+        "weights_sha256": load_card("ifdd_stream").sha256,
+        "sequences": len(sequences),
+        "people": len(set(sequences.person.tolist())),
+        "smiles": len(strips),
+        "tried": tried,
+    }
+    write_report(about, options.report)
+
+
+if __name__ == "__main__":
+    main()
