@@ -36,7 +36,7 @@ FACS_NAMES: Final = {
 """What each unit moves: names of movements, not of feelings."""
 
 SIDED_UNITS: Final = ("AU12", "AU14")
-"""Units that are also told for each side: on one side they make a smirk."""
+"""Units that are also measured on each side: on one side they make a smirk."""
 
 EXPRESSIONS: Final = (
     "happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt",
@@ -44,4 +44,4 @@ EXPRESSIONS: Final = (
 """Expressions as displayed: DFEW's seven in its order, then contempt."""
 
 MICRO_CLASSES: Final = ("negative", "positive", "surprise", "none")
-"""What HTNet tells of a micro-expression: MEGC's three composite classes, then none of them."""
+"""Classes of a micro-expression: MEGC's three composite classes, then none of them."""

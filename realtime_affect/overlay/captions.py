@@ -1,4 +1,4 @@
-"""What the painting says about the run: state along the top, a notice below, an alarm across."""
+"""What the overlay says about the run: state along the top, a notice below, an alarm across."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Final
 
 import cv2
 
-from realtime_affect.overlay.drawing import BOLD, disc, lay, plate, text_size, text_width, write
+from realtime_affect.overlay.drawing import (
+    BOLD,
+    DARK,
+    GREY,
+    PANEL_OPACITY,
+    WHITE,
+    Font,
+    panel,
+    text_size,
+    text_width,
+)
 
 if TYPE_CHECKING:
-    from realtime_affect.types import Image
+    from realtime_affect.overlay.drawing import Canvas
 
-_INK: Final = (24, 22, 20)
-_WHITE: Final = (255, 255, 255)
-_GREY: Final = (190, 186, 182)
 _ALARM: Final = (30, 60, 214)
 _GOOD: Final = (150, 200, 40)
-_PLATE: Final = 0.7
 
 NOTICE_LIVE: Final = (
     "Expressions displayed by faces are measured on this device. Nothing leaves it."
@@ -69,19 +75,19 @@ def notice_height(unit: float) -> int:
     return round(2.0 * text_size(12, unit))
 
 
-def paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) -> None:
+def paint_strip(canvas: Canvas, status: OverlayStatus, n_faces: int) -> None:
     """Draw the run's state along the upper edge; what does not fit is left out from the end."""
-    width = image.shape[1]
+    width, unit = canvas.width, canvas.unit
     size, height = text_size(13, unit), strip_height(unit)
-    lay(image, plate(width, height, 0, _INK, _PLATE), 0, 0)
+    canvas.blit(panel(width, height, 0, DARK, PANEL_OPACITY), 0, 0)
     middle, gap = height // 2, round(1.3 * size)
     state = status.source_state.lower()
-    color = {"online": _GOOD, "offline": _ALARM}.get(state, _GREY)
+    color = {"online": _GOOD, "offline": _ALARM}.get(state, GREY)
     x = round(0.9 * size)
-    disc(image, x, middle, 0.32 * size, color)
+    canvas.disc(x, middle, 0.32 * size, color)
     x += round(0.7 * size)
     label = "LIVE" if state == "online" else state.upper()
-    x = write(image, label, x, middle, size, _WHITE, BOLD) + gap
+    x = canvas.write(label, x, middle, Font(size, WHITE, BOLD)) + gap
     items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
     if math.isfinite(status.fps) and status.fps > 0:
         items.append((f"{status.fps:.0f}", "fps"))
@@ -95,17 +101,19 @@ def paint_strip(image: Image, status: OverlayStatus, n_faces: int, unit: float) 
         room = max(text_width(number, size, BOLD), digits * digit)
         if x + room + text_width(f" {word}", size) > width - size:
             return
-        write(image, number, x + room - text_width(number, size, BOLD), middle, size, _WHITE, BOLD)
-        x = write(image, f" {word}", x + room, middle, size, _GREY) + gap
+        canvas.write(
+            number, x + room - text_width(number, size, BOLD), middle, Font(size, WHITE, BOLD)
+        )
+        x = canvas.write(f" {word}", x + room, middle, Font(size, GREY)) + gap
     message_width = text_width(status.message, size)
     if status.message and x + message_width <= width - size:
-        write(image, status.message, width - size - message_width, middle, size, _WHITE)
+        canvas.write(status.message, width - size - message_width, middle, Font(size, WHITE))
 
 
-def paint_notice(image: Image, unit: float, *, recording: bool) -> None:
+def paint_notice(canvas: Canvas, *, recording: bool) -> None:
     """Draw the line for people in view along the lower edge, smaller where it would not fit."""
     text = NOTICE_RECORDING if recording else NOTICE_LIVE
-    height, width = image.shape[:2]
+    height, width, unit = canvas.height, canvas.width, canvas.unit
     room = width - round(16 * unit)
     size = text_size(12, unit)
     lines = [text]
@@ -114,11 +122,11 @@ def paint_notice(image: Image, unit: float, *, recording: bool) -> None:
         lines = _wrap(text, size, room)
     step = round(1.5 * size)
     band = max(notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
-    lay(image, plate(width, band, 0, _INK, _PLATE), 0, height - band)
+    canvas.blit(panel(width, band, 0, DARK, PANEL_OPACITY), 0, height - band)
     for n, line in enumerate(lines):
         middle = round(height - band / 2 + (n - (len(lines) - 1) / 2) * step)
         x = (width - text_width(line, size)) // 2
-        write(image, line, x, middle, size, _WHITE)
+        canvas.write(line, x, middle, Font(size, WHITE))
 
 
 def _wrap(text: str, size: int, room: int) -> list[str]:
@@ -138,21 +146,21 @@ def _wrap(text: str, size: int, room: int) -> list[str]:
     return lines
 
 
-def paint_offline(image: Image, unit: float) -> None:
+def paint_offline(canvas: Canvas) -> None:
     """Dim the last image and say across it that it is old."""
-    height, width = image.shape[:2]
+    image, height, width = canvas.image, canvas.height, canvas.width
     dark = cv2.convertScaleAbs(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), alpha=0.4)
     cv2.cvtColor(dark, cv2.COLOR_GRAY2BGR, dst=image)
     title, remark = "OFFLINE", "The source gives no new images. Trying again."
-    size = min(round(56 * unit), round(0.16 * width), round(0.3 * height))
+    size = min(round(56 * canvas.unit), round(0.16 * width), round(0.3 * height))
     band = min(height, round(2.4 * size))
     y = (height - band) // 2
-    lay(image, plate(width, band, 0, _ALARM, 1.0), 0, y)
+    canvas.blit(panel(width, band, 0, _ALARM, 1.0), 0, y)
     small = min(round(0.36 * size), math.floor(0.045 * width))
     if size >= 6:
         shift = round(0.3 * size) if small >= 6 else 0
         x = (width - text_width(title, size, BOLD)) // 2
-        write(image, title, x, y + band // 2 - shift, size, _WHITE, BOLD)
+        canvas.write(title, x, y + band // 2 - shift, Font(size, WHITE, BOLD))
     if small >= 6:
         x = (width - text_width(remark, small)) // 2
-        write(image, remark, x, y + band // 2 + round(0.62 * size), small, _WHITE)
+        canvas.write(remark, x, y + band // 2 + round(0.62 * size), Font(small, WHITE))

@@ -1,9 +1,9 @@
-"""Text, plates and strokes on BGR images: smooth edges at next to no cost.
+"""Text, panels and strokes on BGR images: smooth edges at next to no cost.
 
 OpenCV 5 draws TrueType text beautifully but slowly (0.2-0.6 ms a string). What is drawn again and
 again is therefore kept as a :class:`Stamp`, an image with its transparency worked out beforehand,
-and laid on in some ten microseconds. All positions may lie outside the image; what does is cut
-off. Any thread may draw, each on its own image.
+and blitted in some ten microseconds. All positions may lie outside the image; what does is cut off.
+Any thread may draw, each on its own image.
 """
 
 from __future__ import annotations
@@ -36,14 +36,39 @@ _SHIFT: Final = 4  # sixteenths of a pixel
 _FAR: Final = 1 << 14  # beyond this OpenCV's fixed-point coordinates overflow
 
 
+WHITE: Final = (255, 255, 255)
+DARK: Final = (24, 22, 20)
+GREY: Final = (190, 186, 182)
+QUIET: Final = (168, 163, 158)
+PANEL_OPACITY: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Font:
+    """How text is written: size in pixels, colour, weight."""
+
+    size: int
+    color: Color
+    weight: int = REGULAR
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """How a line is drawn: colour, thickness in pixels, and whether a dark rim is around it."""
+
+    color: Color
+    thickness: float
+    halo: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """An image to lay over another: ``out = below * keep / 255 + add``.
+    """An image to blit on another: ``out = below * keep / 255 + add``.
 
     Attributes
     ----------
     keep : (h, w, 3) uint8
-        How much of what lies below shows through.
+        How much of what is below shows through.
     add : (h, w, 3) uint8
         Its own light, already multiplied by its opacity.
     """
@@ -67,26 +92,111 @@ class Stamp:
         return int(self.add.shape[0])
 
 
-def lay(image: Image, stamp: Stamp, x: int, y: int) -> None:
-    """Lay `stamp` on `image` with its top-left corner at (x, y)."""
-    height, width = image.shape[:2]
-    x0, y0 = max(0, x), max(0, y)
-    x1, y1 = min(width, x + stamp.width), min(height, y + stamp.height)
-    if x0 >= x1 or y0 >= y1:
-        return
-    below = image[y0:y1, x0:x1]
-    inside = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
-    shown = cv2.multiply(below, stamp.keep[inside], scale=1 / 255)
-    cv2.add(shown, stamp.add[inside], dst=below)
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """An image that is painted on.
+
+    Attributes
+    ----------
+    image : (H, W, 3) uint8
+        BGR, changed in place.
+    unit : float
+        Size of a point in pixels.
+    """
+
+    image: Image
+    unit: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.image.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.image.shape[0])
+
+    def blit(self, stamp: Stamp, x: int, y: int) -> None:
+        """Put `stamp` on the image with its top-left corner at (x, y)."""
+        x0, y0 = max(0, x), max(0, y)
+        x1, y1 = min(self.width, x + stamp.width), min(self.height, y + stamp.height)
+        if x0 >= x1 or y0 >= y1:
+            return
+        below = self.image[y0:y1, x0:x1]
+        inside = np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
+        shown = cv2.multiply(below, stamp.keep[inside], scale=1 / 255)
+        cv2.add(shown, stamp.add[inside], dst=below)
+
+    def write(self, text: str, x: int, middle: int, font: Font) -> int:
+        """Write one line from `x` on, capitals and digits centred on row `middle`.
+
+        Returns
+        -------
+        int
+            Where the text ends.
+        """
+        size = font.size
+        stamp, advance = _text_stamp(text, size, font.weight, font.color)
+        if stamp is not None:
+            y = middle + round(_CAP_HEIGHT * size / 2) - _baseline(size)
+            self.blit(stamp, x - _PAD, y)
+        return x + advance
+
+    def stroke(
+        self,
+        points: NDArray[np.floating] | Sequence[tuple[float, float]],
+        pen: Pen,
+        *,
+        closed: bool = False,
+    ) -> None:
+        """Draw a smooth line through `points`.
+
+        They are (n, 2), or (m, n, 2) for m lines at the price of one.
+        """
+        fixed = _fixed(points)
+        lines = [fixed] if fixed.ndim == 2 else list(fixed)
+        thin = max(1, round(pen.thickness))
+        if pen.halo:
+            rim = thin + 2 * max(1, round(pen.thickness / 2))
+            cv2.polylines(self.image, lines, closed, (20, 20, 20), rim, cv2.LINE_AA, _SHIFT)
+        cv2.polylines(self.image, lines, closed, pen.color, thin, cv2.LINE_AA, _SHIFT)
+
+    def bar(self, x: int, middle: int, size: tuple[int, int], color: Color) -> None:
+        """Fill a rectangle of `size` (width, height) from `x` on, centred on row `middle`."""
+        width, height = size
+        y0, y1 = max(0, middle - height // 2), max(0, middle - height // 2 + height)
+        self.image[y0:y1, max(0, x) : max(0, x + width)] = color
+
+    def disc(self, x: float, y: float, radius: float, color: Color) -> None:
+        """Fill a circle."""
+        ((center,),) = _fixed([(x, y)])[None]
+        size = max(1, round(radius * (1 << _SHIFT)))
+        at = (int(center[0]), int(center[1]))
+        cv2.circle(self.image, at, size, color, -1, cv2.LINE_AA, _SHIFT)
+
+    def dots(self, points: NDArray[np.floating], size: int, color: Color) -> None:
+        """Draw a square of `size` pixels in `color` at each of `points` (n, 2).
+
+        A shadow to the lower right sets the dots off from what is as bright as they are.
+        """
+        corners = np.rint(_near(points) - (size - 1) / 2).astype(np.int32)
+        offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
+        squares = (corners[:, None] + offsets).reshape(-1, 2)
+        for shift in (1, 0):
+            x, y = (squares + shift).T
+            inside = (x >= 0) & (y >= 0) & (x < self.width) & (y < self.height)
+            x, y = x[inside], y[inside]
+            self.image[y, x] = self.image[y, x] >> 2 if shift else color
 
 
-def plate(width: int, height: int, radius: float, color: Color, opacity: float) -> Stamp:
+def panel(width: int, height: int, radius: float, color: Color, opacity: float) -> Stamp:
     """Return a rectangle with round corners."""
-    return _plate(max(1, width), max(1, height), round(radius, 1), color, round(opacity, 3))
+    return _panel(max(1, width), max(1, height), round(radius, 1), color, round(opacity, 3))
 
 
 @lru_cache(maxsize=64)
-def _plate(width: int, height: int, radius: float, color: Color, opacity: float) -> Stamp:
+def _panel(width: int, height: int, radius: float, color: Color, opacity: float) -> Stamp:
     mask = np.zeros((height, width), np.uint8)
     outline = round_rectangle(0, 0, width - 1, height - 1, radius)
     cv2.fillPoly(mask, [_fixed(outline)], (255,), cv2.LINE_AA, _SHIFT)
@@ -101,28 +211,6 @@ def text_size(points: float, unit: float) -> int:
 def text_width(text: str, size: int, weight: int = REGULAR) -> int:
     """Return how far `text` of `size` pixels reaches to the right."""
     return _glyphs(text, size, weight)[1]
-
-
-def write(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    text: str,
-    x: int,
-    middle: int,
-    size: int,
-    color: Color,
-    weight: int = REGULAR,
-) -> int:
-    """Write one line from `x` on, capitals and digits centred on row `middle`.
-
-    Returns
-    -------
-    int
-        Where the text ends.
-    """
-    stamp, advance = _text_stamp(text, size, weight, color)
-    if stamp is not None:
-        lay(image, stamp, x - _PAD, middle + round(_CAP_HEIGHT * size / 2) - _baseline(size))
-    return x + advance
 
 
 _PAD: Final = 2
@@ -176,59 +264,6 @@ def round_rectangle(
     )
     arcs = radius * np.column_stack([np.cos(turn), np.sin(turn)])
     return np.repeat(centers, len(quarter), axis=0) + arcs
-
-
-def stroke(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    points: NDArray[np.floating] | Sequence[tuple[float, float]],
-    color: Color,
-    thickness: float,
-    *,
-    closed: bool = False,
-    halo: bool = False,
-) -> None:
-    """Draw a smooth line through `points`; `halo` puts a dark rim around it.
-
-    `points` are (n, 2), or (m, n, 2) for m lines at the price of one.
-    """
-    fixed = _fixed(points)
-    lines = [fixed] if fixed.ndim == 2 else list(fixed)
-    thin = max(1, round(thickness))
-    if halo:
-        rim = thin + 2 * max(1, round(thickness / 2))
-        cv2.polylines(image, lines, closed, (20, 20, 20), rim, cv2.LINE_AA, _SHIFT)
-    cv2.polylines(image, lines, closed, color, thin, cv2.LINE_AA, _SHIFT)
-
-
-def bar(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, x: int, middle: int, width: int, height: int, color: Color
-) -> None:
-    """Fill a rectangle from `x` on, centred on row `middle`."""
-    y0, y1 = max(0, middle - height // 2), max(0, middle - height // 2 + height)
-    image[y0:y1, max(0, x) : max(0, x + width)] = color
-
-
-def disc(image: Image, x: float, y: float, radius: float, color: Color) -> None:
-    """Fill a circle."""
-    ((center,),) = _fixed([(x, y)])[None]
-    size = max(1, round(radius * (1 << _SHIFT)))
-    cv2.circle(image, (int(center[0]), int(center[1])), size, color, -1, cv2.LINE_AA, _SHIFT)
-
-
-def dots(image: Image, points: NDArray[np.floating], size: int, color: Color) -> None:
-    """Draw a square of `size` pixels in `color` at each of `points` (n, 2).
-
-    A shadow to the lower right sets the dots off from what is as bright as they are.
-    """
-    height, width = image.shape[:2]
-    corners = np.rint(_near(points) - (size - 1) / 2).astype(np.int32)
-    offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
-    squares = (corners[:, None] + offsets).reshape(-1, 2)
-    for shift in (1, 0):
-        x, y = (squares + shift).T
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        x, y = x[inside], y[inside]
-        image[y, x] = image[y, x] >> 2 if shift else color
 
 
 def mix(color: Color, other: Color, share: float) -> Color:

@@ -6,22 +6,21 @@ none could be seen it is broken and says why, quietly.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from realtime_affect.names import MICRO_CLASSES
-from realtime_affect.overlay.drawing import BOLD, mix, stroke, text_width, write
+from realtime_affect.overlay.drawing import BOLD, QUIET, WHITE, Font, Pen, mix, text_width
 
 if TYPE_CHECKING:
-    from realtime_affect.overlay.drawing import Color
-    from realtime_affect.types import FacialEvent, Image, Spotting
+    from realtime_affect.overlay.drawing import Canvas, Color
+    from realtime_affect.types import FacialEvent, Spotting
 
 SHOWN_NS: Final = 2_000_000_000
 """How long an event is painted after its decision."""
 
-_WHITE: Final = (255, 255, 255)
-_QUIET: Final = (168, 163, 158)
 _DIM: Final = (118, 113, 108)
 _SURE: Final = 0.5
 _SPIKE: Final = np.array(
@@ -47,32 +46,36 @@ def likely_class(event: FacialEvent) -> tuple[str, float] | None:
     return (name, share) if name != "none" and share > _SURE else None
 
 
-def paint_movement(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    x: int,
-    middle: int,
-    width: int,
-    size: int,
-    micro: Spotting,
-    event: FacialEvent | None,
-    color: Color,
-) -> None:
-    """Draw the line from `x` on, `width` pixels wide, with text of `size` pixels.
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """A line of a panel: where it starts, its middle row, width and text size, in pixels."""
 
-    Words that do not fit are left out, the least telling first.
+    x: int
+    middle: int
+    width: int
+    size: int
+
+
+def paint_movement(
+    canvas: Canvas, line: TextLine, micro: Spotting, event: FacialEvent | None, color: Color
+) -> None:
+    """Draw `event` on `line`, or the flat trace where there is none.
+
+    Words that do not fit are left out, the least informative first.
     """
+    x, middle, width, size = line.x, line.middle, line.width, line.size
     if event is None:
-        _paint_rest(image, x, middle, width, size, micro.unavailable_reason)
+        _paint_rest(canvas, line, micro.unavailable_reason)
         return
     reach = round(1.9 * size)
     points = np.array((x, middle)) + _SPIKE * (reach, 1.5 * size)
-    stroke(image, points, mix(color, _WHITE, 0.25), max(1.0, 0.11 * size))
+    canvas.stroke(points, Pen(mix(color, WHITE, 0.25), max(1.0, 0.11 * size)))
     at = x + reach + round(0.5 * size)
     room = x + width - at
     where = f" · {event.regions[0]}" if event.regions else ""
     part = where.replace(" right ", " ").replace(" left ", " ")
-    told = likely_class(event)
-    name, ending = (told[0], f"{told[0]} {100 * told[1]:.0f}%") if told else ("", "")
+    likely = likely_class(event)
+    name, ending = (likely[0], f"{likely[0]} {100 * likely[1]:.0f}%") if likely else ("", "")
     gap = round(0.8 * size)
     for words, end in (
         (f"micro-expression{where}", ending),
@@ -90,23 +93,22 @@ def paint_movement(  # noqa: PLR0913  (what, where, how: a drawing call)
     ):
         end_width = text_width(end, size, BOLD) + gap if end else 0
         if text_width(words, size) + end_width <= room:
-            write(image, words, at, middle, size, _WHITE)
-            write(image, end, x + width - end_width + gap, middle, size, _WHITE, BOLD)
+            canvas.write(words, at, middle, Font(size, WHITE))
+            canvas.write(end, x + width - end_width + gap, middle, Font(size, WHITE, BOLD))
             return
 
 
-def _paint_rest(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, x: int, middle: int, width: int, size: int, unavailable_reason: str
-) -> None:
+def _paint_rest(canvas: Canvas, line: TextLine, unavailable_reason: str) -> None:
     """Draw a flat trace, or why there is none."""
+    x, middle, width, size = line.x, line.middle, line.width, line.size
     thickness = max(1.0, 0.08 * size)
     if not unavailable_reason:
-        stroke(image, [(x, middle), (x + width, middle)], _DIM, thickness)
+        canvas.stroke([(x, middle), (x + width, middle)], Pen(_DIM, thickness))
         return
     dash, n = 0.4 * size, 3
     starts = x + 2 * dash * np.arange(n)
     dashes = np.stack([np.column_stack([starts + k * dash, np.full(n, middle)]) for k in (0, 1)], 1)
-    stroke(image, dashes, _DIM, thickness)
+    canvas.stroke(dashes, Pen(_DIM, thickness))
     at = round(x + (2 * n - 1) * dash + 0.5 * size)
     for words in (
         f"micro-expressions: {unavailable_reason}",
@@ -115,5 +117,5 @@ def _paint_rest(  # noqa: PLR0913  (what, where, how: a drawing call)
         "unseen",
     ):
         if text_width(words, size) <= x + width - at:
-            write(image, words, at, middle, size, _QUIET)
+            canvas.write(words, at, middle, Font(size, QUIET))
             return

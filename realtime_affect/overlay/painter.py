@@ -26,16 +26,18 @@ from realtime_affect.overlay.captions import (
 )
 from realtime_affect.overlay.drawing import (
     BOLD,
-    disc,
-    dots,
-    lay,
+    DARK,
+    GREY,
+    PANEL_OPACITY,
+    WHITE,
+    Canvas,
+    Font,
+    Pen,
     mix,
-    plate,
+    panel,
     round_rectangle,
-    stroke,
     text_size,
     text_width,
-    write,
 )
 from realtime_affect.overlay.panel import (
     PanelContent,
@@ -62,11 +64,6 @@ ID_COLORS: Final[tuple[Color, ...]] = (
 )
 """One for each id, in turn: Okabe & Ito's colours, told apart by colour-blind people too, the dark
 ones lightened to stand out from a dark image."""
-
-_INK: Final = (24, 22, 20)
-_WHITE: Final = (255, 255, 255)
-_GREY: Final = (190, 186, 182)
-_PLATE: Final = 0.7
 
 _MIN_WIDTH, _MIN_HEIGHT = 200, 120  # smaller images get boxes only
 _MAX_PANELS = 8  # faces; with more, labels only
@@ -132,30 +129,31 @@ def paint(
     image = _enlarge(reading.scene.frame.image, zoom)
     height, width = image.shape[:2]
     unit = max(0.7, min(width / 1280, height / 720)) * config.scale
+    canvas = Canvas(image, unit)
     roomy = width >= _MIN_WIDTH and height >= _MIN_HEIGHT
     tracks = reading.scene.tracks
     top = strip_height(unit) if roomy else 0
     bottom = height - (notice_height(unit) if roomy and config.notice else 0)
 
     for track in tracks:
-        _paint_points(image, track, config, unit, zoom)
+        _paint_points(canvas, track, config, zoom)
     if config.gaze:
-        _paint_gazes(image, reading, unit, zoom)
+        _paint_gazes(canvas, reading, zoom)
     boxes = [_box(track, zoom, width, height) for track in tracks]
     for track, box in zip(tracks, boxes, strict=True):
-        _paint_box(image, track, box, unit)
+        _paint_box(canvas, track, box)
     if roomy:
         crowded = len(tracks) > _MAX_PANELS
         for track, box in zip(tracks, boxes, strict=True):
-            _paint_label(image, track, box, unit, top, short=crowded)
+            _paint_label(canvas, track, box, top, short=crowded)
         if config.bars and not crowded:
-            _paint_panels(image, reading, boxes, (0, top, width, bottom), config, unit)
+            _paint_panels(canvas, reading, boxes, (0, top, width, bottom), pose=config.pose)
     if status.source_state.lower() == "offline":
-        paint_offline(image, unit)
+        paint_offline(canvas)
     if roomy:
-        paint_strip(image, status, len(tracks), unit)
+        paint_strip(canvas, status, len(tracks))
         if config.notice:
-            paint_notice(image, unit, recording=status.recording)
+            paint_notice(canvas, recording=status.recording)
     return image
 
 
@@ -175,31 +173,23 @@ def _box(track: Track, zoom: float, width: int, height: int) -> Rect:
     return x0, y0, x1, y1
 
 
-def _paint_box(image: Image, track: Track, box: Rect, unit: float) -> None:
-    x0, y0, x1, y1 = box
+def _paint_box(canvas: Canvas, track: Track, box: Rect) -> None:
+    (x0, y0, x1, y1), unit = box, canvas.unit
     radius = min(10 * unit, 0.12 * (x1 - x0))
     measured = track.face is not None
     color = id_color(track.track_id)
-    stroke(
-        image,
-        round_rectangle(x0, y0, x1, y1, radius),
-        color if measured else mix(color, _GREY, 0.5),
-        1.2 * unit if measured else 1,
-        closed=True,
-        halo=measured,
-    )
+    pen = Pen(color, 1.2 * unit, halo=True) if measured else Pen(mix(color, GREY, 0.5), 1)
+    canvas.stroke(round_rectangle(x0, y0, x1, y1, radius), pen, closed=True)
 
 
-def _paint_points(
-    image: Image, track: Track, config: OverlayConfig, unit: float, zoom: float
-) -> None:
+def _paint_points(canvas: Canvas, track: Track, config: OverlayConfig, zoom: float) -> None:
     face = track.face
     if face is None:
         return
     points = face.mesh.points[:, :2] * zoom
     if config.mesh:
-        size = 1 if np.ptp(points[:, 0]) < 160 else max(1, round(1.4 * unit))
-        dots(image, points, size, mix(id_color(track.track_id), _WHITE, 0.5))
+        size = 1 if np.ptp(points[:, 0]) < 160 else max(1, round(1.4 * canvas.unit))
+        canvas.dots(points, size, mix(id_color(track.track_id), WHITE, 0.5))
     if config.pose:
         origin = points[[168, 6]].mean(axis=0)
         length = 0.45 * float(np.ptp(points[:, 0]))
@@ -210,22 +200,24 @@ def _paint_points(
             ((40, 110, 240), (150, 200, 40), (233, 180, 86)),
             strict=True,
         ):
-            stroke(image, [tuple(origin), tuple(origin + axis)], color, 2 * unit, halo=True)
+            canvas.stroke(
+                [tuple(origin), tuple(origin + axis)], Pen(color, 2 * canvas.unit, halo=True)
+            )
 
 
-def _paint_gazes(image: Image, reading: Reading, unit: float, zoom: float) -> None:
+def _paint_gazes(canvas: Canvas, reading: Reading, zoom: float) -> None:
     """Draw where the eyes look, as far as that is known of this very moment."""
     for track in reading.scene.tracks:
         result = reading.affect.results.get(track.track_id)
         if track.face is None or result is None or not np.isfinite(result.gaze_rad).all():
             continue
         if reading.scene.frame.t_ns - result.t_ns <= _STALE_NS:
-            _paint_gaze(image, track.face, result, unit, zoom)
+            _paint_gaze(canvas, track.face, result, zoom)
 
 
-def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoom: float) -> None:
+def _paint_gaze(canvas: Canvas, face: Face, result: AffectResult, zoom: float) -> None:
     """Draw an arrow from each eye in the direction it looks."""
-    points = face.mesh.points[:, :2] * zoom
+    points, unit = face.mesh.points[:, :2] * zoom, canvas.unit
     right, down = result.gaze_rad.tolist()
     right_corner, left_corner = points[list(OUTER_EYE_CORNERS)]
     span = float(np.linalg.norm(right_corner - left_corner))
@@ -237,24 +229,23 @@ def _paint_gaze(image: Image, face: Face, result: AffectResult, unit: float, zoo
     eyes = points[_EYES].mean(axis=1)
     if length < 5 * unit:  # into the camera
         for x, y in eyes.tolist():
-            disc(image, x, y, 2.4 * unit, _INK)
-            disc(image, x, y, 1.4 * unit, _WHITE)
+            canvas.disc(x, y, 2.4 * unit, DARK)
+            canvas.disc(x, y, 1.4 * unit, WHITE)
         return
     tips = eyes + step
     along, head = step / length, min(5 * unit, 0.4 * length)
     across = 0.6 * np.array([-along[1], along[0]])
     wings = np.stack([tips - head * (along + across), tips, tips - head * (along - across)], axis=1)
-    stroke(image, np.stack([eyes, tips], axis=1), _WHITE, 1.4 * unit, halo=True)
-    stroke(image, wings, _WHITE, 1.4 * unit)
+    canvas.stroke(np.stack([eyes, tips], axis=1), Pen(WHITE, 1.4 * unit, halo=True))
+    canvas.stroke(wings, Pen(WHITE, 1.4 * unit))
 
 
-def _paint_label(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, track: Track, box: Rect, unit: float, top: int, *, short: bool
-) -> None:
+def _paint_label(canvas: Canvas, track: Track, box: Rect, top: int, *, short: bool) -> None:
     """Draw the id, and how sure and how good the measurement is, above the box.
 
     Words that would reach beyond the box are left out: what is beside it belongs to panels.
     """
+    unit = canvas.unit
     size = text_size(13, unit)
     height, pad = round(1.6 * size), round(0.45 * size)
     name = f"#{track.track_id}"
@@ -272,19 +263,19 @@ def _paint_label(  # noqa: PLR0913  (what, where, how: a drawing call)
     width = name_width
     if words or ring:
         width += pad + (2 * ring + pad if ring else 0) + (_span(words, size) + pad if words else 0)
-    x = max(0, min(x, image.shape[1] - width))
+    x = max(0, min(x, canvas.width - width))
     middle = y + height // 2
     if width > name_width:
-        lay(image, plate(width, height, 0.3 * height, _INK, _PLATE), x, y)
+        canvas.blit(panel(width, height, 0.3 * height, DARK, PANEL_OPACITY), x, y)
     color = id_color(track.track_id)
-    lay(image, plate(name_width, height, 0.3 * height, color, 1.0), x, y)
-    write(image, name, x + pad, middle, size, _INK, BOLD)
+    canvas.blit(panel(name_width, height, 0.3 * height, color, 1.0), x, y)
+    canvas.write(name, x + pad, middle, Font(size, DARK, BOLD))
     x += name_width + pad
     if ring and track.face is not None:
-        _paint_ring(image, x + ring, middle, ring, track.face.action_units.calibration, color)
+        _paint_ring(canvas, (x + ring, middle), ring, track.face.action_units.calibration, color)
         x += 2 * ring + pad
     for word in words:
-        x = write(image, word, x, middle, size, _WHITE) + round(0.6 * size)
+        x = canvas.write(word, x, middle, Font(size, WHITE)) + round(0.6 * size)
 
 
 def _span(words: list[str], size: int) -> int:
@@ -293,23 +284,24 @@ def _span(words: list[str], size: int) -> int:
     return sum(text_width(word, size) for word in words) + spaces
 
 
-def _paint_ring(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, x: float, y: float, radius: float, share: float, color: Color
+def _paint_ring(
+    canvas: Canvas, center: tuple[float, float], radius: float, share: float, color: Color
 ) -> None:
     """Draw how much of the person's own neutral face is known: an arc, a disc when all is."""
+    x, y = center
     share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
     turn = np.linspace(0, 2 * math.pi, 25)
     thickness = max(1.0, 0.3 * radius)
     reach = radius - thickness / 2
     circle = np.array([x, y]) + reach * np.column_stack([np.sin(turn), -np.cos(turn)])
-    stroke(image, circle, (110, 106, 102), thickness)
+    canvas.stroke(circle, Pen((110, 106, 102), thickness))
     if share >= 0.995:
-        disc(image, x, y, radius, color)
+        canvas.disc(x, y, radius, color)
         tick = [(x - 0.45 * radius, y), (x - 0.1 * radius, y + 0.4 * radius)]
-        stroke(image, [*tick, (x + 0.5 * radius, y - 0.4 * radius)], _INK, thickness)
+        canvas.stroke([*tick, (x + 0.5 * radius, y - 0.4 * radius)], Pen(DARK, thickness))
     elif share > 0:
         arc = circle[: max(2, math.ceil(share * 24) + 1)]
-        stroke(image, arc, color, thickness)
+        canvas.stroke(arc, Pen(color, thickness))
 
 
 def _remarks(track: Track) -> list[str]:
@@ -334,15 +326,11 @@ def _weakness(quality: FaceQuality) -> str:
     return min(limits, key=lambda name: limits[name])
 
 
-def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image,
-    reading: Reading,
-    boxes: list[Rect],
-    bounds: Rect,
-    config: OverlayConfig,
-    unit: float,
+def _paint_panels(
+    canvas: Canvas, reading: Reading, boxes: list[Rect], bounds: Rect, *, pose: bool
 ) -> None:
     """Draw what each face displays beside it; where there is no room, a few words on its box."""
+    unit = canvas.unit
     gap = round(8 * unit)
     x0, y0, x1, y1 = bounds
     room = (x0 + gap, y0 + gap // 2, x1 - gap, y1 - gap // 2)
@@ -352,7 +340,7 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
         n: PanelContent(
             track.face,
             reading.affect.results.get(track.track_id),
-            config.pose,
+            pose,
             reading.scene.frame.t_ns,
         )
         for n, track in enumerate(reading.scene.tracks)
@@ -365,18 +353,18 @@ def _paint_panels(  # noqa: PLR0913  (what, where, how: a drawing call)
     places = place_panels(taken, sizes, room, gap)
     for n, content in contents.items():
         if n not in places:
-            _paint_strongest(image, content, boxes[n], unit)
+            _paint_strongest(canvas, content, boxes[n])
             continue
         kind, x, y = places[n]
         color = id_color(reading.scene.tracks[n].track_id)
-        paint_panel(image, x, y, content, color, unit, full=kind == 0)
+        paint_panel(canvas, (x, y), content, color, full=kind == 0)
 
 
-def _paint_strongest(image: Image, content: PanelContent, box: Rect, unit: float) -> None:
+def _paint_strongest(canvas: Canvas, content: PanelContent, box: Rect) -> None:
     """Name expression and strongest action units on the lower edge of the box."""
-    size = text_size(11, unit)
+    size = text_size(11, canvas.unit)
     height, pad = round(1.6 * size), round(0.5 * size)
-    x, y = max(pad, box[0] + pad), min(box[3], image.shape[0]) - height - pad
+    x, y = max(pad, box[0] + pad), min(box[3], canvas.height) - height - pad
     units, expression = content.face.action_units, content.expression
     texts = [] if content.movement is None else ["micro-expression"]
     if expression is not None:
@@ -384,8 +372,8 @@ def _paint_strongest(image: Image, content: PanelContent, box: Rect, unit: float
     texts += [f"AU{short_name(name)} {units[name]:.1f}" for name in strongest_units(units)]
     for text in texts:
         width = text_width(text, size) + 2 * pad
-        if x + width > min(box[2], image.shape[1]) - pad:
+        if x + width > min(box[2], canvas.width) - pad:
             break
-        lay(image, plate(width, height, 0.3 * height, _INK, _PLATE), x, y)
-        write(image, text, x + pad, y + height // 2, size, _WHITE)
+        canvas.blit(panel(width, height, 0.3 * height, DARK, PANEL_OPACITY), x, y)
+        canvas.write(text, x + pad, y + height // 2, Font(size, WHITE))
         x += width + pad

@@ -15,8 +15,19 @@ import numpy as np
 
 from realtime_affect.measure import Moment
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS
-from realtime_affect.overlay.drawing import BOLD, Stamp, bar, lay, mix, plate, text_width, write
-from realtime_affect.overlay.event_trace import fresh_movement, paint_movement
+from realtime_affect.overlay.drawing import (
+    BOLD,
+    DARK,
+    QUIET,
+    WHITE,
+    Canvas,
+    Font,
+    Stamp,
+    mix,
+    panel,
+    text_width,
+)
+from realtime_affect.overlay.event_trace import TextLine, fresh_movement, paint_movement
 from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -28,13 +39,9 @@ if TYPE_CHECKING:
         Expression,
         Face,
         FacialEvent,
-        Image,
         Spotting,
     )
 
-_INK: Final = (24, 22, 20)
-_WHITE: Final = (255, 255, 255)
-_QUIET: Final = (168, 163, 158)
 _TRACK: Final = (84, 80, 76)
 _N_STRONGEST = 3
 _OPACITY: Final = 0.76
@@ -127,21 +134,19 @@ def panel_size(content: PanelContent, unit: float, *, full: bool) -> tuple[int, 
     return layout.width, layout.height(len(shown), content.footer_rows(full))
 
 
-def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, x: int, y: int, content: PanelContent, color: Color, unit: float, *, full: bool
+def paint_panel(
+    canvas: Canvas, corner: tuple[int, int], content: PanelContent, color: Color, *, full: bool
 ) -> None:
-    """Draw `content` with the panel's corner at (x, y).
+    """Draw `content` with the panel's top-left corner at `corner`.
 
     Parameters
     ----------
-    image : (H, W, 3) uint8
-        Drawn on.
-    x, y : int
+    canvas : Canvas
+    corner : (int, int)
+        x and y in pixels.
     content : PanelContent
     color : Color
         Of the face's id.
-    unit : float
-        Size of a point in pixels.
     full : bool
         With names and numbers; otherwise narrow.
     """
@@ -149,65 +154,65 @@ def paint_panel(  # noqa: PLR0913  (what, where, how: a drawing call)
     shown = _measured(face)
     if not shown:
         return
-    expression = content.expression
+    (x, y), unit, expression = corner, canvas.unit, content.expression
     layout = _Layout(unit, full=full, header=expression is not None)
     footer = content.footer_rows(full)
-    lay(image, _ground(tuple(shown), round(unit, 3), footer, full, layout.header > 0), x, y)
+    canvas.blit(_ground(tuple(shown), round(unit, 3), footer, full, layout.header > 0), x, y)
     if expression is not None:
-        _paint_expression(image, x, y, expression, color, layout)
+        _paint_expression(canvas, corner, expression, color, layout)
     strongest = strongest_units(face.action_units)
     for n, (name, value) in enumerate(shown.items()):
         middle = y + layout.row_middle(n)
         strong = name in strongest
         if strong:
-            write(image, short_name(name), x + layout.pad, middle, layout.size, _WHITE, BOLD)
+            canvas.write(short_name(name), x + layout.pad, middle, Font(layout.size, WHITE, BOLD))
             if full:
-                write(image, _LABELS[name], x + layout.name_x, middle, layout.size, _WHITE)
+                canvas.write(_LABELS[name], x + layout.name_x, middle, Font(layout.size, WHITE))
                 text = f"{value:.1f}"
                 right = x + layout.width - layout.pad - text_width(text, layout.size, BOLD)
-                write(image, text, right, middle, layout.size, _WHITE, BOLD)
+                canvas.write(text, right, middle, Font(layout.size, WHITE, BOLD))
         share = min(1.0, max(0.0, value / 5))
         length = round(share * layout.bar_width)
         shade = color if strong else mix(color, _TRACK, 0.45)
-        bar(image, x + layout.bar_x, middle, length, layout.bar_height, shade)
+        canvas.bar(x + layout.bar_x, middle, (length, layout.bar_height), shade)
     if footer:
         middle = y + layout.row_middle(len(shown)) + layout.row // 4
         if content.micro is not None:
             # The line keeps its room while nothing is on it, so that the panel does not jump.
             inner = layout.width - 2 * layout.pad
             movement = content.movement
-            at = x + layout.pad
-            paint_movement(image, at, middle, inner, layout.size, content.micro, movement, color)
+            line = TextLine(x + layout.pad, middle, inner, layout.size)
+            paint_movement(canvas, line, content.micro, movement, color)
             middle += layout.row
-        _paint_footer(image, x, middle, content, layout)
+        _paint_footer(canvas, x, middle, content, layout)
 
 
-def _paint_expression(  # noqa: PLR0913  (what, where, how: a drawing call)
-    image: Image, x: int, y: int, expression: Expression, color: Color, layout: _Layout
+def _paint_expression(
+    canvas: Canvas, corner: tuple[int, int], expression: Expression, color: Color, layout: _Layout
 ) -> None:
     """Write the reported expression and its probability, above a bar of it.
 
     Grey where less than a half speaks for it, and with dots while its clip is still short.
     """
-    share = expression.probability
+    (x, y), share = corner, expression.probability
     sure = share >= _SURE
     size = layout.title
     middle = y + layout.pad + round(0.62 * size)
-    ink = _WHITE if sure else _QUIET
+    font = Font(size, WHITE if sure else QUIET, BOLD)
     dots = "..." if expression.warming_up else ""
-    write(image, expression.name + dots, x + layout.pad, middle, size, ink, BOLD)
+    canvas.write(expression.name + dots, x + layout.pad, middle, font)
     text = f"{100 * share:.0f}%"
     right = x + layout.width - layout.pad
-    write(image, text, right - text_width(text, size, BOLD), middle, size, ink, BOLD)
+    canvas.write(text, right - text_width(text, size, BOLD), middle, font)
     length = round(share * (layout.width - 2 * layout.pad))
     under = y + layout.pad + layout.header - round(0.35 * size)
-    bar(image, x + layout.pad, under, layout.width - 2 * layout.pad, layout.bar_height, _TRACK)
+    canvas.bar(x + layout.pad, under, (layout.width - 2 * layout.pad, layout.bar_height), _TRACK)
     shade = color if sure else mix(color, _TRACK, 0.45)
-    bar(image, x + layout.pad, under, length, layout.bar_height, shade)
+    canvas.bar(x + layout.pad, under, (length, layout.bar_height), shade)
 
 
 def _paint_footer(
-    image: Image, x: int, middle: int, content: PanelContent, layout: _Layout
+    canvas: Canvas, x: int, middle: int, content: PanelContent, layout: _Layout
 ) -> None:
     """Write what the units are measured against, the captions, and the head's angles."""
     face, captions = content.face, content.captions()
@@ -218,10 +223,10 @@ def _paint_footer(
         text = "own neutral face" if known >= 99 else f"learning neutral face  {known}%"
         if captions and known < 99:
             text = f"neutral {known}%"
-    write(image, text, x + layout.pad, middle, layout.size, _QUIET)
+    canvas.write(text, x + layout.pad, middle, Font(layout.size, QUIET))
     for n, caption in enumerate(captions):
         at = max(layout.pad, layout.width - layout.pad - text_width(caption, layout.size))
-        write(image, caption, x + at, middle + n * layout.row, layout.size, _QUIET)
+        canvas.write(caption, x + at, middle + n * layout.row, Font(layout.size, QUIET))
     middle += max(0, len(captions) - 1) * layout.row
     if content.pose and layout.full:
         degrees = np.rad2deg(face.pose.rotation_rad) + 0.0
@@ -229,7 +234,7 @@ def _paint_footer(
             f"{name} {angle:+d}°"
             for name, angle in zip(_POSE, np.rint(degrees).astype(int).tolist(), strict=True)
         )
-        write(image, text, x + layout.pad, middle + layout.row, layout.size, _QUIET)
+        canvas.write(text, x + layout.pad, middle + layout.row, Font(layout.size, QUIET))
 
 
 class _Layout:
@@ -267,19 +272,22 @@ class _Layout:
 
 @lru_cache(maxsize=16)
 def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header: bool) -> Stamp:
-    """Return what lies under the bars: plate, numbers, names, empty bars."""
+    """Return what lies under the bars: panel, numbers, names, empty bars."""
     layout = _Layout(unit, full=full, header=header)
     height = layout.height(len(shown), footer)
-    bare = plate(layout.width, height, 0.7 * layout.size, _INK, _OPACITY)
+    bare = panel(layout.width, height, 0.7 * layout.size, DARK, _OPACITY)
     keep, add = bare.keep.copy(), bare.add.copy()
     for n, name in enumerate(shown):
         middle = layout.row_middle(n)
         # Drawn in colour on the light, in black on what shows through: opaque on the image.
-        for sheet, text, empty in ((add, _QUIET, _TRACK), (keep, (0, 0, 0), (0, 0, 0))):
-            write(sheet, short_name(name), layout.pad, middle, layout.size, text, BOLD)
+        for sheet, text, empty in (
+            (Canvas(add), QUIET, _TRACK),
+            (Canvas(keep), (0, 0, 0), (0, 0, 0)),
+        ):
+            sheet.write(short_name(name), layout.pad, middle, Font(layout.size, text, BOLD))
             if full:
-                write(sheet, _LABELS[name], layout.name_x, middle, layout.size, text)
-            bar(sheet, layout.bar_x, middle, layout.bar_width, layout.bar_height, empty)
+                sheet.write(_LABELS[name], layout.name_x, middle, Font(layout.size, text))
+            sheet.bar(layout.bar_x, middle, (layout.bar_width, layout.bar_height), empty)
     return Stamp(keep, add)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +50,7 @@ def place_panels(
         by_x = sorted(sizes, key=lambda n: faces[n][0])
         placed = max(
             (
-                _place(faces, {n: sizes[n] for n in order}, kinds, sides, bounds, gap)
+                _place(faces, {n: sizes[n] for n in order}, kinds, sides, _Room(bounds, gap))
                 for order, sides in (
                     (by_x[::-1], ("right", "left")),
                     (by_x, ("left", "right")),
@@ -63,13 +63,19 @@ def place_panels(
     return placed
 
 
-def _place(  # noqa: PLR0913  (the options of one attempt)
+class _Room(NamedTuple):
+    """What panels must stay in, and the pixels that they keep apart."""
+
+    bounds: Rect
+    gap: int
+
+
+def _place(
     faces: Sequence[Rect],
     sizes: Mapping[int, Sequence[tuple[int, int]]],
     kinds: Sequence[int],
     sides: tuple[str, str],
-    bounds: Rect,
-    gap: int,
+    room: _Room,
 ) -> dict[int, Place]:
     """Place one face after another, each where there still is room."""
     taken = list(faces)
@@ -78,8 +84,8 @@ def _place(  # noqa: PLR0913  (the options of one attempt)
         free = (
             (kind, x, y)
             for kind in kinds
-            for x, y in _candidates(faces[n], options[kind], sides, bounds, gap)
-            if not any(_overlap((x, y), options[kind], other, gap) for other in taken)
+            for x, y in _candidates(faces[n], options[kind], sides, room)
+            if not any(_overlap((x, y), options[kind], other, room.gap) for other in taken)
         )
         place = next(free, None)
         if place is not None:
@@ -89,12 +95,12 @@ def _place(  # noqa: PLR0913  (the options of one attempt)
 
 
 def _candidates(
-    face: Rect, size: tuple[int, int], sides: tuple[str, str], bounds: Rect, gap: int
+    face: Rect, size: tuple[int, int], sides: tuple[str, str], room: _Room
 ) -> Iterator[tuple[int, int]]:
-    """Yield places beside `face` inside `bounds`: by side, then top, middle, bottom."""
+    """Yield places beside `face` inside `room`: by side, then top, middle, bottom."""
     width, height = size
     x0, y0, x1, y1 = face
-    left, top, right, bottom = bounds
+    (left, top, right, bottom), gap = room
     for side in sides:
         x = x1 + gap if side == "right" else x0 - gap - width
         if x < left or x + width > right or height > bottom - top:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -154,26 +154,18 @@ def _draw_face(
     for up, tall in rows:
         box = (left, top - (up + tall) * height, width, tall * height)
         panels.append(figure.add_axes(box))
-    bars_at = [
-        (left + width + 0.012, top - (up + tall) * height, 0.008, tall * height)
+    scales = [
+        figure.add_axes((left + width + 0.012, top - (up + tall) * height, 0.008, tall * height))
         for up, tall in rows[:2]
     ]
     edges, unit_name, divisor = _time_axis(strips, len(face.units))
     expressions, units, *movements, lines, pose = panels
-    _draw_strip(
-        figure,
-        expressions,
-        (100 * face.shares, SCHEMA["expression_probability"].labels),
-        face,
-        edges,
-        bars_at[0],
-        100,
-        _blues(),
-    )
+    shares = _Strip(100 * face.shares, SCHEMA["expression_probability"].labels, 100, _blues())
+    _draw_strip(expressions, scales[0], shares, face, edges)
     names = [
         f"{label}  {unit[2:]}" for unit, label in zip(_UNITS.parts, _UNITS.labels, strict=True)
     ]
-    _draw_strip(figure, units, (face.units, names), face, edges, bars_at[1], 5, _embers())
+    _draw_strip(units, scales[1], _Strip(face.units, names, 5, _embers()), face, edges)
     seen = np.isfinite(face.pose).any(axis=1)
     _name_gaps(units, edges, strips.silent, "no images")
     _name_gaps(units, edges, ~seen & ~strips.silent, "not in view")
@@ -208,21 +200,23 @@ def _time_axis(strips: Strips, n_bins: int) -> tuple[NDArray[np.float64], str, f
     return np.linspace(strips.start_s, end, n_bins + 1) / divisor, name, divisor
 
 
-def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
-    figure: Figure,
-    panel: Axes,
-    content: tuple[NDArray[np.float32], Sequence[str]],
-    face: Face,
-    edges: NDArray[np.float64],
-    bar_at: tuple[float, float, float, float],
-    most: float,
-    colors: Colormap,
+class _Strip(NamedTuple):
+    """Values (n, k) with their k names, drawn as `colors` from 0 to `most`."""
+
+    values: NDArray[np.float32]
+    names: Sequence[str]
+    most: float
+    colors: Colormap
+
+
+def _draw_strip(
+    panel: Axes, scale: Axes, content: _Strip, face: Face, edges: NDArray[np.float64]
 ) -> None:
-    """Draw values (n, k) with their k names as colours, 0 to `most`.
+    """Draw a strip into `panel` and its colours into `scale`.
 
     Hatched where the face was in view and there is no value.
     """
-    values, names = content
+    values, names, most, colors = content
     n_rows = len(names)
     seen = np.asarray(np.isfinite(face.pose).any(axis=1))
     extent = (edges[0], edges[-1], n_rows - 0.5, -0.5)
@@ -237,7 +231,7 @@ def _draw_strip(  # noqa: PLR0913  (what, whose, where, how: a drawing call)
         panel.axhline(row + 0.5, color="white", linewidth=0.6, zorder=3)
     panel.set_ylim(n_rows - 0.5, -0.5)
     panel.set_yticks(range(n_rows), list(names))
-    bar = figure.colorbar(strip, cax=figure.add_axes(bar_at), ticks=[0, most])
+    bar = panel.figure.colorbar(strip, cax=scale, ticks=[0, most])
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0, labelcolor=_QUIET, labelsize=8)
     if most == 100:

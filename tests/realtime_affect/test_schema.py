@@ -12,6 +12,7 @@ from realtime_affect.measure import GROUPS, TRUSTS, Measure, Schema
 from realtime_affect.outputs.csv_rows import RowWriter
 from realtime_affect.outputs.format_page import format_page
 from realtime_affect.outputs.json_lines import reading_line
+from realtime_affect.overlay.drawing import Canvas
 from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size
 from realtime_affect.schema import SCHEMA, WITH_LANDMARKS
 from tests.realtime_affect.outputs.test_csv_rows import reading
@@ -57,7 +58,7 @@ def test_a_new_measure_is_in_the_list_of_the_overlay_and_its_panel_makes_room():
         for content in (plain, calm):
             width, height = panel_size(content, 1.0, full=full)
             image = np.full((height + 40, width + 40, 3), 255, np.uint8)
-            paint_panel(image, 20, 20, content, (233, 180, 86), 1.0, full=full)
+            paint_panel(Canvas(image), (20, 20), content, (233, 180, 86), full=full)
             drawn = np.flatnonzero((image != 255).any(axis=(1, 2)))
             assert drawn[[0, -1]].tolist() == [20, 19 + height]
             images.append(image)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
+from realtime_affect.overlay.drawing import Canvas
 from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size, strongest_units
 from realtime_affect.types import AffectResult, Expression, Spotting
 from tests.realtime_affect.micro_world import MS, facial_event
@@ -48,7 +49,7 @@ def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, 
     content = PanelContent(face, affect_of(blinks, name, 1.0, True, micro), pose)
     width, height = panel_size(content, unit, full=full)
     image = np.full((height + 40, width + 40, 3), 255, np.uint8)
-    paint_panel(image, 20, 20, content, SKY, unit, full=full)
+    paint_panel(Canvas(image, unit), (20, 20), content, SKY, full=full)
     drawn = (image != 255).any(axis=2)
     assert np.flatnonzero(drawn.any(axis=1))[[0, -1]].tolist() == [20, 19 + height]
     assert np.flatnonzero(drawn.any(axis=0))[[0, -1]].tolist() == [20, 19 + width]
@@ -58,13 +59,13 @@ def test_a_face_without_any_unit_needs_no_panel():
     content = PanelContent(face_of(PERSON), affect_of(14.0), True)
     assert panel_size(content, 1.0, full=True) == (0, 0)
     image = np.zeros((50, 50, 3), np.uint8)
-    paint_panel(image, 5, 5, content, SKY, 1.0, full=True)
+    paint_panel(Canvas(image), (5, 5), content, SKY, full=True)
     assert not image.any()
 
 
 def painted(content):
     image = np.zeros((420, 420, 3), np.uint8)
-    paint_panel(image, 0, 0, content, SKY, 1.0, full=True)
+    paint_panel(Canvas(image), (0, 0), content, SKY, full=True)
     return image
 
 
@@ -108,7 +109,7 @@ def trace(*events, unavailable_reason="", t_ms=1000, units=None, full=True):
     face = face_of(PERSON, units=units or {"AU12": 0.0})
     content = PanelContent(face, affect_of(micro=micro), False, t_ms * MS)
     image = np.zeros((420, 420, 3), np.uint8)
-    paint_panel(image, 0, 0, content, SKY, 1.0, full=full)
+    paint_panel(Canvas(image), (0, 0), content, SKY, full=full)
     return image
 
 
@@ -173,7 +174,7 @@ def test_where_the_panel_is_narrow_the_side_goes_before_the_part():
         image = np.zeros((420, 420, 3), np.uint8)
         affect = affect_of(name="fear", micro=Spotting((event,), ""))
         content = PanelContent(face_of(PERSON, units={"AU12": 0.0}), affect, False, 1000 * MS)
-        paint_panel(image, 0, 0, content, SKY, 1.0, full=False)
+        paint_panel(Canvas(image), (0, 0), content, SKY, full=False)
         return image
 
     assert (narrow(region) == narrow(part)).all()
