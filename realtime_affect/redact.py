@@ -18,7 +18,8 @@ from urllib.parse import quote, unquote
 HIDDEN: Final = "***"
 """What stands in the place of a secret."""
 
-_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*://"
+# Every repetition has a limit: from each place in a long text, matching must end soon.
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://"
 _SPEC = re.compile(_SCHEME)
 # A URL inside a message ends at a quote or white space. What precedes its last "@" may hold white
 # space all the same, as passwords do, up to the end of the line or the next URL.
@@ -26,16 +27,16 @@ _URL = re.compile(
     rf"(?P<scheme>{_SCHEME})(?P<user>(?:(?![\s'\"(,<]{_SCHEME})[^\n])+@(?=[\w\[]))?(?P<rest>[^\s'\"<>]*)"
 )
 _WITHOUT_SCHEME = re.compile(
-    r"(?<![\w/])[^\s:/@'\"]+:(?!//)[^\s@]*@(?=\d+(?:\.\d+){3}\b|\[|[\w.-]+[:/])"
+    r"(?<![\w/])[^\s:/@'\"]{1,256}+:(?!//)[^\s@]{0,256}@(?=\d+(?:\.\d+){3}\b|\[|[\w.-]+[:/])"
 )
 _HEADER = re.compile(
     r"(?i)((?:(?:proxy-)?authorization|(?:set-)?cookie2?)\s*[:=]\s*"
-    r"|x-[\w-]*(?:key|token|auth)[\w-]*:\s*)[^\r\n]+"
+    r"|x-[\w-]{0,40}(?:key|token|auth)[\w-]{0,40}:\s*)[^\r\n]+"
 )
 _OPTION = re.compile(r"(?i)\b(headers|cookies)=.+", re.DOTALL)
 _CREDENTIAL = re.compile(r"(?i)\b(bearer|basic|digest)\s+(?=[^\s'\"]*[\d=+/._-])[^\s'\"]{6,}")
 _VALUE = re.compile(
-    r"""(?P<key>[\w.%-]+)(?P<is>=)(?P<value>"[^"]*"|'[^']*'|[^\s&;,/?#'"]*)""", re.ASCII
+    r"""(?P<key>[\w.%-]{1,64}+)(?P<is>=)(?P<value>"[^"]*"|'[^']*'|[^\s&;,/?#'"]*)""", re.ASCII
 )
 _PART = re.compile(r"([/?&#;,])")
 _SECRET_PARTS: Final = (

@@ -73,13 +73,15 @@ class Report:
         from rich.markup import escape
         from rich.table import Table
 
+        from realtime_affect.printable import printable
+
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in ("what", "mark", "found and what to do"):
             table.add_column(overflow="fold")
         for finding in self.findings:
-            text = escape(finding.detail)
+            text = escape(printable(finding.detail))
             if finding.hint:
-                text += f"\n[dim]{escape(finding.hint)}[/]"
+                text += f"\n[dim]{escape(printable(finding.hint))}[/]"
             table.add_row(escape(finding.name), _MARKS[finding.status], text)
         console.print(table)
         console.print(

@@ -1,7 +1,8 @@
 """Where the log goes: standard error in the reader's form, and a file that does not grow for ever.
 
 The library only logs, one logger a module, and configures nothing; handlers are the command
-line's. Whatever leaves through them has gone through :func:`~realtime_affect.redact.redact`.
+line's. Whatever leaves through them has gone through :func:`~realtime_affect.redact.redact` and
+:func:`~realtime_affect.printable.printable`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from affect_kernels.atomic import PRIVATE
 from realtime_affect.errors import OutputError
+from realtime_affect.printable import printable
 from realtime_affect.redact import HideSecrets
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def logging_to(
         listener.start()
     for handler in handlers:
         handler.addFilter(HideSecrets())
+        handler.addFilter(_make_printable)  # its traceback is text by now
     raising, logging.raiseExceptions = logging.raiseExceptions, False  # a full disk: no tracebacks
     loggers = [logging.getLogger(name) for name in PACKAGES]
     before = [logger.level for logger in loggers]
@@ -89,6 +92,14 @@ def logging_to(
             listener.stop()
             listener.handlers[0].close()
         logging.raiseExceptions = raising
+
+
+def _make_printable(record: logging.LogRecord) -> bool:
+    """Change `record` so that it acts on no terminal and stays one line but for its traceback."""
+    record.msg, record.args = printable(record.getMessage()), None
+    if record.exc_text:
+        record.exc_text = printable(record.exc_text, lines=True)
+    return True
 
 
 def under_journald(stream: IO[str] | None, environment: Mapping[str, str] = os.environ) -> bool:

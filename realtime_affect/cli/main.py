@@ -291,7 +291,7 @@ def models_list() -> None:
         from affect_engines.store import list_models
 
         for model in list_models():
-            typer.echo(f"{model.card.name:<16} {model.state:<8} {model.path}")
+            _say(f"{model.card.name:<16} {model.state:<8} {model.path}")
 
 
 @models_app.command("verify", epilog=_EPILOG)
@@ -301,7 +301,7 @@ def models_verify() -> None:
         from affect_engines.store import verify_models
 
         for path in verify_models():
-            typer.echo(f"ok  {path}")
+            _say(f"ok  {path}")
 
 
 @models_app.command("fetch", epilog=_EPILOG)
@@ -315,8 +315,8 @@ def models_fetch(
     with _reporting():
         from affect_engines.store import fetch_models
 
-        for path in fetch_models(wheel, typer.echo):
-            typer.echo(f"ok  {path}")
+        for path in fetch_models(wheel, _say):
+            _say(f"ok  {path}")
 
 
 @engines_app.command("build", epilog=_EPILOG)
@@ -349,7 +349,7 @@ def engines_build(  # noqa: PLR0913  (a command's options)
 
         with _build_progress() as progress:
             build_engines(
-                models or (), precision, typer.echo, max_batch=max_faces, rebuild=rebuild,
+                models or (), precision, _say, max_batch=max_faces, rebuild=rebuild,
                 plugins=plugins, progress=progress,
             )  # fmt: skip
 
@@ -360,7 +360,7 @@ def engines_list() -> None:
     with _reporting():
         from realtime_affect.cli.engines import list_engines
 
-        list_engines(typer.echo)
+        list_engines(_say)
 
 
 @engines_app.command("verify", epilog=_EPILOG)
@@ -369,7 +369,7 @@ def engines_verify() -> None:
     with _reporting():
         from realtime_affect.cli.engines import verify_engines
 
-        verify_engines(typer.echo)
+        verify_engines(_say)
 
 
 @engines_app.command("clear", epilog=_EPILOG)
@@ -378,7 +378,7 @@ def engines_clear(models: _ModelsArgument = None) -> None:
     with _reporting():
         from realtime_affect.cli.engines import clear_engines
 
-        clear_engines(models or (), typer.echo)
+        clear_engines(models or (), _say)
 
 
 def _load(
@@ -497,16 +497,24 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _complain(message: str) -> None:
+    from realtime_affect.printable import printable
     from realtime_affect.redact import redact
 
-    typer.secho(f"error: {redact(message)}", err=True, fg=typer.colors.RED)
+    typer.secho(f"error: {printable(redact(message))}", err=True, fg=typer.colors.RED)
 
 
 def _remark(message: str) -> None:
+    from realtime_affect.printable import printable
     from realtime_affect.redact import redact
 
     if not _is_quiet():
-        typer.echo(redact(message), err=True)
+        typer.echo(printable(redact(message)), err=True)
+
+
+def _say(line: str) -> None:
+    from realtime_affect.printable import printable
+
+    typer.echo(printable(line))
 
 
 def _is_quiet() -> bool:
@@ -518,6 +526,8 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     """Show a bar with the remaining time on a terminal, nothing elsewhere."""
     from rich import progress as bars
     from rich.console import Console
+
+    from realtime_affect.printable import printable
 
     console = Console(stderr=True)
     tasks: dict[str, bars.TaskID] = {}
@@ -533,7 +543,7 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
         def update(now: Progress) -> None:
             if now.name not in tasks:
-                tasks[now.name] = progress.add_task(now.name, total=now.total)
+                tasks[now.name] = progress.add_task(printable(now.name), total=now.total)
             progress.update(tasks[now.name], completed=now.done, total=now.total)
 
         yield update

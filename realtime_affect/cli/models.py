@@ -53,6 +53,8 @@ class ModelReport:
         from rich.markup import escape
         from rich.table import Table
 
+        from realtime_affect.printable import printable
+
         for model in self.models:
             card = model.card
             table = Table(box=None, pad_edge=False, show_header=False, title_justify="left")
@@ -60,7 +62,7 @@ class ModelReport:
             table.add_column(overflow="fold")
             source = "shipped with this program" if card.shipped else card.package
             for what, text in (
-                ("licence", card.licence), ("from", source), ("file", str(model.path)),
+                ("licence", card.licence), ("from", source), ("file", printable(model.path)),
                 ("trained on", card.trained_on), ("limits", card.limits),
                 ("made by", card.reproduce), ("TensorRT", _proof(card)),
             ):  # fmt: skip

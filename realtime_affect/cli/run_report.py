@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from realtime_affect.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -34,7 +36,7 @@ def print_report(
     table.add_column("outcome")
     for summary in summaries:
         table.add_row(
-            Text(summary.input if "://" in summary.input else Path(summary.input).name),
+            _shown(summary.input if "://" in summary.input else Path(summary.input).name),
             str(summary.frames),
             str(summary.most_faces),
             str(summary.tracks),
@@ -51,10 +53,10 @@ def print_report(
         if summary.events:
             console.print(Text(_movements(summary.events)), soft_wrap=True)
         for warning in summary.warnings:
-            console.print(Text(f"warning: {summary.input}: {warning}"), soft_wrap=True)
+            console.print(_shown(f"warning: {summary.input}: {warning}"), soft_wrap=True)
     names = [path.name for summary in summaries for path in summary.files.values()]
     listed = ", ".join([*names[:8], *(["..."] if len(names) > 8 else []), "summary.json"])
-    console.print(Text(f"files in {folder}: {listed}"), soft_wrap=True)
+    console.print(_shown(f"files in {folder}: {listed}"), soft_wrap=True)
 
 
 def print_stats(stats: PipelineStats, console: Console | None = None) -> None:
@@ -77,6 +79,11 @@ def stage_table(stage_ms: Mapping[str, Percentiles]) -> Table:
         numbers = (times.p50, times.p90, times.p99)
         table.add_row(stage, *(_number(value, 2) for value in numbers), str(times.n))
     return table
+
+
+def _shown(text: str) -> Text:
+    """Return text with a name of the user's in it as it may be printed."""
+    return Text(printable(text))
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from affect_kernels.atomic import PRIVATE
 from realtime_affect.errors import OutputError
+from realtime_affect.printable import printable
 from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Outcome = Literal["running", "complete", "interrupted", "failed"]
 _MAX_LOG_BYTES: Final = 1 << 20
+_MAX_TRACEBACK: Final = 1 << 18  # characters
 _EMPTY: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -124,8 +126,10 @@ def write_traceback(path: Path, failure: BaseException) -> Path | None:
     """Append the traceback of an unexpected failure to a log file; None where that fails too.
 
     The file is its owner's alone; one that has grown to a megabyte is kept as ``NAME.1``, once.
+    Of a longer traceback, the last quarter of a megabyte is kept.
     """
-    text = redact("".join(traceback.format_exception(failure))) + "\n"
+    text = printable(redact("".join(traceback.format_exception(failure))), lines=True)
+    text = text[-_MAX_TRACEBACK:] + "\n"  # after: a secret cut in two is not known as one
     try:
         if path.exists() and path.stat().st_size > _MAX_LOG_BYTES:
             path.replace(path.with_name(path.name + ".1"))

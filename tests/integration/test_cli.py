@@ -216,6 +216,17 @@ def test_bad_inputs_end_with_exit_code_3(command, call, tmp_path):
         assert_clear(call(command, name, "--out", "out"), 3, "error: ", name, "expected")
 
 
+def test_names_act_on_no_terminal(call, tmp_path):
+    names = ["a\x1b]0;owned\x07.mp4", "b\x9b2J\nerror: c.mov", os.fsdecode(b"d\xff.mkv")]
+    for name in names[:2]:
+        (tmp_path / name).write_text("nothing")
+    cv2.imwrite(str(tmp_path / "good.png"), np.zeros((64, 64, 3), np.uint8))
+    done = call("analyze", *names, "good.png", "--out", "out", "-v", "--log-file", "log")
+    assert_clear(done, 3, r"a\x1b]0;owned\x07.mp4", r"b\x9b2J\nerror: c.mov", r"d\udcff.mkv")
+    for text in (done.stdout, done.stderr, (tmp_path / "log").read_text()):
+        assert not [c for c in text if c != "\n" and not c.isprintable()]
+
+
 def test_no_camera_ends_with_exit_code_3(call):
     if Path("/dev/video63").exists():
         pytest.skip("this machine has a camera 63")

@@ -107,6 +107,12 @@ def test_examples(text, shown):
     assert redact(text) == shown
 
 
+@pytest.mark.parametrize(("unit", "n"), [("x", 100_000), ("x-", 10_000), ("a:", 30_000)])
+def test_a_long_text_is_searched_in_a_time_that_grows_with_its_length_alone(unit, n):
+    """A second; with its square, minutes, and the limit that every test has ends it."""
+    redact(unit * n)
+
+
 def test_the_path_of_a_file_is_told_as_it_is(tmp_path):
     odd = tmp_path / "key=1" / "me:10@1.2.3.4"
     odd.mkdir(parents=True)

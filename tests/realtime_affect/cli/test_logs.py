@@ -126,6 +126,19 @@ def test_secrets_reach_neither_terminal_nor_file(tmp_path, capsys):
         assert "abc" not in text
 
 
+def test_a_name_acts_on_no_terminal_and_begins_no_line_of_its_own(tmp_path, capsys):
+    path, name = tmp_path / "a.log", "a\x1b]0;owned\x07\nERROR b\udcff.mp4"
+    with logging_to(0, path):
+        try:
+            raise OSError(5, "broken", name)
+        except OSError:
+            LOG.exception("cannot open %s", name)
+    for text in (capsys.readouterr().err, path.read_text()):
+        assert r"cannot open a\x1b]0;owned\x07\nERROR b\udcff.mp4" in text
+        assert "\nTraceback" in text
+        assert not re.search(r"[^\n -~]", text)
+
+
 def test_afterwards_nothing_of_it_is_left(capsys):
     before = {name: list(logging.getLogger(name).handlers) for name in logs.PACKAGES}
     with logging_to(2):

@@ -56,6 +56,13 @@ def test_brackets_in_names_are_shown_as_they_are(name):
     assert name in printed(summary(name, warnings=(f"{name} is cut",)), width=200)
 
 
+def test_a_name_acts_on_no_terminal():
+    text = printed(summary("a\x1b[2J\n.mp4", warnings=("\x9b2J",)), width=200)
+    assert r"a\x1b[2J\n.mp4" in text
+    assert r"\x9b2J" in text
+    assert not set("\x1b\x9b") & set(text)
+
+
 def test_warnings_are_shown():
     assert "truncated after frame 31" in printed(summary(warnings=("truncated after frame 31",)))
 
