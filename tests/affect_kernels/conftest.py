@@ -92,7 +92,7 @@ class Host:
             (folder / name).write_text(content, encoding="utf-8")
         command = ["g++", *FLAGS, "-o", "kernel.so", "kernel.cpp"]
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=50
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=250
         )
         assert done.returncode == 0, done.stderr
         self._libraries[source] = ctypes.CDLL(str(folder / "kernel.so"))

@@ -9,7 +9,7 @@ from realtime_affect.capture import CaptureConfig, open_source
 from realtime_affect.face.vision import Vision
 from realtime_affect.types import Frame
 
-pytestmark = [pytest.mark.usefixtures("models"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.usefixtures("models")
 
 SINGLE_ADULTS = ["lp_d0", "lp_d10", "lp_d12", "lp_d13", "lp_d14", "lp_d18", "lp_s18_720p"]
 

@@ -339,7 +339,7 @@ def test_real_networks_used_for_several_inputs_give_the_bytes_of_separate_runs(
         recorder = VideoRecorder(tmp_path / f"{name}.mp4", 25)
         source = open_source("demo", live=False)
         for _ in range(40):
-            frame = source.read(5)
+            frame = source.read(60)
             recorder.write(frame.image, frame.t_ns)
         recorder.close()
         source.close()

@@ -5,7 +5,7 @@ import pytest
 
 from realtime_affect.worker import Supervisor, Worker, call_within
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 def divide():

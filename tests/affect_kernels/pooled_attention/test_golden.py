@@ -95,7 +95,6 @@ def assert_close(found, wanted):
     assert np.abs(found - wanted).max() <= TOLERANCE * np.abs(wanted).max()
 
 
-@pytest.mark.timeout(180)  # 8 GMAC: seconds, but not where others want the cores too
 @pytest.mark.parametrize("form", [plain, compiled])
 def test_the_last_two_blocks_give_the_published_tokens(form, folder, weights):
     forms = form()

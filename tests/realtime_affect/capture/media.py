@@ -84,7 +84,7 @@ def set_display_matrix(path, a, b, c, d):
 
 def read_all(source):
     frames = []
-    while (frame := source.read(5.0)) is not None:
+    while (frame := source.read(60.0)) is not None:
         frames.append(frame)
     return frames
 
@@ -105,7 +105,7 @@ class Sender:
 
     def stop(self):
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def __enter__(self):
         return self
@@ -114,7 +114,7 @@ class Sender:
         self.stop()
 
 
-def wait_until(happened, within_s=20.0):
+def wait_until(happened, within_s=60.0):
     """Wait for a condition; whether it came."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

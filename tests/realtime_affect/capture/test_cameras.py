@@ -65,7 +65,7 @@ def test_a_camera_is_asked_for_format_size_and_rate(monkeypatch, no_node_checks)
     source = open_source(0, QUICK, live=True)
     assert source.state is SourceState.ONLINE
     assert (source.info.kind, source.info.name, source.info.fps) == ("camera", "camera0", 30.0)
-    assert source.read(5.0).image.shape == (4, 6, 3)
+    assert source.read(60.0).image.shape == (4, 6, 3)
     source.close()
     assert capture.asked[cv2.CAP_PROP_FRAME_WIDTH] == 1280
     assert capture.asked[cv2.CAP_PROP_FRAME_HEIGHT] == 720

@@ -25,7 +25,7 @@ def test_every_source_has_the_methods_of_one(tmp_path, images, live):
         source = open_source(spec, live=live)
         assert isinstance(source, Source)
         assert source.info.live is live
-        assert source.read(5.0).index == 0
+        assert source.read(60.0).index == 0
         source.close()
 
 

@@ -36,12 +36,12 @@ def test_a_video_gives_all_frames_in_order_with_their_own_times(tmp_path):
     assert [frame.index for frame in frames] == list(range(30))
     assert [frame.t_ns for frame in frames] == [i * 1_000_000_000 // 30 for i in range(30)]
     assert source.state is SourceState.ENDED
-    assert source.read(1.0) is None
+    assert source.read(60.0) is None
     assert source.warnings == ()
 
 
 def test_pictures_are_bgr_and_cannot_be_written(tmp_path):
-    frame = open_file(write_video(tmp_path / "clip.mp4", n=3)).read(1.0)
+    frame = open_file(write_video(tmp_path / "clip.mp4", n=3)).read(60.0)
     assert frame.image.dtype == np.uint8
     assert frame.image.flags.c_contiguous
     assert not frame.image.flags.writeable
@@ -117,7 +117,7 @@ def test_a_rotation_stated_by_the_container_is_applied(tmp_path, signs, shape, r
     path = set_display_matrix(write_video(tmp_path / "clip.mp4", n=3), *signs)
     source = open_file(path)
     assert (source.info.height, source.info.width) == shape
-    image = source.read(1.0).image
+    image = source.read(60.0).image
     assert image.shape == (*shape, 3)
     assert image.flags.c_contiguous
     blue, _, red = image[red_at].astype(int)
@@ -246,10 +246,10 @@ def test_a_file_that_may_not_be_read_is_refused_with_what_to_do(tmp_path, monkey
 
 def test_a_closed_source_has_ended_and_closes_twice(tmp_path):
     source = open_file(write_video(tmp_path / "clip.mp4"))
-    source.read(1.0)
+    source.read(60.0)
     source.close()
     source.close()
-    assert source.read(1.0) is None
+    assert source.read(60.0) is None
     assert source.state is SourceState.ENDED
 
 
@@ -258,7 +258,7 @@ def test_closing_while_another_thread_reads_ends_its_reading(tmp_path):
     reader = threading.Thread(target=read_all, args=(source,), daemon=True)
     reader.start()
     source.close()
-    reader.join(20)
+    reader.join(60)
     assert not reader.is_alive()
 
 

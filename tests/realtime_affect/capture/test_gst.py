@@ -37,7 +37,7 @@ while i < n:
     i += 1
     time.sleep(0.0 if what == "fast" else 0.01)
 if what == "hang":
-    time.sleep(60)
+    time.sleep(600)
 if what == "tear":
     os.write(fd, b"x" * (size // 2))
 if what == "die":
@@ -150,7 +150,7 @@ def fake_launch(monkeypatch):
     return plan
 
 
-def wait_until(true, seconds=10.0):
+def wait_until(true, seconds=60.0):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
@@ -163,11 +163,11 @@ def test_a_child_that_dies_is_a_state_and_a_new_one_is_started(fake_launch):
     try:
         assert source.info.kind == "camera"
         assert (source.info.width, source.info.height) == (WIDTH, HEIGHT)
-        index = source.read(5.0).index
+        index = source.read(60.0).index
         wait_until(lambda: any("the sensor is gone" in told for told in source.warnings))
         fake_launch["what"] = "on"
         wait_until(lambda: source.state is SourceState.ONLINE)
-        wait_until(lambda: source.read(5.0).index > index + 6)
+        wait_until(lambda: source.read(60.0).index > index + 6)
         assert fake_launch["started"] >= 2
     finally:
         source.close()
@@ -177,11 +177,10 @@ def test_a_slow_reader_gets_the_newest_picture(fake_launch):
     fake_launch["what"] = "fast"
     source = gst.open_launch("videotestsrc", CONFIG)
     try:
-        source.read(5.0)
-        time.sleep(0.3)
-        frame = source.read(5.0)
-        assert source.dropped > 0
-        assert time.monotonic_ns() - frame.captured_ns < 250e6
+        first, before = source.read(60.0), source.dropped
+        wait_until(lambda: source.dropped >= before + 10)
+        dropped = source.dropped - before
+        assert source.read(60.0).index > first.index + dropped, "all that were dropped are older"
     finally:
         source.close()
 
@@ -221,7 +220,7 @@ def test_without_gstreamer_the_package_to_install_is_named(monkeypatch):
 def test_real_gstreamer_gives_the_colours_it_was_asked_for_and_ends_with_its_pipe():
     source = gst.open_launch("videotestsrc is-live=true pattern=red", CONFIG)
     try:
-        frame = source.read(5.0)
+        frame = source.read(60.0)
         assert frame.image.shape == (HEIGHT, WIDTH, 3)
         blue, green, red = frame.image.reshape(-1, 3).mean(0)
         assert red > 200

@@ -92,7 +92,7 @@ def goes(source, state):
 def collect(source, n):
     """Read `n` frames, waiting through any outage."""
     frames = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(frames) < n and time.monotonic() < deadline:
         try:
             frames.append(source.read(0.05))
@@ -129,7 +129,7 @@ def test_a_slow_reader_sees_the_newest_frame_and_drops_are_counted(opened, camer
     first = collect(opened, 1)[0]
     assert wait_until(lambda: camera.count > number_of(first) + 10)
     newest = camera.count
-    frame = opened.read(1.0)
+    frame = opened.read(60.0)
     assert number_of(frame) >= newest - 1
     assert opened.dropped >= 5
 
@@ -141,7 +141,7 @@ def test_reading_waits_no_longer_than_asked(opened, camera):
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         opened.read(0.05)
-    assert time.monotonic() - began < 10  # far from for ever, and no measure of speed
+    assert time.monotonic() - began < 60  # far from for ever, and no measure of speed
 
 
 def test_a_blocked_read_goes_offline_and_comes_back_with_another_reader(opened, camera):
@@ -322,7 +322,7 @@ def test_closing_does_not_wait_for_a_driver_that_hangs(camera):
         done.set()
 
     threading.Thread(target=close, daemon=True).start()
-    assert done.wait(20)
+    assert done.wait(60)
     assert source.state is SourceState.ENDED
     source.read(0.0)  # one may still lie in the slot
     assert source.read(0.0) is None
@@ -373,10 +373,10 @@ class Device:
         pass
 
 source = LiveSource(Device, "camera", "x", CaptureConfig())
-source.read(5.0)
+source.read(60.0)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=50
+        [sys.executable, "-c", program], env=environment, capture_output=True, timeout=250
     )
     assert (done.returncode, done.stderr) == (0, b"")

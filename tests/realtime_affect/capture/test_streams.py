@@ -20,7 +20,7 @@ from tests.realtime_affect.capture.media import (
     write_video,
 )
 
-QUICK = CaptureConfig(open_timeout_s=20.0, reconnect_first_s=0.1)
+QUICK = CaptureConfig(open_timeout_s=60.0, reconnect_first_s=0.1)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def served(tmp_path):
         thread.start()
         yield tmp_path, f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 def read_some(source, n):
@@ -86,9 +86,9 @@ def test_a_udp_stream_goes_offline_and_comes_back_with_its_sender():
 
 def test_an_rtsp_session_that_ends_is_offline_until_the_next_one():
     config = CaptureConfig(
-        open_timeout_s=20.0,
+        open_timeout_s=60.0,
         reconnect_first_s=0.1,
-        stream_options=("rtsp_flags=listen", "listen_timeout=20"),
+        stream_options=("rtsp_flags=listen", "listen_timeout=60"),
     )
     url = f"rtsp://127.0.0.1:{free_port(socket.SOCK_STREAM)}/live"
     assert_survives_its_sender(url, "rtsp", config)

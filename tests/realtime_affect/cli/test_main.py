@@ -85,7 +85,7 @@ def test_the_command_line_loads_nothing_heavy_before_a_command_runs():
         env={"PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=250,
         check=True,
     )
     assert done.stdout.strip() == "[]"

@@ -162,7 +162,7 @@ def test_offline_no_more_than_the_wait_is_held_and_lost_to_a_kill(tmp_path):
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.csv")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
-        timeout=50,
+        timeout=250,
     )
     assert done.returncode == 9
     rows = read(tmp_path / "a.csv")

@@ -20,7 +20,7 @@ def test_the_page_is_current():
 def test_the_command_prints_the_page():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "realtime_affect.outputs.format_page"],
-        capture_output=True, text=True, encoding="utf-8", timeout=50, check=True,
+        capture_output=True, text=True, encoding="utf-8", timeout=250, check=True,
         env={"PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     assert done.stdout == format_page()

@@ -1,9 +1,11 @@
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from realtime_affect.capture import SourceState
+from realtime_affect.serve import pacing
 from realtime_affect.serve.pacing import Pace, PacedAffect, PacedFrames, PacedVision
 from realtime_affect.types import AffectJob, Frame, Scene
 from tests.realtime_affect.runtime.test_pipeline import FakeAffect, FakeSource
@@ -67,13 +69,22 @@ def test_frames_left_out_are_thrown_away_and_those_given_out_are_fresh():
     assert source.state is SourceState.ENDED
 
 
-def test_a_read_gives_up_in_time_however_many_frames_are_left_out():
+def test_a_read_gives_up_in_time_however_many_frames_are_left_out(monkeypatch):
+    clock, tick_s = SimpleNamespace(now_s=0.0), 1 / 64
+
+    class Camera(TimedSource):
+        def read(self, timeout_s):
+            clock.now_s += tick_s
+            return super().read(timeout_s)
+
     pace = Pace(0.001, 0.001)
-    source = PacedFrames(FakeSource(None, every_s=0.001), pace)
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    source = PacedFrames(Camera(None), pace)
     source.read(1.0)
     with pytest.raises(TimeoutError):
-        source.read(0.05)
-    assert pace.left_out > 0
+        source.read(5 * tick_s)
+    assert pace.left_out == 5
+    assert clock.now_s == 6 * tick_s
     source.close()
 
 

@@ -31,7 +31,7 @@ from realtime_affect.types import ActionUnits
 from tests.realtime_affect.runtime.test_pipeline import FakeAffect, FakeSource
 from tests.realtime_affect.world import Person, World
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 COOL = Machine(100.0, 100.0, 4000.0, 50.0, "cpu-thermal", {}, None, None, None)
 QUICK = {
     "serve.port": None,
@@ -313,11 +313,10 @@ def test_csi_and_pipelines_go_through_gst_launch_and_the_rest_as_ever(monkeypatc
 
 
 @pytest.mark.usefixtures("models")
-@pytest.mark.timeout(170)  # a whole process with its networks, on a machine that may be busy
 def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
     health = tmp_path / "health.json"
     program = "from realtime_affect.cli.main import main; main()"
-    options = ("port=0", "stdout=true", "stall_s=150", f"health_file={health}")
+    options = ("port=0", "stdout=true", "stall_s=250", f"health_file={health}")
     with subprocess.Popen(
         [
             *(sys.executable, "-c", program, "serve", "--source", "demo"),
@@ -330,7 +329,7 @@ def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
         try:
             first = json.loads(child.stdout.readline())
             child.send_signal(signal.SIGTERM)
-            rest, said = child.communicate(timeout=150)
+            rest, said = child.communicate(timeout=250)
         finally:
             child.kill()
     assert child.returncode == 0, said

@@ -72,7 +72,6 @@ def test_the_rewritten_module_gives_the_same_logits(network):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 def test_the_file_has_a_dynamic_batch_and_nothing_tensorrt_lacks(network):
     onnxruntime = import_onnxruntime()
 

@@ -139,7 +139,6 @@ def test_the_file_with_the_kernel_s_plain_form_in_it_says_what_the_plain_file_sa
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
 def test_the_whole_network_is_written_with_nodes_of_ours_in_both_precisions():
     torch.manual_seed(2)
