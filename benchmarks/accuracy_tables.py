@@ -14,10 +14,11 @@ from training.real.table import real_faces_table
 def trust_table() -> str:
     """Return in ten lines what each measure is worth, and on what evidence."""
     names = ("action_units", "ifdd_stream", "micro_spotting", "htnet_live", "htnet_zero_shot")
-    reports = {name: records.report(name) for name in names}
+    reports = {name: records.report(name) for name in (*names, "real_faces")}
     if not all(reports.values()):
         return "No record yet."
-    units, expression, spotting, live, unseen = reports.values()
+    units, expression, spotting, live, unseen, real = reports.values()
+    teacher, rest = real["lfw"]["units"], real["rest"]
     cards = load_card("action_units").units
     levels = {
         level: ", ".join(name for name in AU_OCCURRENCES if cards[name].trust == level)
@@ -45,7 +46,8 @@ def trust_table() -> str:
         ),
         (
             f"trust medium: {levels['medium']}",
-            f"mean ICC of all units {sum(icc) / len(icc):.2f} on rendered people",
+            f"all units: mean ICC {sum(icc) / len(icc):.2f} on rendered people; mean rank "
+            f"agreement {teacher['mean_spearman']:.2f} with MediaPipe's blendshapes on real ones",
         ),
         (f"trust low or none: {levels['low']}, {levels['none']}", "marked `?`, or always empty"),
         (
@@ -54,8 +56,9 @@ def trust_table() -> str:
         ),
         (
             "expression displayed",
-            f"accuracy {stills['accuracy']:.2f}, UAR {stills['uar']:.2f} "
-            "on rated stills of real people",
+            f"accuracy {stills['accuracy']:.2f}, UAR {stills['uar']:.2f} on rated images of real "
+            f"people; of {rest['units']['frames']} frames of a face at rest "
+            f"{rest['expression']['reported']['not_neutral']:.0%} are reported as not neutral",
         ),
         ("disgust, fear, contempt", f"little: recall {rare}"),
         (

@@ -68,7 +68,7 @@ def test_the_table_of_units_names_every_unit_and_which_are_never_known():
     from affect_engines import load_card
     from realtime_affect.names import AU_OCCURRENCES
 
-    rows = table("docs/accuracy.md", "| unit |")
+    rows = table("docs/accuracy.md", "| unit | FACS name |")
     units = load_card("action_units").units
     assert [row[0] for row in rows] == list(AU_OCCURRENCES)
     unknown = {name for name, unit in units.items() if unit.trust == "none"}
