@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.errors import OutputError, UsageError
+from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +85,7 @@ class StreamServer:
             raise
         self._loop = asyncio.new_event_loop()
         self._closing = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="stream", daemon=True)
+        self._thread = Worker("stream", self._run)
         self._thread.start()
 
     @property
@@ -99,7 +100,7 @@ class StreamServer:
     def close(self) -> None:
         """Finish the lines under way as far as clients take them at once, and hang up."""
         self._call(self._closing.set)
-        self._thread.join(_CLOSE_WAIT_S)
+        self._thread.wait(_CLOSE_WAIT_S)
 
     def _call(self, what: Any, *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there
@@ -112,8 +113,6 @@ class StreamServer:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._serve())
-        except Exception:  # noqa: BLE001  (told; the readings go on without clients)
-            _LOG.exception("the stream of results has ended")
         finally:
             self._release()
             self._loop.close()
@@ -239,7 +238,7 @@ class StdoutStream:
         self._changed = threading.Condition()
         self._waiting: dict[str, bytes] = {}
         self._closing = False
-        self._thread = threading.Thread(target=self._write, name="stdout stream", daemon=True)
+        self._thread = Worker("stdout stream", self._write)
         self._thread.start()
 
     def publish(self, kind: str, line: bytes) -> None:
@@ -254,7 +253,7 @@ class StdoutStream:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(_CLOSE_WAIT_S)
+        self._thread.wait(_CLOSE_WAIT_S)
 
     def _write(self) -> None:
         try:
