@@ -197,22 +197,19 @@ def _ferplus(places: Places) -> dict[str, Any]:
 
 
 def _lfw(places: Places) -> dict[str, Any]:
-    splits = {name: read_lfw(places.lfw, places.cache, name) for name in ("validation", "test")}
-    truth, person, probabilities = (
-        np.concatenate(parts)
-        for parts in zip(
-            *((s.truth, s.person, read_expressions(s.sights)) for s in splits.values()),
-            strict=True,
-        )
-    )
-    found = judge_stills(truth, probabilities, person, LFW_CLASSES)
-    validation, test = (
-        read_answers(places.teacher, "lfw", s.index) for s in splits.values()
+    validation, test = (read_lfw(places.lfw, places.cache, k) for k in ("validation", "test"))
+    seen = [read_expressions(stills.sights) for stills in (validation, test)]
+    found = judge_stills(
+        np.concatenate([validation.truth, test.truth]), np.concatenate(seen),
+        np.concatenate([validation.person, test.person]), LFW_CLASSES,
     )  # fmt: skip
-    if np.isfinite(test).any():
-        thresholds = teacher_thresholds(validation)
-        units = read_units(splits["test"].sights)
-        found["units"] = judge_ranks(units, test, thresholds, splits["test"].person)
+    found["test_alone"] = judge_stills(test.truth, seen[1], test.person, LFW_CLASSES)
+    known, asked = (
+        read_answers(places.teacher, "lfw", stills.index) for stills in (validation, test)
+    )
+    if np.isfinite(asked).any():
+        units = read_units(test.sights)
+        found["units"] = judge_ranks(units, asked, teacher_thresholds(known), test.person)
     return found
 
 

@@ -77,9 +77,13 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         _with_interval("the same: UAR of eight expressions", ferplus["uar"], faces),
         _with_interval(
             f"LFW, UAR of {len(lfw['recall'])} expressions", lfw["uar"],
-            f"{lfw['faces']} faces of {lfw['persons']} persons",
+            f"{lfw['faces']} faces of {lfw['persons']} persons kept out of training",
         ),
     ]  # fmt: skip
+    if "test_alone" in lfw:
+        alone = lfw["test_alone"]
+        of = f"{alone['faces']} faces of {alone['persons']} persons"
+        rows.append(_with_interval("the same, persons no choice was made on", alone["uar"], of))
     if "units" in lfw:
         units = lfw["units"]
         apart = ", ".join(f"{name} {_number(units['units'][name]['spearman'], 2)}"
