@@ -9,11 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from realtime_affect.cli.main import app
 from realtime_affect.outputs.video import VideoRecorder
 
 pytestmark = pytest.mark.usefixtures("models")
@@ -60,6 +64,22 @@ def call(environment, tmp_path):
             check=False,
             **options,
         )
+
+    return run
+
+
+@pytest.fixture
+def call_here(environment, tmp_path, monkeypatch):
+    """The command in this process, for what ends before anything is analysed."""
+    monkeypatch.chdir(tmp_path)
+    for name in set(os.environ) - set(environment):
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments):
+        done = CliRunner().invoke(app, list(map(str, arguments)))
+        return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
 
     return run
 
@@ -131,9 +151,25 @@ def test_a_live_run_leaves_its_files(call, astronaut, tmp_path):
 
 @pytest.fixture(scope="module")
 def long_clip(astronaut, tmp_path_factory):
-    """A minute of video: no test waits for its end."""
+    """Four minutes of video, the same two seconds again and again: no test waits for its end."""
+    folder = tmp_path_factory.mktemp("long")
     small = cv2.resize(astronaut, (256, 256))
-    return clip(tmp_path_factory.mktemp("long") / "long.mp4", small, 1500)
+    with (
+        av.open(str(clip(folder / "short.mp4", small, 50))) as short,
+        av.open(str(folder / "long.mp4"), "w") as long,
+    ):
+        stream = short.streams.video[0]
+        copy = long.add_stream_from_template(stream)
+        packets = [packet for packet in short.demux(stream) if packet.pts is not None]
+        length = round(50 / 25 / stream.time_base)
+        for k in range(120):
+            for packet in packets:
+                again = av.Packet(bytes(packet))
+                again.time_base, again.stream = stream.time_base, copy
+                again.pts, again.dts = packet.pts + k * length, packet.dts + k * length
+                again.is_keyframe = packet.is_keyframe
+                long.mux(again)
+    return folder / "long.mp4"
 
 
 def wait_for_rows(path, process, n=5):
@@ -207,13 +243,13 @@ def test_a_full_disk_is_exit_code_4_and_keeps_whole_rows(command, call, astronau
 
 
 @pytest.mark.parametrize("command", ["run", "analyze"])
-def test_bad_inputs_end_with_exit_code_3(command, call, tmp_path):
+def test_bad_inputs_end_with_exit_code_3(command, call_here, tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "text.mp4").write_text("not a video at all\n" * 100)
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
     (tmp_path / "folder").mkdir()
     for name in ("missing.mp4", "empty.mp4", "text.mp4", "torn.png", "folder"):
-        assert_clear(call(command, name, "--out", "out"), 3, "error: ", name, "expected")
+        assert_clear(call_here(command, name, "--out", "out"), 3, "error: ", name, "expected")
 
 
 def test_names_act_on_no_terminal(call, tmp_path):
@@ -227,16 +263,16 @@ def test_names_act_on_no_terminal(call, tmp_path):
         assert not [c for c in text if c != "\n" and not c.isprintable()]
 
 
-def test_no_camera_ends_with_exit_code_3(call):
+def test_no_camera_ends_with_exit_code_3(call_here):
     if Path("/dev/video63").exists():
         pytest.skip("this machine has a camera 63")
-    assert_clear(call("run", "63", "--out", "out"), 3, "error: ", "63")
+    assert_clear(call_here("run", "63", "--out", "out"), 3, "error: ", "63")
 
 
-def test_an_output_folder_that_cannot_be_is_exit_code_4(call, astronaut, tmp_path):
+def test_an_output_folder_that_cannot_be_is_exit_code_4(call_here, astronaut, tmp_path):
     video = clip(tmp_path / "clip.mp4", astronaut, 2)
     for command in ("run", "analyze"):
-        assert_clear(call(command, video, "--out", video), 4, "output folder", "--out")
+        assert_clear(call_here(command, video, "--out", video), 4, "output folder", "--out")
 
 
 def test_a_good_input_beside_bad_ones_is_analysed(call, astronaut, tmp_path):

@@ -4,9 +4,19 @@ import pytest
 pytest.importorskip("numba", reason="numba (group train) is not installed")
 
 from training.action_units import dataset
-from training.action_units.dataset import FRAMES, REFERENCES, SCENES, Observer, Tools, load_samples
+from training.action_units.dataset import FRAMES, REFERENCES, Observer, Tools, load_samples
 from training.filming import write_arrays
 from training.synthetic.studio import make_subject
+
+SCENES = 2
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_scenes():
+    """Fewer than are filmed to learn from; what is said of them holds for any number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "SCENES", SCENES)
+        yield
 
 
 @pytest.fixture(scope="module")
