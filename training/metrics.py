@@ -57,6 +57,14 @@ def pearson(truth: NDArray[Any], read: NDArray[Any]) -> float:
     return float(np.corrcoef(truth, read)[0, 1])
 
 
+def spearman(truth: NDArray[Any], read: NDArray[Any]) -> float:
+    """Spearman's rank correlation; NaN where either side does not vary."""
+    from scipy.stats import rankdata
+
+    truth, read = _known(truth, read)
+    return pearson(rankdata(truth), rankdata(read)) if len(truth) > 1 else nan
+
+
 def f1(truth: NDArray[Any], read: NDArray[Any]) -> float:
     """F1 of a detector, 2 TP / (2 TP + FP + FN); NaN where nothing is there and nothing was read.
 

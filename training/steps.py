@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 Step = tuple[str, list[str]]
@@ -23,11 +23,17 @@ def check_folders(parser: argparse.ArgumentParser, shared: Path, needed: Iterabl
             parser.error(f"no {name} in {shared}; name its folder: --shared FOLDER")
 
 
-def run_steps(package: str, steps: Iterable[Step]) -> None:
-    """Run modules of a package one after the other; leave with the exit code of one that fails."""
+def run_steps(
+    package: str, steps: Iterable[Step], elsewhere: Mapping[str, list[str]] | None = None
+) -> None:
+    """Run modules of a package one after the other; leave with the exit code of one that fails.
+
+    `elsewhere` gives the command of modules that run in an environment of their own.
+    """
     for module, arguments in steps:
-        command = ["-m", f"{package}.{module}", *arguments]
-        print("python", shlex.join(command), flush=True)
-        done = subprocess.run([sys.executable, *command], check=False)
+        ours = [sys.executable, "-m", f"{package}.{module}"]
+        command = [*(elsewhere or {}).get(module, ours), *arguments]
+        print(shlex.join(["python", *command[1:]]), flush=True)
+        done = subprocess.run(command, check=False)
         if done.returncode:
             sys.exit(done.returncode)

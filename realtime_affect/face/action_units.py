@@ -27,23 +27,21 @@ AU28    lip suck               lips roll in (occurrence only)
 AU45    blink                  lids close
 ======  =====================  =================================
 
-The studio that teaches it is ``training/synthetic``, the network and its training
-``training/action_units``.
+Rendered faces (``training/synthetic``) and a teacher's ranks of real ones train it
+(``training/action_units``).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 import numpy as np
 from pydantic import NonNegativeFloat
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
-from realtime_affect.face.align import ALIGNED_PX
-from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.landmarks import EYE_LIDS, LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 from realtime_affect.settings import Section
@@ -51,6 +49,8 @@ from realtime_affect.types import ActionUnits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from affect_engines import Engine
     from realtime_affect.types import Float32, Image
@@ -93,6 +93,25 @@ class ActionUnitConfig(Section):
     neutral_after_s: NonNegativeFloat = 0.0
 
 
+class UnitEstimate(NamedTuple):
+    """What the network makes of one face in one frame.
+
+    Attributes
+    ----------
+    units : ActionUnits
+        Against the person's rest as far as it is known.
+    features : (F,) float32
+        What a rest is the mean of.
+    at_rest : bool
+        Whether no unit is marked when the face is compared with the population, so that it may be
+        taken for a resting one (see :func:`is_at_rest`).
+    """
+
+    units: ActionUnits
+    features: Float32
+    at_rest: bool
+
+
 class NeutralBaseline:
     """The face at rest of one track: the population's at first, then the person's own.
 
@@ -110,25 +129,21 @@ class NeutralBaseline:
         self._config = config
         self._own = _Mean()
         self._seen_s = self._rest_s = 0.0
-        self._recent: deque[tuple[int, Float32, Image]] = deque()
-        self.points: Float32 = load_neutral_face().points.astype(np.float32)
-        """Mesh (468, 3) at rest as known now, turned to the front, millimetres."""
-        self.crop: Image = np.zeros((ALIGNED_PX, ALIGNED_PX), np.uint8)
-        """Aligned image (96, 96) at rest; means nothing while ``calibration`` is 0."""
+        self._recent: deque[tuple[int, Float32]] = deque()
+        self.features: Float32 | None = None
+        """Features (F,) of the person at rest, None while nothing is known of it."""
         self.calibration = 0.0
         """0 = the population's face, 1 = the person's own."""
         self.learning = config.adapt_s > 0 or config.neutral_after_s > 0
         """Whether :meth:`observe` may still change it."""
 
-    def observe(self, points: Float32, crop: Image, *, at_rest: bool, t_ns: int) -> None:
+    def observe(self, features: Float32, *, at_rest: bool, t_ns: int) -> None:
         """Learn from a well seen face.
 
         Parameters
         ----------
-        points : (468, 3) float32
-            Turned to the front.
-        crop : (96, 96) uint8
-            Aligned.
+        features : (F,) float32
+            From :meth:`ActionUnitEstimator.read`.
         at_rest : bool
             Whether it may be taken for a resting face (see :func:`is_at_rest`).
         t_ns : int
@@ -136,54 +151,49 @@ class NeutralBaseline:
         """
         since = min(t_ns - self._recent[-1][0], self._GAP_NS) / 1e9 if self._recent else 0.0
         self._seen_s += since
-        self._recent.append((t_ns, points, crop))
+        self._recent.append((t_ns, features))
         while t_ns - self._recent[0][0] > self._RECENT_S * 1e9:
             self._recent.popleft()
         if not self.learning:
             return
         if self._config.neutral_after_s > 0:
-            self._own.add(points, crop)
+            self._own.add(features)
             if self._seen_s >= self._config.neutral_after_s:
                 self._fix(self._own)
         elif at_rest:
-            self._own.add(points, crop)
+            self._own.add(features)
             self._rest_s += since
-            share = min(1.0, self._rest_s / self._config.adapt_s)
-            own, self.crop = self._own.values()
-            self.points = share * own + (1 - share) * load_neutral_face().points.astype(np.float32)
-            self.calibration = share
-            self.learning = share < 1.0
+            self.features = self._own.value()
+            self.calibration = min(1.0, self._rest_s / self._config.adapt_s)
+            self.learning = self.calibration < 1.0
 
     def set_neutral(self) -> None:
         """Take the mean of the last half second as this person's neutral face."""
         if self._recent:
             recent = _Mean()
-            for _, points, crop in self._recent:
-                recent.add(points, crop)
+            for _, features in self._recent:
+                recent.add(features)
             self._fix(recent)
 
     def _fix(self, mean: _Mean) -> None:
-        self.points, self.crop = mean.values()
+        self.features = mean.value()
         self.calibration = 1.0
         self.learning = False
 
 
 class _Mean:
-    """Running mean of meshes and images."""
+    """Running mean of features."""
 
     def __init__(self) -> None:
-        self._points = np.zeros(load_neutral_face().points.shape)
-        self._crop = np.zeros((ALIGNED_PX, ALIGNED_PX))
+        self._sum: float | NDArray[np.float64] = 0.0
         self._n = 0
 
-    def add(self, points: Float32, crop: Image) -> None:
-        self._points += points
-        self._crop += crop
+    def add(self, features: Float32) -> None:
+        self._sum = self._sum + features.astype(np.float64)
         self._n += 1
 
-    def values(self) -> tuple[Float32, Image]:
-        crop = np.rint(self._crop / self._n).astype(np.uint8)
-        return (self._points / self._n).astype(np.float32), crop
+    def value(self) -> Float32:
+        return np.asarray(self._sum / self._n, np.float32)
 
 
 class ActionUnitEstimator(Closeable):
@@ -223,6 +233,7 @@ class ActionUnitEstimator(Closeable):
             for side in ("right", "left")
         ]
         self._present_at = np.array(present_at, np.float32)
+        self._n_features: int = card.decode["features"]
 
     def read(
         self,
@@ -230,8 +241,8 @@ class ActionUnitEstimator(Closeable):
         crops: Sequence[Image],
         angles_rad: Float32,
         neutrals: Sequence[NeutralBaseline],
-    ) -> list[ActionUnits]:
-        """Score all units of n faces in one go.
+    ) -> list[UnitEstimate]:
+        """Score all units of n faces in one go, one forward pass.
 
         Parameters
         ----------
@@ -244,24 +255,34 @@ class ActionUnitEstimator(Closeable):
         neutrals : sequence of NeutralBaseline
             The neutral face of each.
         """
+        rest = np.zeros((len(neutrals), self._n_features), np.float32)
+        calibration = np.zeros((len(neutrals), 1), np.float32)
+        for i, neutral in enumerate(neutrals):
+            if neutral.features is not None:
+                rest[i] = neutral.features
+                calibration[i] = neutral.calibration
         outputs = self._engine.infer(
             {
                 "points": points,
                 "crops": np.stack(crops),
                 "angles": angles_rad,
-                "rest": np.stack([neutral.points for neutral in neutrals]),
-                "rest_crops": np.stack([neutral.crop for neutral in neutrals]),
-                "calibration": np.array([[n.calibration] for n in neutrals], np.float32),
+                "rest": rest,
+                "calibration": calibration,
             }
-        )["units"]
-        nothing = np.full((len(outputs), 1), np.nan, np.float32)
-        scores = np.concatenate([outputs, nothing], axis=1)
+        )
+        nothing = np.full((len(neutrals), 1), np.nan, np.float32)
+        scores = np.concatenate([outputs["units"], nothing], axis=1)
         intensity = scores[:, self._intensity]
         measured = scores[:, self._occurrence]
         occurrence = np.where(np.isnan(measured), np.nan, measured >= self._present_at)
         sides = scores[:, self._sides].reshape(-1, len(SIDED_UNITS), 2)
+        features = np.array(outputs["features"], np.float32)
         return [
-            ActionUnits(intensity[i], occurrence[i], sides[i], neutral.calibration)
+            UnitEstimate(
+                ActionUnits(intensity[i], occurrence[i], sides[i], neutral.calibration),
+                features[i],
+                is_at_rest(outputs["population_units"][i]),
+            )
             for i, neutral in enumerate(neutrals)
         ]
 
@@ -270,6 +291,9 @@ class ActionUnitEstimator(Closeable):
         self._engine.close()
 
 
-def is_at_rest(units: ActionUnits) -> bool:
-    """Return whether no unit is marked, so that a face may be taken for a resting one."""
-    return not bool((units.intensity > _REST_AT_MOST).any())  # NaN is no evidence against it
+def is_at_rest(intensity: Float32) -> bool:
+    """Return whether no intensity is marked, so that a face may be taken for a resting one.
+
+    NaN is no evidence against it.
+    """
+    return not bool((intensity > _REST_AT_MOST).any())

@@ -17,7 +17,6 @@ from realtime_affect.face.action_units import (
     ActionUnitEstimator,
     NeutralBaseline,
     eye_openness,
-    is_at_rest,
 )
 from realtime_affect.face.align import align_crop, slot_crop, turn_to_front
 from realtime_affect.face.detect import DetectConfig, FaceDetector
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from affect_engines import ModelCard
+    from realtime_affect.face.action_units import UnitEstimate
     from realtime_affect.face.region import Region
     from realtime_affect.types import (
-        ActionUnits,
         Detections,
         FaceMesh,
         Float32,
@@ -79,7 +78,7 @@ class UnitReader(Protocol):
         crops: Sequence[Image],
         angles_rad: Float32,
         neutrals: Sequence[NeutralBaseline],
-    ) -> list[ActionUnits]:
+    ) -> list[UnitEstimate]:
         """Score the units of n faces turned to the front, each against its neutral."""
 
     def close(self) -> None:
@@ -265,28 +264,17 @@ class Vision:
         aligned = [align_crop(*crops[face], heads, i) for i, face in enumerate(faces)]
         people = [self._person(face) for face in faces]
         angles = np.array([pose.rotation_rad for pose in poses], np.float32)
-        units = self._units.read(front, aligned, angles, [person.baseline for person in people])
+        estimates = self._units.read(front, aligned, angles, [p.baseline for p in people])
         for i, (face, person) in enumerate(zip(faces, people, strict=True)):
             assert face.mesh is not None
+            units, features, at_rest = estimates[i]
             quality = _quality(float(heads.scale[i]), poses[i], crops[face].crop)
             moment = slot_crop(*crops[face], heads, i)
             still = _stabilized_crop(person.stabilized, frame, points[i]) if stabilized else None
-            person.measured = Face(
-                face.mesh, poses[i], openness[i], quality, units[i], moment, still
-            )
+            person.measured = Face(face.mesh, poses[i], openness[i], quality, units, moment, still)
             person.frame_index = frame.index
             if quality.view_deg < _REST_VIEW_DEG:
-                self._learn(person.baseline, front[i], aligned[i], angles[i], units[i], frame.t_ns)
-
-    def _learn(  # noqa: PLR0913  (one face's whole evidence)
-        self, baseline: NeutralBaseline, points: Float32, crop: Image, angles_rad: Float32,
-        units: ActionUnits, t_ns: int,
-    ) -> None:  # fmt: skip
-        """Show a face to its baseline, which takes it for rest if a stranger's eyes would."""
-        if baseline.learning and baseline.calibration > 0:
-            stranger = [NeutralBaseline(self._unit_config)]
-            units = self._units.read(points[None], [crop], angles_rad[None], stranger)[0]
-        baseline.observe(points, crop, at_rest=is_at_rest(units), t_ns=t_ns)
+                person.baseline.observe(features, at_rest=at_rest, t_ns=frame.t_ns)
 
     def _person(self, face: TrackedFace) -> _Person:
         person = self._people.get(face)

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from training.action_units.network import OUTPUTS
+from training.action_units.network import OUTPUTS, ActionUnitNetwork
 from training.proofs import proof_lines, ran_by_tensorrt
 
 if TYPE_CHECKING:
@@ -30,32 +30,44 @@ _STRICT_FROM: Final = 2.0  # a threshold this high says that real resting faces 
 _LIMITS: Final = (
     "Tells displayed movements of the face, never what a person feels, and nothing about honesty, "
     "character, health or fitness for work. Not validated on FACS-coded people: figures are from "
-    "rendered faces, posed smiles and faces rated by laypeople. Views turned more than 40 degrees, "
-    "covered faces and faces under 80 pixels are outside of what was tested."
+    "rendered faces, posed smiles, faces rated by laypeople and the ranks of another network, "
+    "whose errors it shares. Views turned more than 40 degrees, covered faces and faces "
+    "under 80 pixels are outside of what was tested."
 )
 
 
 def trained_on(about: dict[str, Any]) -> str:
     """Say what the network of a run was trained on."""
-    real = about["real_faces"]
+    faces = about["faces"]
+    lfw = (
+        f"{faces['lfw']} news photographs of Labeled Faces in the Wild (persons of "
+        "training/persons.py; Huang et al. 2007), "
+        if "lfw" in faces
+        else ""
+    )
     return (
-        f"{about['samples']} rendered pictures of {about['people']} people who do not exist "
+        "Goes on from the network shipped before (training/action_units/begin.py), which learned "
+        "from 76951 rendered pictures of 700 people and bounds of 868 London and 13697 FER+ "
+        f"pictures. Now: {faces['studio']} rendered pictures of {about['people']} people who do "
+        "not exist "
         "(ICT-FaceKit Light, MIT), a half of them wearing skins warped from neutral photographs of "
-        "persons 001-035 of the Face Research Lab London Set (CC BY 4.0, DeBruine & Jones 2017). "
-        f"Real faces set bounds only: {real['anchors_london']} perturbed photographs of the same "
-        f"persons, neutral and smiling, and {real['anchors_ferplus']} pictures of FER+'s training "
-        "split (web-scraped, no licence for the pixels; used here and not passed on) on which "
-        "raters agreed."
+        "persons 001-035 of the Face Research Lab London Set (CC BY 4.0, DeBruine & Jones 2017), "
+        f"{faces['london']} perturbed photographs of the same persons, neutral and smiling, {lfw}"
+        f"and {faces['ferplus']} pictures of FER+'s training split (FER2013). Real faces teach "
+        "ranks: the scores that MediaPipe's face landmarker (Apache-2.0) gives them; raters' votes "
+        "of FER+ (MIT) and the London poses set bounds. The pixels of FER+ and of Labeled Faces in "
+        "the Wild come from the web and carry no licence of their own, the people in them were not "
+        "asked, and no picture is passed on."
     )
 
 
-def trust(unit: str, icc: float, present_at: float, real: dict[str, Any] | None) -> str:
+def trust(unit: str, icc: float, trace: float, real: dict[str, Any] | None) -> str:
     """Return how far a unit can be trusted: "high", "medium" or "low".
 
     The lowest of: its ICC on the studio's test split; whether it rises on real faces whose
     expression it belongs to (`real`: ``auc`` on how many ``faces`` of FER+'s ``valid`` split; None
     where no expression is known for it); and whether resting real faces had to be kept out by a
-    strict threshold.
+    strict threshold (`trace`, in evidence).
     """
     measured = "high" if icc >= GOOD_ICC else "medium" if icc >= FAIR_ICC else "low"
     if real is None:
@@ -65,7 +77,7 @@ def trust(unit: str, icc: float, present_at: float, real: dict[str, Any] | None)
     else:
         seen = "high" if real["auc"] >= GOOD_AUC else "medium" if real["auc"] >= FAIR_AUC else "low"
         seen = min(seen, "high" if real["faces"] >= _MANY else "medium", key=_LEVELS.index)
-    quiet = "high" if present_at < _STRICT_FROM else "medium" if present_at < 3.0 else "low"
+    quiet = "high" if trace < _STRICT_FROM else "medium" if trace < 3.0 else "low"
     return min((seen, measured, quiet), key=_LEVELS.index)
 
 
@@ -91,26 +103,43 @@ def card_text(report: dict[str, Any], sha256: str, ran: Sequence[str] = ()) -> s
         "outputs = [",
         *(f'    "{name}",' for name in OUTPUTS),
         "]",
+        f"features = {ActionUnitNetwork().n_features}",
     ]
+    ranks = report.get("lfw_test", report["lfw_validation"])["units"]
     for name in OUTPUTS:
         if "_" in name:
             continue
         figures, at = calibrated[name], report["present_at"][name]
+        strict = report["trace"][name]
         evidence = real.get(name)
         lines += [
             "",
             f"[units.{name}]",
-            f'trust = "{trust(name, figures["icc"], at, evidence)}"',
+            f'trust = "{trust(name, figures["icc"], strict, evidence)}"',
             f"present_at = {at}",
             *(f"{key} = {figures[key]:.3f}" for key in ("icc", "mae", "f1")),
             f"icc_uncalibrated = {report['studio_test']['uncalibrated'][name]['icc']:.3f}",
             *([] if evidence is None else [f"ferplus_auc = {evidence['auc']:.3f}"]),
+            *([f"lfw_spearman = {ranks[name]['spearman']:.3f}"] if name in ranks else []),
         ]
     lines += ["", "[units.AU23]", 'trust = "none"']
     lines += ["", "[evaluation.studio_test]"]
     lines += [
         f'"mean ICC, {name}" = {value:.3f}' for name, value in report["ablation_mean_icc"].items()
     ]
+    for persons in ("lfw_validation", "lfw_test"):
+        if persons not in report:
+            continue
+        found = report[persons]
+        low, high = found["mean_spearman_95"]
+        lines += [
+            "",
+            f"[evaluation.{persons}]",
+            f"faces = {found['faces']}",
+            f"spearman_with_the_teacher = {found['mean_spearman']:.3f}",
+            f"spearman_95_low = {low:.3f}",
+            f"spearman_95_high = {high:.3f}",
+        ]
     for persons in ("london_001_045", "london_061_090"):
         if persons not in report:
             continue

@@ -1,11 +1,11 @@
-"""What the action unit network scores: on the studio's test split, and on real photographs.
+"""What the action unit network scores: on rendered faces, and on real ones.
 
-    python -m training.action_units.evaluate --data FOLDER --london FOLDER --ferplus FILE \
-        --run FOLDER [--without-picture FOLDER] [--onnx FILE] --report report.json \
-        [--report-persons WHY]
+    python -m training.action_units.evaluate --data FOLDER --teacher FOLDER --lfw FILE \
+        --ferplus FILE --london FOLDER --run FOLDER [--without-picture FOLDER] \
+        [--without-lfw FOLDER] [--onnx FILE] --report report.json [--report-persons WHY]
 
-Thresholds are chosen first, on the studio's validation split and on London persons 001 to 045.
-With ``--report-persons`` persons 061 to 090 are looked at too; each such look is a line in
+Thresholds were chosen before (``thresholds``). With ``--report-persons`` London persons 061 to 090
+and LFW's test persons are looked at too; each such look is a line in
 ``benchmarks/results/london_looks.jsonl``. FER+'s ``valid`` split, never learned from, shows whether
 the units of an expression rise on real faces: small pictures, rated by people who are no coders.
 """
@@ -18,16 +18,23 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import torch
 
 from affect_engines.ort import import_onnxruntime
 from benchmarks.records import code_state
-from training.action_units.anchors import PERSONS, ferplus_faces
-from training.action_units.dataset import PRESENT, Observer, Samples, load_samples
+from training.action_units.dataset import PRESENT, Samples, load_arrays
 from training.action_units.export import INPUTS, load_network
+from training.action_units.faces import (
+    Faces,
+    join,
+    lfw_curves,
+    lfw_split,
+    select,
+    stills_part,
+    studio_part,
+)
 from training.action_units.london import (
     CHOOSING,
     REPORTING,
@@ -36,13 +43,11 @@ from training.action_units.london import (
     read_photographs,
 )
 from training.action_units.network import OUTPUTS, ActionUnitNetwork
-from training.action_units.train import REPORTED, Sampler, predict
-from training.metrics import auc, f1, icc_3_1, mae
+from training.action_units.real_faces import TAUGHT
+from training.action_units.thresholds import TRACE, read_faces
+from training.action_units.train import RANKED, REPORTED, predict, rank_agreement
+from training.metrics import auc, f1, icc_3_1, mae, spearman
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-TRACE: Final = 1.0  # FACS A: from here on a unit is truly there
 LOOKS: Final = Path("benchmarks/results/london_looks.jsonl")
 EVIDENCE: Final = {
     "AU01": "surprise", "AU02": "surprise", "AU04": "anger", "AU05": "surprise",
@@ -51,16 +56,16 @@ EVIDENCE: Final = {
     "AU25": "surprise", "AU26": "surprise",
 }  # fmt: skip
 """Expression in whose prototype a unit stands, so that it should rise against neutral faces."""
-_MARGIN: Final = 0.25
-_FALSE_SHARE: Final = 0.02  # of neutral real faces on which a unit may be reported present
+_RESAMPLED: Final = 300
 
 
 def studio_figures(
-    network: ActionUnitNetwork, held_out: Sampler, *, calibrated: bool, present_at: dict[str, float]
+    network: ActionUnitNetwork, held_out: Faces, *, calibrated: bool, present_at: dict[str, float]
 ) -> dict[str, dict[str, float]]:
     """Score each output on a split: ICC(3,1), MAE on 0 to 5, F1 of FACS A and above."""
-    truth = held_out.low[held_out.tested]
-    read = predict(network, held_out, held_out.tested, calibrated=calibrated)
+    rows = held_out.tested()
+    truth = held_out.truth[rows]
+    read = predict(network, held_out, rows, calibrated=calibrated)
     return {
         name: {
             "icc": icc_3_1(truth[:, k], read[:, k]),
@@ -70,61 +75,6 @@ def studio_figures(
         }
         for k, name in enumerate(OUTPUTS)
     }
-
-
-def read_faces(
-    network: ActionUnitNetwork, faces: Samples, rest: Samples | None = None
-) -> NDArray[np.float32]:
-    """Read photographs (n, 21), against the population or against `rest` of the same persons."""
-    n = len(faces.points)
-    tensors = [torch.from_numpy(a) for a in (faces.points, faces.crops.astype(np.float32))]
-    angles = torch.from_numpy(faces.angles_rad)
-    population = network.population.view(1, 468, 3).expand(n, -1, -1)
-    with torch.no_grad():
-        if rest is None:
-            units = network(*tensors, angles, population, torch.zeros(n, 96, 96), torch.zeros(n, 1))
-        else:
-            own = torch.from_numpy(rest.points), torch.from_numpy(rest.crops.astype(np.float32))
-            units = network(*tensors, angles, *own, torch.ones(n, 1))
-    return units.clamp(0, 5).numpy()
-
-
-def choose_thresholds(
-    network: ActionUnitNetwork, photographs: Photographs, validation: Sampler
-) -> dict[str, float]:
-    """Choose from which intensity on each unit is reported as present.
-
-    The best F1 on the studio's validation split, but never under FACS A, and never so low that
-    more than 2 % of the neutral photographs, as taken and as a worse camera would have, show it,
-    or a single one of persons 036 to 045, whom training has not seen. For AU12, of which there are
-    real pictures with and without it: the middle of what separates these best.
-    """
-    truth = validation.low[validation.tested] >= TRACE
-    read = predict(network, validation, validation.tested, calibrated=True)
-    neutral = np.concatenate(
-        [read_faces(network, photographs.neutral), read_faces(network, photographs.perturbed)]
-    )
-    unseen = np.array([int(row["face_id"]) not in PERSONS for row in photographs.persons] * 2)
-    smiling = read_faces(network, photographs.smiling)
-    chosen = {}
-    for k, name in enumerate(OUTPUTS):
-        steps = np.arange(TRACE, 3.01, 0.05)
-        best = steps[int(np.argmax([f1(truth[:, k], read[:, k] >= step) for step in steps]))]
-        quiet = float(np.quantile(neutral[:, k], 1 - _FALSE_SHARE)) + _MARGIN
-        quiet = max(quiet, float(neutral[unseen, k].max()) + _MARGIN)
-        at = max(TRACE, float(best), quiet)
-        if name.startswith("AU12"):
-            at = _separating(steps, neutral[:, k], smiling[:, k])
-        chosen[name] = round(at, 2)
-    return chosen
-
-
-def _separating(
-    steps: NDArray[np.float64], neutral: NDArray[np.float32], smiling: NDArray[np.float32]
-) -> float:
-    """Return the middle of the thresholds whose balanced accuracy is within 0.01 of the best."""
-    right = np.array([0.5 * ((neutral < step).mean() + (smiling >= step).mean()) for step in steps])
-    return float(steps[right >= right.max() - 0.01].mean())
 
 
 def london_figures(
@@ -167,37 +117,66 @@ def london_figures(
     return figures
 
 
-def skin_figures(
-    network: ActionUnitNetwork, test: Sampler, photographs: Photographs
-) -> dict[str, float]:
-    """Score what a network trained in one kind of skin makes of rendered and of real faces."""
-    figures = studio_figures(network, test, calibrated=False, present_at={})
-    neutral = read_faces(network, photographs.neutral)
-    smiling = read_faces(network, photographs.smiling)
-    k = OUTPUTS.index("AU12")
-    truth = np.repeat([False, True], len(neutral))
-    told = [i for i, name in enumerate(OUTPUTS) if "_" not in name]
+def ranks_figures(
+    network: ActionUnitNetwork, persons: Faces, thresholds: dict[str, float],
+    present_at: dict[str, float],
+) -> dict[str, Any]:  # fmt: skip
+    """Return how the network agrees with the teacher on stills of LFW, population's rest.
+
+    Parameters
+    ----------
+    network : ActionUnitNetwork
+    persons : Faces
+        Stills of persons that nothing was learned from.
+    thresholds : dict
+        Teacher's scores of evidence 1 (``Curves.threshold``), by unit.
+    present_at : dict
+    """
+    rows = persons.tested()
+    taught, read = persons.taught[rows], predict(network, persons, rows, calibrated=False)
+    agreement = rank_agreement(taught, read)
+    rng = np.random.default_rng(1)
+    columns = [OUTPUTS.index(name) for name in RANKED]
+    means = []
+    for _ in range(_RESAMPLED):
+        drawn = rng.integers(0, len(rows), len(rows))
+        means.append(np.mean([spearman(taught[drawn, k], read[drawn, k]) for k in columns]))
     return {
-        "mean_icc": mean_icc(figures),
-        "smile_auc": auc(truth, np.concatenate([neutral[:, k], smiling[:, k]])),
-        "false_units_a_neutral_face": float((neutral[:, told] >= TRACE).sum() / len(neutral)),
+        "faces": len(rows),
+        "mean_spearman": mean_ranks(agreement),
+        "mean_spearman_95": np.quantile(means, [0.025, 0.975]).tolist(),
+        "units": {
+            name: {
+                "spearman": agreement[name],
+                "teacher_threshold": thresholds[name],
+                "teacher_share": float((taught[:, OUTPUTS.index(name)] >= TRACE).mean()),
+                "share": float((read[:, OUTPUTS.index(name)] >= present_at[name]).mean()),
+            }
+            for name in TAUGHT
+        },
     }
 
 
-def ferplus_figures(network: ActionUnitNetwork, pack: Path) -> dict[str, Any]:
-    """Return how well each unit tells FER+'s neutral faces from those of its expression (AUC)."""
-    observer = Observer()
-    names, seen = [], []
-    for name, face in ferplus_faces(pack, 1):
-        names.append(name)
-        seen.append(observer.observe(face.image, face.region))
-    points, crops, angles, presence = (np.array(column) for column in zip(*seen, strict=True))
-    found = presence >= PRESENT
-    samples = Samples(*(array[found] for array in (points, crops, angles, presence)))
+def mean_ranks(agreement: dict[str, float]) -> float:
+    """Return Spearman's correlation averaged over the units of RANKED."""
+    return float(np.mean([agreement[name] for name in RANKED]))
+
+
+def ferplus_figures(network: ActionUnitNetwork, rated: Path) -> dict[str, Any]:
+    """Return how well each unit tells FER+'s neutral faces from those of its expression (AUC).
+
+    `rated` is the file of ``stills --rated``.
+    """
+    stored = load_arrays(rated)
+    found = stored["presence"] >= PRESENT  # type: ignore[operator]
+    samples = Samples(
+        stored["points"][found].astype(np.float32) / 100, stored["crops"][found],  # type: ignore[arg-type]
+        stored["angles_rad"][found], stored["presence"][found],  # type: ignore[arg-type]
+    )  # fmt: skip
     units = read_faces(network, samples)
-    expression = np.array(names)[found]
+    expression = stored["expression"][found]
     figures: dict[str, Any] = {
-        "faces": {name: int((expression == name).sum()) for name in sorted(set(names))}
+        "faces": {name: int((expression == name).sum()) for name in np.unique(expression).tolist()}
     }
     figures["auc"] = {}
     for unit, name in EVIDENCE.items():
@@ -231,7 +210,7 @@ def time_onnx(path: Path, repeats: int = 300) -> float:
 
 
 def log_look(why: str, weights: Path) -> None:
-    """Add a line to the log of looks at persons 061 to 090."""
+    """Add a line to the log of looks at the persons kept for reporting."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "why": why,
@@ -249,41 +228,44 @@ def mean_icc(figures: dict[str, dict[str, float]]) -> float:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the studio's files")
+    parser.add_argument("--data", type=Path, required=True, help="folder of filmed faces")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of teacher's answers")
+    parser.add_argument("--lfw", type=Path, required=True, help="lfw_train.npz")
     parser.add_argument("--london", type=Path, required=True, help="folder of the London Set")
-    parser.add_argument("--ferplus", type=Path, required=True, help="ferplus_train_valid.npz")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--without-picture", type=Path, help="checkpoint trained on the mesh alone")
-    parser.add_argument(
-        "--skins",
-        type=Path,
-        nargs=2,
-        metavar=("PAINTED", "PHOTOGRAPHS"),
-        help="checkpoints trained on people in either kind of skin, without real faces",
-    )
+    parser.add_argument("--without-lfw", type=Path, help="checkpoint trained without LFW")
     parser.add_argument("--onnx", type=Path, help="exported file, to be timed")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
-    parser.add_argument("--report-persons", metavar="WHY", help="look at persons 061 to 090")
+    parser.add_argument(
+        "--report-persons", metavar="WHY", help="look at the persons kept for reporting"
+    )
     options = parser.parse_args()
     code = code_state("training/action_units", "realtime_affect/face")
     network = load_network(options.run)
-    samplers = {
-        split: Sampler(load_samples(sorted(options.data.glob(f"{split}_*.npz"))))
-        for split in ("validation", "test")
-    }
-    choosing = read_photographs(options.london, CHOOSING)
-    present_at = choose_thresholds(network, choosing, samplers["validation"])
+    test = join({"studio": studio_part(sorted(options.data.glob("test_*.npz")))})
+    curves = lfw_curves(options.teacher, options.lfw)
+    stills = stills_part(options.data, options.teacher, "lfw", options.lfw, curves)
+
+    def persons_of(split: str) -> Faces:
+        return join({"lfw": select(stills, lfw_split(options.lfw, split)[: len(stills["low"])])})
+
+    teacher_at = curves.threshold
+    choosing, validation = read_photographs(options.london, CHOOSING), persons_of("validation")
+    present_at = dict.fromkeys(OUTPUTS, TRACE)
     report: dict[str, Any] = {
         "about": json.loads((options.run / "about.json").read_text("utf-8")),
         "present_at": present_at,
+        "trace": dict(zip(OUTPUTS, network.trace.tolist(), strict=True)),
         "studio_test": {
             kind: studio_figures(
-                network, samplers["test"], calibrated=kind == "calibrated", present_at=present_at
+                network, test, calibrated=kind == "calibrated", present_at=present_at
             )
             for kind in ("uncalibrated", "calibrated")
         },
+        "lfw_validation": ranks_figures(network, validation, teacher_at, present_at),
         "london_001_045": london_figures(network, choosing, present_at),
-        "ferplus_valid": ferplus_figures(network, options.ferplus),
+        "ferplus_valid": ferplus_figures(network, options.data / "rated_ferplus.npz"),
     }
     ablation = {
         "mesh and picture, own rest": mean_icc(report["studio_test"]["calibrated"]),
@@ -292,15 +274,14 @@ def main() -> None:
     if options.without_picture is not None:
         blind = load_network(options.without_picture)
         for rest, calibrated in (("own rest", True), ("population's rest", False)):
-            figures = studio_figures(
-                blind, samplers["test"], calibrated=calibrated, present_at=present_at
-            )
+            figures = studio_figures(blind, test, calibrated=calibrated, present_at=present_at)
             ablation[f"mesh alone, {rest}"] = mean_icc(figures)
     report["ablation_mean_icc"] = ablation
-    if options.skins is not None:
-        report["skins"] = {
-            kind: skin_figures(load_network(folder), samplers["test"], choosing)
-            for kind, folder in zip(("painted", "photographs"), options.skins, strict=True)
+    if options.without_lfw is not None:
+        stranger = load_network(options.without_lfw)
+        report["without_lfw"] = {
+            "lfw_validation": ranks_figures(stranger, validation, teacher_at, present_at),
+            "ferplus_valid": ferplus_figures(stranger, options.data / "rated_ferplus.npz"),
         }
     if options.onnx is not None:
         report["ms_a_face"] = time_onnx(options.onnx)
@@ -309,10 +290,23 @@ def main() -> None:
         log_look(options.report_persons, options.onnx or options.run / "checkpoint.pt")
         reporting = read_photographs(options.london, REPORTING)
         report["london_061_090"] = london_figures(network, reporting, present_at)
+        report["lfw_test"] = ranks_figures(network, persons_of("test"), teacher_at, present_at)
     report["made"] = code
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    for name, score in ablation.items():
+    print_report(report)
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """Print the figures that decide."""
+    for name, score in report["ablation_mean_icc"].items():
         print(f"mean ICC {score:.3f}  {name}")
+    for persons in ("lfw_validation", "lfw_test"):
+        if persons in report:
+            units = report[persons]["units"]
+            print(f"{persons}: Spearman {report[persons]['mean_spearman']:.3f}")
+            for name, unit in units.items():
+                shares = f"{unit['share']:.1%} of faces, teacher {unit['teacher_share']:.1%}"
+                print(f"  {name} {unit['spearman']:.3f}, {shares}")
     for persons in ("london_001_045", "london_061_090"):
         for kind in ("uncalibrated", "calibrated"):
             if persons in report:
@@ -321,6 +315,8 @@ def main() -> None:
                     f"{persons} {kind}: smile AUC {found['smile_auc']:.3f}, accuracy "
                     f"{found['smile_accuracy']:.3f}, false units {found['false_units_on_neutral']}"
                 )
+    aucs = report["ferplus_valid"]["auc"]
+    print("FER+ valid: " + ", ".join(f"{name} {unit['auc']:.3f}" for name, unit in aucs.items()))
 
 
 if __name__ == "__main__":

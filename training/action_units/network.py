@@ -1,10 +1,13 @@
-"""The action unit network: mesh and picture against the same person at rest.
+"""The action unit network: one face and frame in, features out; features against those at rest.
 
-    mesh - mesh at rest ---- measures, learned projections --+-- perceptron -- intensities 0 to 5
-    picture, picture at rest ------ convolutions ------------'
+    mesh, head angles -- measures, learned projections --+
+    aligned picture ------ convolutions -----------------+-- features
+    features, features at rest -- comparison -- perceptron -- evidence -- intensities 0 to 5
 
-With `calibration` 0 the rest is the population's average mesh and no picture; with 1 the person's
-own. One file serves both, and everything between.
+The rest enters as features alone, so that what depends on it is computed once a person: the mean of
+the features of resting frames, each of which was computed for its own frame anyway. With
+`calibration` 0 the rest is a learned population's; with 1 the person's own. One file serves both,
+and everything between.
 """
 
 from __future__ import annotations
@@ -31,27 +34,34 @@ _MM: Final = 5.0  # movements are of this size
 _POINTS: Final = 468
 
 
+def intensity(evidence: Tensor) -> Tensor:
+    """Turn evidence into intensities: the same from 1 (FACS A) on, its square below, at most 5.
+
+    Evidence under 1 is where a face stands among faces that do not show a unit: it keeps their
+    order, and the square keeps what is shown of it small.
+    """
+    below = evidence.clamp(0.0, 1.0)
+    return below * below + (evidence - 1.0).clamp(0.0, 4.0)
+
+
 def _block(inward: int, outward: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inward, outward, 3, stride, 1, bias=False), nn.BatchNorm2d(outward), nn.ReLU()
-    )
+    return nn.Sequential(nn.Conv2d(inward, outward, 3, stride, 1), nn.ReLU())
 
 
 class Looker(nn.Module):
-    """Aligned picture beside the one at rest -> look, (n, 96)."""
+    """Aligned picture -> look, (n, 96)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_block(2, 16, 2), _block(16, 32, 2), _block(32, 48, 2))
+        self.stem = nn.Sequential(_block(1, 16, 2), _block(16, 32, 2), _block(32, 48, 2))
         self.middle = _block(48, 48, 1)
         self.top = nn.Sequential(_block(48, 64, 2), _block(64, 64, 1))
         side = ALIGNED_PX // 16
         self.look = nn.Sequential(nn.Dropout(0.1), nn.Linear(64 * side * side, N_LOOK))
 
-    def forward(self, crops: Tensor, rest_crops: Tensor, calibration: Tensor) -> Tensor:
+    def forward(self, crops: Tensor) -> Tensor:
         """Look at pictures (n, 96, 96), 0 to 255; light and contrast are taken off first."""
-        at_rest = calibration[:, :, None] * _standardised(rest_crops)
-        x = self.stem(torch.stack([_standardised(crops), at_rest], 1))
+        x = self.stem(_standardised(crops)[:, None])
         x = x + self.middle(x)
         return self.look(self.top(x).flatten(1))  # type: ignore[no-any-return]
 
@@ -73,6 +83,8 @@ class ActionUnitNetwork(nn.Module):
 
     population: Tensor
     measures: Tensor
+    trace: Tensor
+    """Evidence (21,) from which each unit counts as present; see ``thresholds``."""
 
     def __init__(self, *, picture: bool = True) -> None:
         super().__init__()
@@ -80,21 +92,21 @@ class ActionUnitNetwork(nn.Module):
         face = load_neutral_face().points.astype(np.float32)
         self.register_buffer("population", torch.from_numpy(face.reshape(-1)))
         self.register_buffer("measures", torch.from_numpy(measure_matrix().astype(np.float32)).T)
+        self.register_buffer("trace", torch.ones(len(OUTPUTS)), persistent=False)
         n_measures = self.measures.shape[1]
         self.looker = Looker()
         self.project = nn.Linear(3 * _POINTS, N_PROJECTED, bias=False)
         nn.init.normal_(self.project.weight, std=0.02)
-        width = 2 * n_measures + N_PROJECTED + 4 + N_LOOK
+        self.n_features = n_measures + N_PROJECTED + 3 + N_LOOK
+        self.usual = nn.Parameter(torch.zeros(self.n_features))
+        """Features of the population at rest."""
         self.head = nn.Sequential(
-            nn.Linear(width, 128), nn.ReLU(), nn.Dropout(0.1), nn.Linear(128, 96), nn.ReLU(),
-            nn.Linear(96, len(OUTPUTS)),
+            nn.Linear(2 * self.n_features + 1, 128), nn.ReLU(), nn.Dropout(0.1),
+            nn.Linear(128, 96), nn.ReLU(), nn.Linear(96, len(OUTPUTS)),
         )  # fmt: skip
 
-    def forward(
-        self, points: Tensor, crops: Tensor, angles: Tensor, rest: Tensor, rest_crops: Tensor,
-        calibration: Tensor,
-    ) -> Tensor:  # fmt: skip
-        """Read faces.
+    def embed(self, points: Tensor, crops: Tensor, angles: Tensor) -> Tensor:
+        """Return the features (n, F) of faces.
 
         Parameters
         ----------
@@ -104,33 +116,38 @@ class ActionUnitNetwork(nn.Module):
             Aligned pictures, 0 to 255.
         angles : (n, 3) float
             Head rotation, radians.
-        rest : (n, 468, 3) float
-            Mesh at rest, as far as it is known.
-        rest_crops : (n, 96, 96) float
-            Aligned picture at rest, 0 to 255; ignored where `calibration` is 0.
+        """
+        moved = (points.flatten(1) - self.population) / _MM
+        look = self.looker(crops) if self.picture else points.new_zeros(len(points), N_LOOK)
+        lengths = moved @ torch.cat([self.measures, self.project.weight.T], 1)
+        return torch.cat([lengths, angles, look], 1)
+
+    def compare(self, features: Tensor, rest: Tensor, calibration: Tensor) -> Tensor:
+        """Return evidence (n, 21) in the order of OUTPUTS; see :func:`intensity`.
+
+        What `trace` says is stretched to 1, what lies above to the rest up to 5: FACS A, a trace,
+        is where a unit is there at all.
+
+        Parameters
+        ----------
+        features : (n, F) float
+            From :meth:`embed`.
+        rest : (n, F) float
+            Their mean over the person's resting frames; ignored where `calibration` is 0.
         calibration : (n, 1) float
             0 = the rest is the population's, 1 = the person's.
-
-        Returns
-        -------
-        (n, 21) float
-            Intensities in the order of OUTPUTS, not clipped.
         """
-        at_rest = rest.flatten(1)
-        moved = (points.flatten(1) - at_rest) / _MM
-        foreign = (at_rest - self.population) / _MM
-        seen = [
-            moved @ self.measures,
-            foreign @ self.measures,
-            self.project(moved),
-            angles,
-            calibration,
-        ]
-        if self.picture:
-            seen.append(self.looker(crops, rest_crops, calibration))
-        else:
-            seen.append(points.new_zeros(len(points), N_LOOK))
-        return self.head(torch.cat(seen, 1))  # type: ignore[no-any-return]
+        foreign = calibration * (rest - self.usual)
+        moved = features - self.usual - foreign
+        evidence = self.head(torch.cat([moved, foreign, calibration], 1))
+        above = (evidence - self.trace).clamp_min(0.0) * (4.0 / (5.0 - self.trace))
+        return torch.minimum(evidence / self.trace, torch.ones_like(evidence)) + above
+
+    def forward(
+        self, points: Tensor, crops: Tensor, angles: Tensor, rest: Tensor, calibration: Tensor
+    ) -> Tensor:
+        """Return evidence (n, 21) of faces against the features of their rest."""
+        return self.compare(self.embed(points, crops, angles), rest, calibration)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -16,6 +16,9 @@ from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.face.vision import Vision
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 
+FEATURES = np.linspace(-1, 1, load_card("action_units").decode.get("features", 182)).astype(
+    np.float32
+)
 POINTS = load_neutral_face().points.astype(np.float32)
 CROP = np.full((96, 96), 120, np.uint8)
 OUTPUTS = load_card("action_units").decode["outputs"]
@@ -29,8 +32,14 @@ class FakeEngine:
 
     def infer(self, feeds):
         self.feeds = feeds
-        row = [self.units.get(name, 0.0) for name in OUTPUTS]
-        return {"units": np.tile(np.array(row, np.float32), (len(feeds["points"]), 1))}
+        n = len(feeds["points"])
+        row = np.array([self.units.get(name, 0.0) for name in OUTPUTS], np.float32)
+        marked = self.units.get("population", 0.0)
+        return {
+            "units": np.tile(row, (n, 1)),
+            "population_units": np.full((n, len(OUTPUTS)), marked, np.float32),
+            "features": np.tile(FEATURES, (n, 1)),
+        }
 
     def close(self):
         self.closed = True
@@ -43,7 +52,7 @@ def read(n=1, neutrals=None, **units):
 
 
 def units_of(**units):
-    return read(**units)[0]
+    return read(**units)[0].units
 
 
 def test_each_output_reaches_its_column():
@@ -80,19 +89,23 @@ def test_units_without_evidence_are_nan():
 def test_the_network_is_given_each_face_with_its_own_rest():
     engine = FakeEngine()
     known, unknown = (NeutralBaseline(ActionUnitConfig()) for _ in range(2))
-    moved = POINTS + 3
-    known.observe(moved, CROP + 5, at_rest=True, t_ns=0)
+    known.observe(FEATURES + 3, at_rest=True, t_ns=0)
     known.set_neutral()
     ActionUnitEstimator(engine).read(
         np.array([POINTS, POINTS]), [CROP, CROP], np.zeros((2, 3), np.float32), [known, unknown]
     )
     assert engine.feeds["calibration"].tolist() == [[1], [0]]
-    assert np.allclose(engine.feeds["rest"], [moved, POINTS])
-    assert (engine.feeds["rest_crops"][0] == 125).all()
+    assert np.allclose(engine.feeds["rest"], [FEATURES + 3, 0 * FEATURES])
     assert {name: feed.dtype.name for name, feed in engine.feeds.items()} == {
         "points": "float32", "crops": "uint8", "angles": "float32", "rest": "float32",
-        "rest_crops": "uint8", "calibration": "float32",
+        "calibration": "float32",
     }  # fmt: skip
+
+
+def test_a_face_rests_when_nothing_is_marked_against_the_population():
+    assert read(AU12=5.0, population=1.5)[0].at_rest  # its own rest does not matter
+    assert not read(population=2.5)[0].at_rest
+    assert np.array_equal(read()[0].features, FEATURES)
 
 
 def test_several_faces_are_read_in_one_go():
@@ -107,19 +120,16 @@ def test_closing_the_reader_closes_its_network():
 
 
 def test_a_face_with_a_marked_unit_is_not_at_rest():
-    assert is_at_rest(units_of())
-    assert is_at_rest(units_of(AU12=1.5))
-    assert not is_at_rest(units_of(AU12=2.5))
-    assert not is_at_rest(units_of(AU45=4.0))
+    assert is_at_rest(np.array([0.0, 1.5, np.nan]))
+    assert not is_at_rest(np.array([0.0, 2.5]))
 
 
 def observed(config, seconds, fps=30, at_rest=lambda t: True, shift=lambda t: 1.0):
     baseline = NeutralBaseline(config)
     for k in range(round(seconds * fps) + 1):
         t = k / fps
-        baseline.observe(
-            POINTS + np.float32(shift(t)), CROP, at_rest=at_rest(t), t_ns=round(t * 1e9)
-        )
+        features = FEATURES + np.float32(shift(t))
+        baseline.observe(features, at_rest=at_rest(t), t_ns=round(t * 1e9))
     return baseline
 
 
@@ -128,12 +138,11 @@ def test_the_neutral_becomes_the_persons_own_while_at_rest():
     half = observed(config, 1.0)
     assert half.calibration == pytest.approx(0.5, abs=0.02)
     assert half.learning
-    assert np.allclose(half.points, POINTS + 0.5, atol=0.02)
+    assert np.allclose(half.features, FEATURES + 1, atol=1e-3)
     whole = observed(config, 2.1)
     assert whole.calibration == 1.0
     assert not whole.learning
-    assert np.allclose(whole.points, POINTS + 1, atol=1e-3)
-    assert (whole.crop == 120).all()
+    assert np.allclose(whole.features, FEATURES + 1, atol=1e-3)
 
 
 def test_a_smile_at_the_beginning_does_not_pass_for_the_neutral():
@@ -143,18 +152,18 @@ def test_a_smile_at_the_beginning_does_not_pass_for_the_neutral():
         shift=lambda t: 9.0 if smiling(t) else 1.0,
     )  # fmt: skip
     assert baseline.calibration == 1.0
-    assert np.allclose(baseline.points, POINTS + 1, atol=1e-3)
+    assert np.allclose(baseline.features, FEATURES + 1, atol=1e-3)
 
 
 def test_a_face_never_at_rest_stays_measured_against_the_population():
     baseline = observed(ActionUnitConfig(), 10.0, at_rest=lambda t: False)
     assert baseline.calibration == 0.0
-    assert np.array_equal(baseline.points, POINTS)
+    assert baseline.features is None
 
 
 def test_once_known_the_neutral_stands_still():
     baseline = observed(ActionUnitConfig(adapt_s=1.0), 6.0, shift=lambda t: 1.0 if t < 2 else 7.0)
-    assert np.allclose(baseline.points, POINTS + 1, atol=0.05)
+    assert np.allclose(baseline.features, FEATURES + 1, atol=0.05)
 
 
 def test_nothing_is_learned_when_that_is_switched_off():
@@ -169,7 +178,7 @@ def test_the_first_seconds_count_without_reserve_when_asked():
     assert baseline.calibration == 0.0
     baseline = observed(config, 3.0, at_rest=lambda t: False, shift=lambda t: 4.0 if t < 1.5 else 0)
     assert baseline.calibration == 1.0
-    assert np.allclose(baseline.points, POINTS + 4, atol=1e-3)
+    assert np.allclose(baseline.features, FEATURES + 4, atol=1e-3)
 
 
 def test_the_users_word_takes_the_last_half_second():
@@ -177,7 +186,7 @@ def test_the_users_word_takes_the_last_half_second():
     baseline.set_neutral()
     assert baseline.calibration == 1.0
     assert not baseline.learning
-    assert np.allclose(baseline.points, POINTS + 6, atol=1e-3)
+    assert np.allclose(baseline.features, FEATURES + 6, atol=1e-3)
 
 
 def test_the_users_word_before_any_face_changes_nothing():
@@ -189,7 +198,7 @@ def test_the_users_word_before_any_face_changes_nothing():
 def test_a_gap_in_the_video_is_not_time_at_rest():
     baseline = NeutralBaseline(ActionUnitConfig(adapt_s=3.0))
     for t_s in (0, 10):
-        baseline.observe(POINTS, CROP, at_rest=True, t_ns=t_s * 10**9)
+        baseline.observe(FEATURES, at_rest=True, t_ns=t_s * 10**9)
     assert baseline.calibration < 0.1
 
 
@@ -211,4 +220,4 @@ def test_the_real_network_reads_the_demo_s_resting_faces_as_resting(models):
         tracks = vision.analyse_still(source.read(10.0)).tracks
     assert len(tracks) == 2
     for track in tracks:
-        assert is_at_rest(track.face.action_units)
+        assert is_at_rest(track.face.action_units.intensity)

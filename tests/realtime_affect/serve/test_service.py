@@ -20,6 +20,7 @@ from realtime_affect.errors import (
     OutputError,
     UsageError,
 )
+from realtime_affect.face.action_units import UnitEstimate
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 from realtime_affect.serve import factory
 from realtime_affect.serve.factory import Paces, is_awaited, open_service_source
@@ -56,8 +57,8 @@ class BlindUnits:
     """Reads no action unit; stands in for the network, which none of this is about."""
 
     def read(self, points, crops, angles_rad, neutrals):
-        nothing = [np.full(shape, np.nan) for shape in (17, 18, (2, 2))]
-        return [ActionUnits(*nothing, 0.0) for _ in points]
+        nothing = ActionUnits(*(np.full(shape, np.nan) for shape in (17, 18, (2, 2))), 0.0)
+        return [UnitEstimate(nothing, np.zeros(1, np.float32), at_rest=False) for _ in points]
 
     def close(self):
         pass

@@ -7,7 +7,14 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 from affect_engines.cards import parse_card
 from training.action_units import card
 from training.action_units.card import card_text, trust
-from training.action_units.network import OUTPUTS
+from training.action_units.network import OUTPUTS, ActionUnitNetwork
+
+
+def ranks(mean):
+    return {
+        "faces": 7, "mean_spearman": mean, "mean_spearman_95": [mean - 0.1, mean + 0.1],
+        "units": {"AU04": {"spearman": mean}},
+    }  # fmt: skip
 
 
 def report():
@@ -16,15 +23,18 @@ def report():
     persons = {"persons": 30, "uncalibrated": smiles, "calibrated": smiles}
     return {
         "about": {
-            "samples": 10, "people": 2, "seed": 3, "data_sha256": "a" * 64,
-            "real_faces": {"anchors_london": 4, "anchors_ferplus": 5},
+            "people": 2, "seed": 3, "data_sha256": "a" * 64,
+            "faces": {"studio": 10, "lfw": 6, "ferplus": 5, "london": 4},
         },
-        "present_at": dict.fromkeys(OUTPUTS, 1.25),
+        "present_at": dict.fromkeys(OUTPUTS, 1.0),
+        "trace": dict.fromkeys(OUTPUTS, 1.25),
         "studio_test": {"calibrated": figures, "uncalibrated": figures},
         "ferplus_valid": {"auc": {"AU12": {"expression": "happiness", "faces": 99, "auc": 0.95}}
                           | {n: {"expression": "x", "faces": 99, "auc": 0.5} for n in OUTPUTS
                              if n not in ("AU12", *card.CARRIES_OVER)}},
         "ablation_mean_icc": {"mesh and picture, own rest": 0.81},
+        "lfw_validation": ranks(0.80),
+        "lfw_test": ranks(0.79),
         "london_001_045": persons,
         "london_061_090": persons,
     }  # fmt: skip
@@ -43,8 +53,18 @@ def test_a_card_says_what_the_report_says():
     assert "ferplus_auc" not in read.units["AU45"].figures
     assert read.units["AU23"].trust == "none"
     assert read.evaluation["london_061_090"]["smile_auc_uncalibrated"] == 0.99
-    for number in ("10 rendered", "2 people", "4 perturbed", "5 pictures of FER+"):
+    for number in ("10 rendered", "2 people", "4 perturbed", "5 pictures of FER+", "6 news"):
         assert number in read.trained_on
+    assert "no licence of their own, the people in them were not asked" in read.trained_on
+    assert read.decode["features"] == ActionUnitNetwork().n_features
+    assert read.units["AU04"].figures["lfw_spearman"] == 0.79
+    assert read.evaluation["lfw_test"]["spearman_95_low"] == 0.69
+
+
+def test_a_network_that_never_saw_labeled_faces_does_not_say_it_did():
+    told = report()
+    del told["about"]["faces"]["lfw"]
+    assert "news photographs" not in card_text(told, "b" * 64)
 
 
 @pytest.mark.parametrize(

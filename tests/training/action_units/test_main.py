@@ -12,12 +12,13 @@ def test_each_step_uses_what_an_earlier_one_made():
     steps = pipeline.steps(Path("shared"), Path("work"), 3, Path("report.json"), "why")
     modules = [module for module, _ in steps]
     assert modules == [
-        "dataset", "dataset", "dataset", "anchors", "train", "train", "export", "evaluate", "card",
+        "dataset", "dataset", "dataset", "real_faces", "stills", "stills", "teacher", "teacher",
+        "begin", "train", "train", "train", "average", "thresholds", "export", "evaluate", "card",
     ]  # fmt: skip
     made = set()
     for module, arguments in steps:
         options = dict(zip(arguments[::2], arguments[1::2], strict=False))
-        for needs in ("--data", "--run"):
+        for needs in ("--data", "--run", "--teacher", "--start"):
             if needs in options:
                 assert options[needs] in made, (module, needs)
         made.add(options.get("--out", ""))
@@ -27,11 +28,15 @@ def run(monkeypatch, tmp_path, fails_at):
     ran = []
 
     def fake(command, check):
-        ran.append(command[2].rpartition(".")[2])
+        teacher = command[1].endswith("teacher.py")
+        ran.append("teacher" if teacher else command[2].rpartition(".")[2])
+        assert (command[0] == str(pipeline.PEERS)) is teacher
         return SimpleNamespace(returncode=int(len(ran) == fails_at))
 
-    for name in ("synthetic_ict", "london_faces", "ferplus"):
+    for name in ("synthetic_ict", "london_faces", "ferplus", "lfw_expressions", "teachers"):
         (tmp_path / name).mkdir(exist_ok=True)
+    monkeypatch.setattr(pipeline, "PEERS", tmp_path / "python")
+    pipeline.PEERS.touch()
     monkeypatch.setattr("training.steps.subprocess.run", fake)
     monkeypatch.setattr(
         "sys.argv", ["x", "--shared", str(tmp_path), "--work", str(tmp_path / "work")]
@@ -51,7 +56,7 @@ def test_all_steps_run_in_order(monkeypatch, tmp_path):
     ran = run(monkeypatch, tmp_path, fails_at=0)
     pipeline.main()
     assert ran[-1] == "card"
-    assert len(ran) == 9
+    assert len(ran) == 17
 
 
 def test_without_the_data_it_says_which_folder_to_name(monkeypatch, tmp_path, capsys):
@@ -59,3 +64,11 @@ def test_without_the_data_it_says_which_folder_to_name(monkeypatch, tmp_path, ca
     with pytest.raises(SystemExit):
         pipeline.main()
     assert "--shared FOLDER" in capsys.readouterr().err
+
+
+def test_without_the_teacher_s_environment_it_says_how_to_make_it(monkeypatch, tmp_path, capsys):
+    run(monkeypatch, tmp_path, fails_at=0)
+    pipeline.PEERS.unlink()
+    with pytest.raises(SystemExit):
+        pipeline.main()
+    assert "make peers" in capsys.readouterr().err

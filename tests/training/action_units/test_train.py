@@ -13,8 +13,15 @@ import torch
 from realtime_affect.face.pose import load_neutral_face
 from training.action_units import train
 from training.action_units.export import load_network
-from training.action_units.network import OUTPUTS, ActionUnitNetwork, count_parameters
-from training.action_units.train import Sampler, mirror_partners, predict, true_outputs
+from training.action_units.faces import join, studio_part
+from training.action_units.network import (
+    OUTPUTS,
+    ActionUnitNetwork,
+    count_parameters,
+    intensity,
+)
+from training.action_units.real_faces import TAUGHT
+from training.action_units.train import Mirror, augment, mirror_partners, predict
 from training.synthetic.studio import TRUTH_UNITS
 
 PEOPLE, EACH = 6, 40
@@ -45,18 +52,18 @@ def made_up(seed):
 
 
 @pytest.fixture
-def sampler():
-    return Sampler(made_up(1))
+def faces(tmp_path):
+    return join({"studio": studio_part([write(tmp_path, "train", 1)])})
 
 
-def test_truth_is_told_by_the_stronger_side_and_side_by_side():
-    units = np.zeros((1, len(TRUTH_UNITS), 2))
-    units[0, AU12] = 0.2, 0.6
-    told = dict(zip(OUTPUTS, true_outputs(units)[0].tolist(), strict=True))
-    assert told["AU12"] == pytest.approx(3)
-    assert told["AU12_right"] == pytest.approx(1)
-    assert told["AU12_left"] == pytest.approx(3)
-    assert sum(told.values()) == pytest.approx(7)
+def write(folder, split, seed):
+    samples = made_up(seed)
+    person = samples.pop("person")
+    paths = []
+    for k in range(PEOPLE):
+        paths.append(folder / f"{split}_{k:05}.npz")
+        np.savez(paths[-1], **{name: array[person == k] for name, array in samples.items()})
+    return paths[0]
 
 
 def test_every_point_has_a_partner_in_the_mirror():
@@ -65,28 +72,34 @@ def test_every_point_has_a_partner_in_the_mirror():
     assert partners[61] == 291
 
 
-def test_a_face_nobody_found_is_neither_learned_from_nor_tested(sampler):
-    assert not {5, EACH + 5} & set(sampler.wanted.tolist())
-    assert not {0, 1, 2, 3, 5} & set(sampler.tested.tolist())
-
-
-def test_the_rest_is_another_picture_of_the_same_person(sampler):
-    rng = np.random.default_rng(0)
-    for i in (0, 10, 100):
-        others = sampler.resting(i, rng)
-        assert 1 <= len(others) <= 3
-        assert i not in others
-        assert (others // EACH == i // EACH).all()
-        assert (others % EACH < 4).all()
+def lfw_folders(tmp_path, n=40):
+    """Stills of LFW whose lip corners rise as the teacher says they do, and the pack."""
+    rng = np.random.default_rng(4)
+    smiles = rng.uniform(0, 1, n).astype(np.float32)
+    points = np.repeat(load_neutral_face().points[None], n, axis=0)
+    points[:, [61, 291], 1] -= 12 * smiles[:, None]
+    np.savez(
+        tmp_path / "stills_lfw_000.npz", points=np.round(points * 100).astype(np.int16),
+        crops=rng.integers(0, 255, (n, 96, 96)).astype(np.uint8),
+        angles_rad=np.zeros((n, 3), np.float32), presence=np.ones(n, np.float32),
+    )  # fmt: skip
+    names = {shape for taught in TAUGHT.values() for shape in taught.shapes}
+    names |= {"mouthRollLower", "mouthRollUpper", "eyeWideLeft", "eyeWideRight"}
+    scores = np.repeat(smiles[:, None], len(names), axis=1)
+    np.savez(tmp_path / "teacher_lfw_000.npz", names=np.array(sorted(names)), scores=scores)
+    np.savez(tmp_path / "lfw.npz", person=np.array([f"{k:08x}" for k in range(n)]))
+    return [
+        "--data", str(tmp_path), "--teacher", str(tmp_path), "--lfw", str(tmp_path / "lfw.npz"),
+        "--ferplus", str(tmp_path / "none.npz"),
+    ]  # fmt: skip
 
 
 def test_a_network_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, capsys):
-    for split, seed in (("train", 1), ("validation", 2)):
-        samples = made_up(seed)
-        del samples["person"]
-        np.savez(tmp_path / f"{split}_00000.npz", **samples)
-    arguments = ["train", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--no-picture"]
-    monkeypatch.setattr(sys, "argv", [*arguments, "--epochs", "8", "--threads", "1"])
+    write(tmp_path, "train", 1)
+    write(tmp_path, "validation", 2)
+    arguments = ["train", *lfw_folders(tmp_path), "--out", str(tmp_path / "run"), "--no-picture"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "--rounds", "8", "--threads", "1"])
+    monkeypatch.setattr(train, "ROUND", 6)
     stop = train.torch.save
 
     def stop_after_two(content, path):
@@ -101,79 +114,60 @@ def test_a_network_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch,
     monkeypatch.setattr(train.torch, "save", stop)
     train.main()
     text = capsys.readouterr().out
-    assert text.count("epoch 1:") == text.count("epoch 2:") == text.count("epoch 8:") == 1
-    losses = [float(line.split()[3].rstrip(",")) for line in text.splitlines() if ": loss" in line]
+    assert text.count("round 1:") == text.count("round 8:") == 1
+    losses = [float(line.split()[3].rstrip(";")) for line in text.splitlines() if ": loss" in line]
     assert losses[-1] < losses[0]
     about = json.loads((tmp_path / "run" / "about.json").read_text("utf-8"))
-    assert about["epochs"] == 8
+    assert about["rounds"] == 8
+    assert set(about["faces"]) == {"studio", "lfw"}
+    assert about["faces"]["lfw"] == 32  # no person that is kept out
     assert len(about["data_sha256"]) == 64
-    network = load_network(tmp_path / "run")
-    assert not network.picture
+    assert not load_network(tmp_path / "run").picture
 
 
-def test_a_mirrored_face_reads_as_the_mirrored_one():
-    """What training relies on when it flips: targets, points and pictures flip together."""
-    samples = made_up(3)
-    told = true_outputs(samples["units"])
-    flipped = true_outputs(samples["units"][:, :, ::-1])
-    swap = [OUTPUTS.index(train._mirrored(name)) for name in OUTPUTS]
-    assert np.array_equal(told[:, swap], flipped)
-    points = samples["points"].astype(np.float32) / 100
-    mirrored = points[:, mirror_partners()] * [-1, 1, 1]
-    right, left = points[:, 61, 1], points[:, 291, 1]
-    assert np.allclose(mirrored[:, 291, 1] - mirrored[:, 61, 1], right - left, atol=0.02)
+def test_a_mirrored_face_is_turned_with_all_that_is_seen_of_it(faces):
+    points, crops, angles = faces.seen(np.arange(4))
+    angles = angles + 0.1
+    chosen = torch.tensor([True, False, True, False])
+    turned, pictures, views = Mirror()(points, crops, angles, chosen)
+    assert torch.equal(turned[1], points[1])
+    assert torch.allclose(turned[0, 291, 1], points[0, 61, 1])
+    assert torch.equal(pictures[0], crops[0].flip(1))
+    assert views[0].tolist() == pytest.approx([0.1, -0.1, -0.1])
+    assert OUTPUTS[Mirror().outputs[OUTPUTS.index("AU12_right")]] == "AU12_left"
 
 
-def test_reading_against_the_population_ignores_the_own_rest(sampler):
-    network = ActionUnitNetwork().eval()
+def test_errors_within_bounds_cost_nothing():
+    evidence = torch.tensor([[0.5, 2.0, 4.0]])
+    low, high = torch.tensor([[-1.0, 1.0, 3.0]]), torch.tensor([[1.0, 2.0, 3.0]])
+    rendered = train._loss(evidence, low, high, torch.tensor([[False]]))
+    real = train._loss(evidence, low, high, torch.tensor([[True]]))
+    assert rendered.item() == pytest.approx(1 / 3)
+    assert real.item() == pytest.approx(0.25 / 3)  # above a trace, ranks weigh less
+
+
+def test_augmented_pictures_stay_pictures_of_the_same_size():
+    crops = torch.full((30, 96, 96), 128.0)
+    changed = augment(crops, torch.Generator().manual_seed(1))
+    assert changed.shape == crops.shape
+    assert torch.isfinite(changed).all()
+    assert not torch.equal(changed, crops)
+
+
+def test_reading_against_the_population_ignores_the_own_rest(faces):
     torch.manual_seed(0)
-    first, second = (
-        predict(network, sampler, sampler.tested, calibrated=False, seed=seed) for seed in (0, 1)
-    )
+    network = ActionUnitNetwork().eval()
+    rows = faces.tested()
+    first, second = (predict(network, faces, rows, calibrated=False, seed=s) for s in (0, 1))
     assert np.array_equal(first, second)
-    own = predict(network, sampler, sampler.tested, calibrated=True)
+    own = predict(network, faces, rows, calibrated=True)
     assert not np.array_equal(first, own)
+
+
+def test_evidence_under_a_trace_keeps_its_order_and_shows_little():
+    evidence = torch.tensor([-1.0, 0.0, 0.4, 0.9, 1.0, 2.5, 7.0])
+    assert intensity(evidence).tolist() == pytest.approx([0, 0, 0.16, 0.81, 1, 2.5, 5])
 
 
 def test_the_network_keeps_to_its_budget():
     assert count_parameters(ActionUnitNetwork()) <= 1_000_000
-
-
-def real_faces(n, low, high):
-    samples = made_up(4)
-    part = {name: array[:n] for name, array in samples.items() if name != "units"}
-    bound = np.tile(np.array([low, high], np.float32)[:, None, None], (1, n, len(OUTPUTS)))
-    part.update(low=bound[0], high=bound[1], person=-1 - np.arange(n), reference=np.zeros(n, bool))
-    return part
-
-
-def test_real_faces_take_their_share_of_an_epoch_and_are_never_tested():
-    sampler = Sampler(made_up(1), [(real_faces(20, 0, 1), 0.5), (real_faces(40, 0, 1), 0.1)])
-    epoch = sampler.epoch(np.random.default_rng(1))
-    studio = len(sampler.wanted)
-    counts = np.bincount(epoch, minlength=len(sampler.low))
-    assert (counts[sampler.wanted] == 1).all()
-    n = PEOPLE * EACH
-    assert counts[n : n + 20].sum() == round(0.5 * studio)
-    assert counts[n + 20 :].sum() == round(0.1 * studio)
-    assert sampler.tested.max() < n
-
-
-@pytest.mark.parametrize(("low", "high", "learned"), [(0, 5, False), (4, 5, True)])
-def test_between_its_bounds_a_real_face_teaches_nothing(low, high, learned):
-    """All faces are real here, so that nothing else can move the network."""
-    samples = made_up(1)
-    samples["presence"][:] = np.where(np.arange(PEOPLE * EACH) < train.BATCH, 1.0, 0.0)
-    faces = Sampler(samples)
-    faces.low[:], faces.high[:] = low, high
-    torch.manual_seed(5)
-    network = ActionUnitNetwork(picture=False)
-    with torch.no_grad():
-        network.head[-1].bias.fill_(2.0)
-    before = [p.clone() for p in network.parameters()]
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
-    schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
-    loss = train.train_epoch(network, faces, optimiser, schedule, seed=1)
-    same = all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
-    assert same != learned
-    assert (loss > 0) == learned
