@@ -237,12 +237,14 @@ def read_units(
             part = sights.take(np.arange(first, min(first + _TOGETHER, len(sights))))
             baselines = [NeutralBaseline(config) for _ in range(len(part))]
             if rest is not None:
-                for i, baseline in enumerate(baselines, first):
-                    baseline.observe(rest.points[i], rest.crops[i], at_rest=True, t_ns=0)
+                same = rest.take(np.arange(first, first + len(part)))
+                resting = network.read(same.points, list(same.crops), same.angles_rad, baselines)
+                for baseline, estimate in zip(baselines, resting, strict=True):
+                    baseline.observe(estimate.features, at_rest=True, t_ns=0)
                     baseline.set_neutral()
-            for units in network.read(part.points, list(part.crops), part.angles_rad, baselines):
-                intensity.append(units.intensity)
-                occurrence.append(units.occurrence)
+            found = network.read(part.points, list(part.crops), part.angles_rad, baselines)
+            intensity += [estimate.units.intensity for estimate in found]
+            occurrence += [estimate.units.occurrence for estimate in found]
     return np.array(intensity), np.array(occurrence)
 
 

@@ -9,7 +9,7 @@ from affect_engines.base import TensorSpec
 from realtime_affect.face.detect import DetectConfig, FaceDetector
 from realtime_affect.face.mesh import MeshEstimator, Region, region_from_keypoints, region_from_mesh
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 DEMO = Path(__file__).parents[2] / "realtime_affect" / "demo" / "demo.mp4"
 
 
