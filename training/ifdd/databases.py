@@ -19,16 +19,15 @@ them signs their licences; nothing of them is in this project.
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
 from realtime_affect.capture import open_source
-from realtime_affect.errors import InputError, InputMissingError, UsageError
+from realtime_affect.errors import InputMissingError, UsageError
 from training.ifdd.network import EXPRESSIONS
+from training.pictures import SUFFIXES, numbered_pictures, read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +44,6 @@ FRAMES: Final = {"dfew": 16, "ferv39k": 16, "mafw": 32}
 STRIDES: Final = {"dfew": 1, "ferv39k": 1, "mafw": 2}
 FOLDS: Final = {"dfew": 5, "ferv39k": 1, "mafw": 5}
 _FERV39K: Final = ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear")
-_PICTURES: Final = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +71,13 @@ class Clip:
         InputError
             A file cannot be read.
         """
-        if len(self.media) == 1 and self.media[0].suffix.lower() not in _PICTURES:
+        if len(self.media) == 1 and self.media[0].suffix.lower() not in SUFFIXES:
             images = []
             with contextlib.closing(open_source(self.media[0], live=False)) as source:
                 while (frame := source.read(10.0)) is not None:
                     images.append(frame.image)
         else:
-            images = [_read(path) for path in self.media]
+            images = [read_picture(path) for path in self.media]
         return np.ascontiguousarray(np.stack(images)[..., ::-1])
 
 
@@ -173,7 +171,7 @@ def read_clips(name: str, root: Path, split: str, fold: int = 1) -> list[Clip]:
     # As published: pictures of a clip too short for one window are left out.
     usable = [
         clip for clip in clips
-        if (len(clip.media) == 1 and clip.media[0].suffix.lower() not in _PICTURES)
+        if (len(clip.media) == 1 and clip.media[0].suffix.lower() not in SUFFIXES)
         or len(clip.media) >= FRAMES[name]
     ]  # fmt: skip
     if not usable:
@@ -205,17 +203,4 @@ def _rows(path: Path, separator: str) -> list[list[str]]:
 
 def _pictures(folder: Path) -> tuple[Path, ...]:
     """Return the pictures of a folder by the number in their names."""
-    if not folder.is_dir():
-        return ()
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
-    return tuple(sorted(paths, key=lambda path: [int(n) for n in re.findall(r"\d+", path.stem)]))
-
-
-def _read(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise InputError(
-            thing=str(path), got="no picture", expected="JPEG, PNG or BMP",
-            hint="Unpack the database again.",
-        )  # fmt: skip
-    return image  # type: ignore[return-value]
+    return tuple(numbered_pictures(folder).values())

@@ -34,13 +34,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from realtime_affect.errors import AffectError, InputError, InputMissingError, UsageError
 from training.megc.sheets import find_file, find_files, read_sheets, records, whole
 from training.megc.spotting import CLASSES, Interval
+from training.pictures import last_digits, numbered_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 _T = TypeVar("_T")
-_PICTURES: Final = {".jpg", ".jpeg", ".png", ".bmp"}
 _VIDEOS: Final = {".avi", ".mp4", ".mov", ".mkv"}
 _NAMES: Final = "The folders' names stand in training/megc/databases.py."
 _CLASS_OF: Final = {
@@ -128,7 +128,7 @@ def read_casme2sq(root: Path) -> list[Film]:
         naming = [find_file(path.parent, f"naming_rule{n}.csv", hint=_NAMES) for n in (1, 2)]
         sheets = [sheets[0], *(read_sheets(one)[0] for one in naming)]
     codes, people, videos = sheets[:3]
-    subject_of = {whole(row[2]): whole(_digits(row[1])) for row in people if _filled(row, 3)}
+    subject_of = {whole(row[2]): whole(last_digits(row[1])) for row in people if _filled(row, 3)}
     code_of = {row[1].lower(): row[0].zfill(4) for row in videos if _filled(row, 2)}
     truth: dict[tuple[int | None, str], list[Interval]] = {}
     for row in codes:
@@ -191,7 +191,7 @@ def read_casme3(root: Path) -> list[Film]:
     for base in folders:
         for people in sorted((root / base).glob("sp[Nn][Oo].*")):
             for folder in sorted(people.iterdir()):
-                media = _pictures(folder / "color")
+                media = numbered_pictures(folder / "color")
                 if media:
                     key = (people.name.lower(), folder.name.lower())
                     name = f"{people.name}_{folder.name}"
@@ -220,7 +220,7 @@ def read_smic(root: Path) -> list[Clip]:
     clips = []
     for base in ("HS", "SMIC_all_raw/HS", "SMIC_all_cropped/HS", "SMIC/HS", "."):
         for folder in sorted((root / base).glob("s*/micro/*/*/")):
-            pictures = _pictures(folder)
+            pictures = numbered_pictures(folder)
             label = class_of(folder.parent.name)
             if pictures and label:
                 subject = folder.parents[2].name
@@ -327,7 +327,7 @@ def _clips(
             continue
         below = f"{folder_of(row)}/{row['clip']}"
         folders = [found for base in bases for found in sorted(root.glob(f"{base}/{below}"))]
-        pictures = next((found for folder in folders if (found := _pictures(folder))), {})
+        pictures = next((found for folder in folders if (found := numbered_pictures(folder))), {})
         if not pictures:
             continue
         offset = max(pictures) if offset is None or offset < onset else offset
@@ -370,25 +370,11 @@ def _media(root: Path, *patterns: str) -> list[tuple[str, Path | dict[int, Path]
         for path in sorted(root.glob(pattern)):
             if path.suffix.lower() in _VIDEOS:
                 found.append((path.stem, path))
-            elif pictures := _pictures(path):
+            elif pictures := numbered_pictures(path):
                 found.append((path.name, pictures))
         if found:
             return found
     return []
-
-
-def _pictures(folder: Path) -> dict[int, Path]:
-    """Return the pictures of a folder by the number that their names end with, in order."""
-    if not folder.is_dir():
-        return {}
-    paths = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
-    numbered = {int(_digits(path.stem)): path for path in paths if _digits(path.stem)}
-    return dict(sorted(numbered.items()))
-
-
-def _digits(text: str) -> str:
-    """Return the last run of digits."""
-    return (re.findall(r"\d+", text) or [""])[-1]
 
 
 def _filled(row: list[str], n: int) -> bool:

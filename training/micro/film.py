@@ -235,11 +235,6 @@ def load_clip(path: Path) -> Clip:
     return Clip(float(kept["fps"]), seen, events)
 
 
-def clips_in(folder: Path, split: str, fps: int) -> list[Path]:
-    """Return the clips of a split and a frame rate, in order."""
-    return sorted(folder.glob(f"{split}_*_{fps}.npz"))
-
-
 def due(folder: Path, split: str, count: int, fps: int) -> Iterator[tuple[int, Path]]:
     """Yield number and path of the clips that are not there yet."""
     for number in range(count):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FINE: Final = 4  # sub-pixel bits of OpenCV's drawing
 _NOSE_BRIDGE, _EYES = 27, ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
-_JAW_RIGHT, _JAW_LEFT, _TEMPLE_RIGHT, _TEMPLE_LEFT = 3, 13, 0, 16
+_TEMPLE_RIGHT, _TEMPLE_LEFT = 0, 16
 
 
 def lay(picture: Array, mask: Array, colour: Array | tuple[float, float, float]) -> None:
