@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -31,6 +33,8 @@ _DTYPES: Final = {
     "tensor(int64)": np.int64,
 }
 _ERRORS_ONLY: Final = 3
+_SWITCH: Final = "ORT_DISABLE_TELEMETRY"
+_LOG = logging.getLogger(__name__)
 _CUDA: Final = "CUDAExecutionProvider"
 _CPU: Final = "CPUExecutionProvider"
 _GPU_FAILED: Final = re.compile(r"CUDA|CUBLAS|CUDNN|out of memory|allocate memory", re.IGNORECASE)
@@ -55,13 +59,20 @@ class OrtEngine(Closeable):
     ModelError
         onnxruntime cannot read the file.
     DependencyError
-        onnxruntime, or its CUDA provider, is not installed.
+        onnxruntime, or its CUDA provider, is not installed; or its telemetry is not off.
     DeviceError
         The CUDA provider does not start.
     """
 
     def __init__(self, model: bytes, name: str, device: Literal["cpu", "cuda"] = "cpu") -> None:
         onnxruntime = import_onnxruntime()
+        if not telemetry_is_off():
+            raise DependencyError(
+                thing="telemetry of onnxruntime",
+                got="on",
+                expected="off before any network is opened",
+                hint=f"Something took {_SWITCH}=1 out of the environment; nothing may.",
+            )
         if device == "cuda":
             require_cuda(onnxruntime)
         options = onnxruntime.SessionOptions()
@@ -141,15 +152,15 @@ def import_onnxruntime() -> Any:
     """Return the onnxruntime module, its telemetry off; nothing else in the project imports it.
 
     Since 1.29 its Linux builds report home some ten seconds after the import, unless told not to
-    before it. A program that imported it earlier did so with its own choice: the events of ours
-    are switched off all the same.
+    before it. Where a program imported it earlier with that on, it stays on, and a warning says so.
 
     Raises
     ------
     DependencyError
         It is not installed.
     """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    late = "onnxruntime" in sys.modules and not telemetry_is_off()
+    os.environ[_SWITCH] = "1"
     try:
         import onnxruntime  # noqa: TID251  (the one door)
     except ImportError as error:
@@ -159,8 +170,17 @@ def import_onnxruntime() -> Any:
             expected="the ONNX runtime",
             hint='Install it: pip install "onnxruntime>=1.23,<2".',
         ) from error
+    if late:
+        _LOG.warning(
+            "onnxruntime was imported before with its telemetry on: set %s=1 before that", _SWITCH
+        )
     onnxruntime.disable_telemetry_events()
     return onnxruntime
+
+
+def telemetry_is_off() -> bool:
+    """Return whether onnxruntime, in this process, is told to report nothing."""
+    return os.environ.get(_SWITCH) == "1"
 
 
 def require_cuda(onnxruntime: Any) -> None:

@@ -143,6 +143,41 @@ def _libraries() -> Iterator[Finding]:
         yield Finding("OpenCV", "fail", f"{len(opencv)} distributions: {', '.join(opencv)}", hint)
 
 
+# Versions that were read for what they send; docs/privacy.md says what was found.
+READ_FOR_TELEMETRY: Final = {
+    "ai-edge-litert": "2.3.0", "av": "18.1.0", "matplotlib": "3.11.2", "numpy": "2.4.6",
+    "onnxruntime": "1.32.0", "opencv-contrib-python-headless": "5.0.0.93",
+    "platformdirs": "4.14.7", "psutil": "7.2.2", "pydantic": "2.14.3", "PyQt6": "6.11.0",
+    "rich": "15.0.0", "scipy": "1.17.1", "typer": "0.29.2",
+}  # fmt: skip
+
+
+def _telemetry() -> Iterator[Finding]:
+    """Say that nothing reports home, and why that is known: a switch, and versions read."""
+    from affect_engines.ort import import_onnxruntime, telemetry_is_off
+
+    import_onnxruntime()
+    if not telemetry_is_off():
+        yield Finding("telemetry", "fail", "onnxruntime's is on", "Please report this line.")
+        return
+    have = {name: v for name in READ_FOR_TELEMETRY if (v := _version(name)) is not None}
+    newer = [f"{name} {v}" for name, v in have.items() if v != READ_FOR_TELEMETRY[name]]
+    text = "none: onnxruntime's is switched off (ORT_DISABLE_TELEMETRY=1, set before its import); "
+    if newer:
+        text += f"read for others at other versions than here: {', '.join(newer)}"
+        yield Finding("telemetry", "warn", text, "docs/privacy.md says how to watch for yourself.")
+        return
+    listed = ", ".join(f"{name} {version}" for name, version in have.items())
+    yield Finding("telemetry", "ok", text + f"these versions were read for others: {listed}")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def _models() -> Iterator[Finding]:
     from affect_engines.store import list_models, models_folder
 
@@ -312,6 +347,7 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _python,
     _machine,
     _libraries,
+    _telemetry,
     _models,
     _self_test,
     _cameras,

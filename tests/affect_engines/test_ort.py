@@ -171,3 +171,18 @@ def test_without_the_runtime_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DependencyError, match="pip install"):
         OrtEngine(b"any", "any")
+
+
+def test_no_network_is_opened_where_something_switched_telemetry_on_again(monkeypatch):
+    monkeypatch.setattr("affect_engines.ort.import_onnxruntime", lambda: None)
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    with pytest.raises(DependencyError, match="telemetry of onnxruntime: got on"):
+        OrtEngine(b"any", "any")
+
+
+def test_a_program_that_imported_onnxruntime_before_is_told(monkeypatch, caplog):
+    import_onnxruntime()
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    import_onnxruntime()
+    assert "imported before with its telemetry on" in caplog.text
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"

@@ -4,7 +4,9 @@ import errno
 import io
 import json
 import os
+import re
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -354,3 +356,33 @@ def test_square_brackets_are_printed_and_not_taken_for_styles():
 def test_the_closing_line_says_whether_the_main_job_can_run():
     assert "can run here: make run" in printed(Report((FINE,)))
     assert "cannot run here" in printed(Report((FINE, BROKEN)))
+
+
+def test_no_telemetry_is_said_with_what_it_is_known_from(only, monkeypatch):
+    (found,) = only("telemetry")().findings
+    assert found.status in ("ok", "warn")
+    assert "ORT_DISABLE_TELEMETRY=1, set before its import" in found.detail
+    monkeypatch.setitem(doctor.READ_FOR_TELEMETRY, "numpy", "0.1")
+    (found,) = only("telemetry")().findings
+    assert (found.status, f"numpy {metadata.version('numpy')}" in found.detail) == ("warn", True)
+    monkeypatch.setattr("affect_engines.ort.telemetry_is_off", lambda: False)
+    (found,) = only("telemetry")().findings
+    assert found.status == "fail"
+
+
+def test_what_was_read_for_telemetry_is_what_is_installed_and_what_the_docs_say():
+    root = Path(__file__).parents[3]
+    pinned = dict(
+        line.lower().split("==")
+        for line in (root / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    page = (root / "docs" / "privacy.md").read_text("utf-8")
+    for name, version in doctor.READ_FOR_TELEMETRY.items():
+        assert pinned[name.lower()] == version
+        assert f"| {name} {version} |" in page
+    with (root / "pyproject.toml").open("rb") as stream:
+        project = tomllib.load(stream)["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["gui"]]
+    names = {re.split(r"[<>=]", need)[0] for need in needed} - {"PyQt6-Qt6"}  # Qt: PyQt6's line
+    assert names <= set(doctor.READ_FOR_TELEMETRY)
