@@ -29,7 +29,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak tables golden clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak tables golden sbom clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -101,8 +101,11 @@ golden: .venv/.test peers  ## record MediaPipe's own points anew
 	@.venv/bin/python -c "import numpy, skimage.data; numpy.save('out/astronaut.npy', skimage.data.astronaut())"
 	@.venv-peers/bin/python tests/golden/make_face_mesh.py out/astronaut.npy --clip realtime_affect/demo/demo.mp4
 
+sbom: .venv/.run .venv-sbom/.ready  ## what an installation is made of: CycloneDX and licences, in out/sbom
+	@.venv-sbom/bin/python deploy/sbom.py .venv/bin/python out/sbom
+
 clean:  ## remove environments and caches; results under out/ stay
-	rm -rf .venv .venv-peers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peers .venv-sbom .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -122,6 +125,11 @@ clean:  ## remove environments and caches; results under out/ stay
 
 .venv/.torch: .venv/.test
 	@$(INSTALL) --group torch
+	@touch $@
+
+.venv-sbom/.ready:
+	@$(PYTHON) -m venv .venv-sbom
+	@.venv-sbom/bin/python -m pip --disable-pip-version-check install --quiet cyclonedx-bom==7.5.0
 	@touch $@
 
 .venv-peers/.ready:
