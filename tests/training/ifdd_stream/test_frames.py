@@ -134,7 +134,7 @@ def test_training_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, 
     def stop_after_two(content, path):
         save(content, path)
         if content["epoch"] == 2:
-            path.replace(path.with_suffix(".pt"))
+            path.replace(path.with_name("checkpoint.pt"))
             raise KeyboardInterrupt
 
     monkeypatch.setattr(frames.torch, "save", stop_after_two)

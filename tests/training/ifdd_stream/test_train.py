@@ -92,7 +92,7 @@ def test_training_goes_on_from_its_checkpoint_and_learns(tmp_path, monkeypatch, 
     def stop_after_one(content, path):
         save(content, path)
         if content["epoch"] == 1:
-            path.replace(path.with_suffix(".pt"))
+            path.replace(path.with_name("checkpoint.pt"))
             raise KeyboardInterrupt
 
     monkeypatch.setattr(train.torch, "save", stop_after_one)
