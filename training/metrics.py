@@ -141,10 +141,10 @@ def bootstrap(
     """
     rng = np.random.default_rng(95)
     pairs = np.asarray(truth, np.int64) * classes + np.asarray(read, np.int64)
-    values = []
-    for _ in range(repeats):
-        drawn = np.bincount(rng.choice(pairs, len(pairs)), minlength=classes * classes)
-        values.append(measure(drawn.reshape(classes, classes)))
+    shares = np.bincount(pairs, minlength=classes * classes) / max(1, len(pairs))
+    # Samples drawn with replacement fill the matrix's cells as a multinomial draw does.
+    drawn = rng.multinomial(len(pairs), shares, size=repeats)
+    values = [measure(counts.reshape(classes, classes)) for counts in drawn]
     low, high = np.nanpercentile(values, [2.5, 97.5]).tolist()
     return low, high
 

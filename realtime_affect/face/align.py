@@ -97,6 +97,30 @@ def slot_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
     return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
+def slot_points(points: NDArray[np.floating], heads: Similarity, i: int) -> Float32:
+    """Return where points of the frame lie in what :func:`slot_crop` cuts.
+
+    Parameters
+    ----------
+    points : (k, 2) float
+        Pixels of the frame.
+    heads : Similarity
+        Head millimetres -> frame pixels.
+    i : int
+        Which of `heads`.
+
+    Returns
+    -------
+    (k, 2) float32
+        Pixels of the cut.
+    """
+    plane = heads.scale[i] * heads.rotation[i, :2]
+    origin = plane @ _EXPRESSION.centre_mm + heads.translation[i, :2]
+    fine = (points - origin) @ np.linalg.inv(plane[:, :2]).T / _EXPRESSION.mm_per_px
+    small: Float32 = ((fine + ALIGNED_PX / 2) * (SLOT_PX / ALIGNED_PX) - 0.5).astype(np.float32)
+    return small
+
+
 def _align(crop: Image, region: Region, heads: Similarity, i: int, frame: _Frame) -> Image:
     c, s, x0, y0 = region.to_frame(crop.shape[0])
     if not c * c + s * s > 0.0:

@@ -209,14 +209,14 @@ def time_onnx(path: Path, repeats: int = 300) -> float:
     return min(times) / 1e6
 
 
-def log_look(why: str, weights: Path) -> None:
-    """Add a line to the log of looks at the persons kept for reporting."""
+def log_look(why: str, weights: Path, log: Path | None = None) -> None:
+    """Add a line to a log of looks at what is kept out; default: at persons kept for reporting."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "why": why,
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
-    with LOOKS.open("a", encoding="utf-8") as file:
+    with (log or LOOKS).open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
 

@@ -1,7 +1,7 @@
 """Checkpoint -> ONNX in fp32 and int8, in the form the product runs.
 
     python -m training.ifdd_stream.export --run FOLDER --sequences FOLDER \
-        --ferplus ferplus_train_valid.npz --out FOLDER
+        --ferplus ferplus_train_valid.npz --stills FOLDER --out FOLDER
 
 writes ``ifdd_stream.onnx`` and ``ifdd_stream.int8.onnx``. The fp32 file is checked against the
 network before it is kept; batch norms are folded away by the exporter. The int8 form is quantised
@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from affect_engines.ort import import_onnxruntime
 from training.checkpoints import load_weights
+from training.ifdd_stream.cuts import read_cuts
 from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
-from training.ifdd_stream.stills import read_stills
 from training.ifdd_stream.train import split_of
 from training.onnx_file import export_checked
 
@@ -126,10 +126,9 @@ def quantise(content: bytes, clips: NDArray[np.uint8]) -> bytes:
     return proto.SerializeToString()  # type: ignore[no-any-return]
 
 
-def calibration_clips(sequences: Path, ferplus: Path) -> NDArray[np.uint8]:
+def calibration_clips(sequences: Path, stills: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Choose clips (n, 24, 48, 48) of the studio and of stills, both of the training split."""
     filmed = read_sequences(sorted(sequences.glob("train_*.npz"))[:60]).pictures
-    stills = read_stills(ferplus, "train").pictures
     rng = np.random.default_rng(8)
     some = rng.choice(len(filmed), CALIBRATION_CLIPS // 2, replace=False)
     others = rng.choice(len(stills), CALIBRATION_CLIPS // 2, replace=False)
@@ -145,11 +144,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--sequences", type=Path, required=True)
     parser.add_argument("--ferplus", type=Path, required=True, help="ferplus_train_valid.npz")
+    parser.add_argument("--stills", type=Path, required=True, help="folder of cuts")
     parser.add_argument("--out", type=Path, required=True, help="folder of the ONNX files")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     content = export(load_network(options.run))
-    small = quantise(content, calibration_clips(options.sequences, options.ferplus))
+    faces = read_cuts(options.stills, options.ferplus, "ferplus_train").cut
+    small = quantise(content, calibration_clips(options.sequences, faces))
     for precision, data in (("fp32", content), ("int8", small)):
         (options.out / NAMES[precision]).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

@@ -82,20 +82,16 @@ class SlotBackbone(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Look at grey pictures (n, 48, 48), 0 to 255."""
-        return self.blocks(self.stem(pictures[:, None] / 127.5 - 1))  # type: ignore[no-any-return]
+        return self.late(self.early(pictures))
 
+    def early(self, pictures: Tensor) -> Tensor:
+        """Run all but the last block: features (n, 128, 6, 6)."""
+        seen = self.stem(pictures[:, None] / 127.5 - 1)
+        return self.blocks[:-1](seen)  # type: ignore[no-any-return]
 
-class FrameClassifier(nn.Module):
-    """The backbone with a head on its own: what one frame shows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = SlotBackbone()
-        self.head = nn.Sequential(nn.Dropout(0.4), nn.Linear(CHANNELS, len(EXPRESSIONS)))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Classify grey pictures (n, 48, 48): logits (n, 8)."""
-        return self.head(self.backbone(pictures).mean((2, 3)))  # type: ignore[no-any-return]
+    def late(self, features: Tensor) -> Tensor:
+        """Run the last block: features (n, 192, 3, 3)."""
+        return self.blocks[-1](features)  # type: ignore[no-any-return]
 
 
 class AdaptiveSplit(nn.Module):
@@ -253,8 +249,23 @@ class StreamNetwork(nn.Module):
 
     def slots(self, pictures: Tensor) -> Tensor:
         """Look at moments (n, 48, 48), 0 to 255, each alone: tokens (n, 9, 96)."""
-        features = self.backbone(pictures).reshape(-1, CHANNELS, PLACES)
+        return self._tokens(self.backbone(pictures))
+
+    def slots_late(self, features: Tensor) -> Tensor:
+        """Do the same from what ``backbone.early`` found."""
+        return self._tokens(self.backbone.late(features))
+
+    def _tokens(self, features: Tensor) -> Tensor:
+        features = features.reshape(-1, CHANNELS, PLACES)
         return self.tokens(features.transpose(1, 2))  # type: ignore[no-any-return]
+
+    def shown(self, pictures: Tensor) -> Tensor:
+        """Say what moments (n, 48, 48) show, each alone: logits (n, 8), without the lifting."""
+        return self.shown_late(self.backbone.early(pictures))
+
+    def shown_late(self, features: Tensor) -> Tensor:
+        """Say the same from what ``backbone.early`` found."""
+        return self.still(self.slots_late(features).mean(1))  # type: ignore[no-any-return]
 
     def decide(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """Decide on clips of tokens (n, 12, 9, 96): logits (n, 8), and the lifting's ``lost``."""

@@ -2,11 +2,11 @@
 
     python -m training.ifdd_stream.sequences --faces ict_facekit_light.npz --out FOLDER \
         [--split train] [--people 0:720]
-    python -m training.ifdd_stream.sequences --london FOLDER --ferplus ferplus.npz --out FOLDER
+    python -m training.ifdd_stream.sequences --london FOLDER --out FOLDER
 
 Every picture goes through the product's own Face Mesh and alignment. The first command films: one
-file a person (``filming``). The second looks at real faces: the smile onsets of the Face Research
-Lab London Set and FER+'s stills as the product would cut them.
+file a person (``filming``). The second looks at the smile onsets of the Face Research Lab London
+Set.
 
 What a moment shows is a share, not a class: an expression counts the more the stronger it is, and
 more while it comes than while it goes (:func:`displayed`). A moment alone cannot tell the two
@@ -27,12 +27,10 @@ import numpy as np
 from realtime_affect.face.align import SLOT_PX, slot_crop
 from realtime_affect.face.detect import FaceDetector
 from realtime_affect.face.mesh import region_from_keypoints
-from realtime_affect.face.region import Region
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import Observer, load_arrays, region_from_landmarks
 from training.filming import add_options, film_people, write_arrays
 from training.ifdd_stream.network import SLOT_HZ
-from training.ifdd_stream.stills import read_stills
 from training.synthetic.faces import FaceModel
 from training.synthetic.motion import Event, event_level, make_motion
 from training.synthetic.studio import SPLITS, draw_scene, film, make_subject
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from realtime_affect.face.region import Region
     from realtime_affect.types import Image
     from training.synthetic.motion import Motion
 
@@ -206,26 +205,6 @@ def _look_at_frame(observer: Observer, detector: FaceDetector, strip: Image, i: 
     return look(observer, image, region_from_keypoints(found.keypoints[0], found.xyxy[0]))[0]
 
 
-def align_stills(pack: Path, split: str) -> dict[str, NDArray[Any]]:
-    """Look at FER+'s stills as at faces of a video, enlarged.
-
-    Returns
-    -------
-    dict
-        ``pictures`` (n, 48, 48) uint8 in the order of ``stills.read_stills``, and ``presence``.
-    """
-    from rich.progress import track
-
-    observer, rows = Observer(), []
-    for grey in track(read_stills(pack, split).pictures, f"aligning {split}"):
-        large = cv2.resize(grey, (192, 192), interpolation=cv2.INTER_CUBIC)
-        bordered = cv2.copyMakeBorder(large, 48, 48, 48, 48, cv2.BORDER_REPLICATE)
-        image = cv2.cvtColor(bordered, cv2.COLOR_GRAY2BGR)
-        rows.append(look(observer, image, Region((144.0, 144.0), 230.0, 0.0)))
-    pictures, presence = zip(*rows, strict=True)
-    return {"pictures": np.array(pictures), "presence": np.array(presence, np.float32)}
-
-
 class Tools(NamedTuple):
     """What each process opens once."""
 
@@ -260,16 +239,10 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, help="ict_facekit_light.npz: film people")
     add_options(parser, people="0:720")
     parser.add_argument("--london", type=Path, help="London Set: look at its smile onsets")
-    parser.add_argument("--ferplus", type=Path, help="ferplus_train_valid.npz: align its stills")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.london is not None and not (options.out / "onsets.npz").exists():
         write_arrays(options.out / "onsets.npz", read_onsets(options.london, range(1, 46)))
-    if options.ferplus is not None:
-        for split in ("train", "valid"):
-            path = options.out / f"stills_{split}.npz"
-            if not path.exists():
-                write_arrays(path, align_stills(options.ferplus, split))
     if options.faces is None:
         return
     paths = film_people(options, film_with, partial(open_tools, options.faces))

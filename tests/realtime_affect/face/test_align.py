@@ -2,7 +2,14 @@ import cv2
 import numpy as np
 import pytest
 
-from realtime_affect.face.align import ALIGNED_PX, MM_PER_PX, align_crop, turn_to_front
+from realtime_affect.face.align import (
+    ALIGNED_PX,
+    MM_PER_PX,
+    align_crop,
+    slot_crop,
+    slot_points,
+    turn_to_front,
+)
 from realtime_affect.face.pose import fit_heads, load_neutral_face
 from realtime_affect.face.region import Region, cut_patch
 from tests.realtime_affect.world import Person, mesh_points
@@ -48,6 +55,19 @@ def test_a_corner_has_one_place_in_the_aligned_picture_whatever_the_view(angles,
         assert (
             nearest < 3.0
         )  # pixels: these corners lie up to 10 mm off the plane, and 0.4 rad lean
+
+
+@pytest.mark.parametrize("angles", VIEWS)
+def test_points_are_told_where_they_lie_in_the_expression_networks_picture(angles):
+    person = Person("a", 320, 240, 240, angles)
+    points = mesh_points(person)
+    heads = fit_heads(points[None])
+    region = Region((330.0, 230.0), 380.0, 0.2)
+    cut = slot_crop(cut_patch(picture_of(person), region, 192), region, heads, 0)
+    n, _, _, middles = cv2.connectedComponentsWithStats((cut > 60).astype(np.uint8))
+    assert n == 1 + len(DOTS)
+    for x, y in slot_points(points[list(DOTS), :2], heads, 0):
+        assert np.linalg.norm(middles[1:] - [x, y], axis=1).min() < 0.8
 
 
 def test_beyond_the_crop_its_border_repeats():

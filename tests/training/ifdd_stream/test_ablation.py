@@ -1,5 +1,7 @@
 """The comparison of splits, on features that say what they mean only by how they change."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -30,13 +32,16 @@ def coming_and_going(n):
     return features, Sequences(pictures, shown, level, going, kind, np.arange(n))
 
 
-def test_every_split_is_compared_on_the_same_moments(monkeypatch):
+def test_every_split_is_compared_on_the_same_moments_and_runs_once(monkeypatch, tmp_path):
     monkeypatch.setattr(ablation, "SEEDS", (1,))
     monkeypatch.setattr(ablation, "EPOCHS", 1)
     monkeypatch.setattr(ablation, "CLIPS", 2)
     monkeypatch.setattr(ablation, "ENDS", 2)
     features, sequences = coming_and_going(2)
-    report = compare((features[None], sequences.shown), (features, sequences))
+    data = (features[None], sequences.shown), (features, sequences)
+    report = compare(*data, tmp_path)
+    monkeypatch.setattr(ablation, "train_follower", lambda *_: pytest.fail("it is done"))
+    assert json.dumps(compare(*data, tmp_path)) == json.dumps(report)
     assert set(report["mean"]) == {*SPLITS, ablation.ONE_MOMENT}
     assert set(report["learned_against"]) == {*SPLITS, ablation.ONE_MOMENT} - {"learned"}
     counts = list(report["parameters"].values())

@@ -19,6 +19,7 @@ from training.ifdd_stream.evaluate import (
     onset_figures,
     softmax,
     strongest_moments,
+    uar_of_persons,
 )
 from training.ifdd_stream.network import PLACES, SLOTS, WIDTH
 from training.ifdd_stream.sequences import KINDS, SLOTS_FILMED, Sequences
@@ -98,6 +99,23 @@ def test_smile_onsets_count_first_and_last_and_name_the_misses(monkeypatch):
     assert found["missed_last"] == {"070": "fear"}
 
 
+def test_recall_is_averaged_over_five_classes_and_persons_are_drawn_whole():
+    happy, sad, neutral, anger = (
+        EXPRESSIONS.index(name) for name in ("happiness", "sadness", "neutral", "anger")
+    )
+    surprise = EXPRESSIONS.index("surprise")
+    truth = np.repeat([happy, sad, neutral, anger, surprise, FEAR], 40)
+    read = truth.copy()
+    read[40:60] = neutral  # half of the sad ones
+    alone = uar_of_persons(truth, read, np.arange(240))
+    assert alone["n"] == 200
+    assert alone["uar"] == pytest.approx(0.9)
+    assert alone["recall"]["sadness"] == 0.5
+    two = uar_of_persons(truth, read, np.arange(240) // 20)
+    widths = [found["uar_interval"][1] - found["uar_interval"][0] for found in (alone, two)]
+    assert 0.01 < widths[0] < widths[1]
+
+
 def make_report(lost=0.001):
     truth = np.arange(80) % 8
     part = figures(truth, truth)
@@ -105,16 +123,19 @@ def make_report(lost=0.001):
     names = ("plain", "flip averaged", "cut by the product")
     studio = {"people": 2, "clear": part, "strongest": part,
               "ambiguous": {"all": part, "onset": part}}  # fmt: skip
+    lfw = uar_of_persons(truth, truth, np.arange(80) // 2)
+    lfw["talking"] = {"changes_a_minute": 12.0, "not_neutral": 0.05}
     onsets = {"persons": 9, "neutral_first": 9, "happiness_last": 8}
     forms = {
         form: {
             "ferplus_valid": dict.fromkeys(names, found), "studio_test": studio,
+            "lfw_kept_out": lfw,
             "calibration": {"temperature": 1.1, "ece": 0.02}, "london_036_045": onsets,
         }
         for form, found in (("fp32", part), ("int8", worse))
     }  # fmt: skip
-    about = {"seed": 1, "data_sha256": "d" * 64, "stills": 5, "sequences": 6, "people": 2,
-             "onsets": 3, "split": "haar"}  # fmt: skip
+    about = {"seed": 1, "data_sha256": "d" * 64, "stills": 5, "lfw": 4, "begun_with": "e" * 64,
+             "sequences": 6, "people": 2, "onsets": 3, "split": "haar"}  # fmt: skip
     return json.loads(json.dumps({"about": about, **forms}))
 
 
@@ -129,7 +150,10 @@ def test_the_card_says_what_the_report_says():
     assert card.decode["temperature"] == 1.1
     assert card.evaluation["ferplus_valid_confusion"]["fear"][FEAR] == 10
     assert card.evaluation["london_036_045_smile_onsets"]["happiness_last"] == 8
+    assert card.evaluation["lfw_kept_out"]["uar"] == 1
     assert "FER+" in card.trained_on
+    assert "carry no licence of their own" in card.trained_on
+    assert "were not asked" in card.trained_on
     assert "haar" in card.reference
 
 

@@ -1,4 +1,4 @@
-"""The slot backbone's training on made-up stills: one bright row for each expression."""
+"""The backbone's training on made-up faces: one bright row for each expression."""
 
 import sys
 
@@ -13,21 +13,31 @@ import torch
 from training.action_units.network import count_parameters
 from training.ifdd_stream import frames
 from training.ifdd_stream.augmentation import augment
-from training.ifdd_stream.frames import draw_epoch, read_all, score
-from training.ifdd_stream.network import FrameClassifier
-from training.ifdd_stream.stills import EXPRESSIONS, Stills, read_stills
+from training.ifdd_stream.cuts import Cuts
+from training.ifdd_stream.frames import (
+    Lessons,
+    Shown,
+    load_mean,
+    mix,
+    read_all,
+    score,
+)
+from training.ifdd_stream.network import StreamNetwork
+from training.ifdd_stream.stills import EXPRESSIONS, read_stills
 
 NAMES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
          "unknown", "NF")  # fmt: skip
 
 
 def stripes(n, seed=0):
-    """Pictures whose bright stripe says which of the eight expressions is meant."""
+    """Faces whose bright stripe says which of the eight expressions is meant."""
     kind = np.random.default_rng(seed).integers(0, 8, n)
     pictures = np.full((n, 48, 48), 60, np.uint8)
     for k in range(n):
         pictures[k, 6 * kind[k] : 6 * kind[k] + 6] = 220
-    return Stills(pictures, np.eye(8, dtype=np.float32)[kind], kind.astype(np.int64))
+    mouth = np.tile(np.float32([[17, 34], [31, 34], [24, 33], [24, 35], [24, 46]]), (n, 1, 1))
+    votes = np.eye(8, dtype=np.float32)[kind]
+    return Cuts(pictures, pictures.copy(), mouth, votes, kind.astype(np.int64), np.arange(n))
 
 
 @pytest.fixture
@@ -64,16 +74,21 @@ def test_the_valid_split_is_whole_and_ties_have_no_majority(pack):
     assert valid.majority.tolist() == [-1]
 
 
-def test_rare_expressions_are_drawn_more_often_than_they_occur():
-    stills = stripes(400)
-    stills.votes[:380] = np.eye(8)[0]
-    stills.votes[380:] = np.eye(8)[5]
-    drawn = stills.votes[draw_epoch(stills.votes, np.random.default_rng(1))].argmax(axis=1)
-    assert 0.06 < (drawn == 5).mean() < 0.25  # of 0.05
+def test_a_mixed_image_means_what_both_parts_mean():
+    pictures = torch.arange(8.0)[:, None, None].expand(8, 2, 2)
+    targets = torch.eye(8)
+    generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(3)
+    changed = 0
+    for _ in range(20):
+        seen, wanted = mix(pictures, targets, generator, rng)
+        assert torch.allclose(wanted.sum(1), torch.ones(8))
+        assert torch.allclose(seen[:, 0, 0], wanted @ torch.arange(8.0), atol=1e-5)
+        changed += not torch.equal(wanted, targets)
+    assert 4 < changed < 16
 
 
 def test_an_augmented_picture_is_another_one_of_the_same_size():
-    pictures = torch.from_numpy(stripes(16).pictures.astype(np.float32))
+    pictures = torch.from_numpy(stripes(16).cut.astype(np.float32))
     generator = torch.Generator().manual_seed(3)
     first, second = augment(pictures, generator), augment(pictures, generator)
     assert first.shape == pictures.shape
@@ -82,7 +97,7 @@ def test_an_augmented_picture_is_another_one_of_the_same_size():
 
 
 def test_the_backbone_keeps_to_its_budget():
-    network = FrameClassifier()
+    network = StreamNetwork("none").backbone
     assert count_parameters(network) < 1_300_000
     macs = 0
 
@@ -99,51 +114,63 @@ def test_the_backbone_keeps_to_its_budget():
 
 def test_flip_averaging_reads_a_picture_and_its_mirror_alike():
     torch.manual_seed(0)
-    network = FrameClassifier()
+    network = Shown(StreamNetwork("none"))
     pictures = np.random.default_rng(0).integers(0, 255, (4, 48, 48)).astype(np.uint8)
     ours, theirs = (read_all(network, p, flipped=True) for p in (pictures, pictures[:, :, ::-1]))
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
 
 
-def test_only_strict_majorities_are_scored():
-    stills = stripes(20)
-    stills.majority[:5] = -1
-    found = score(FrameClassifier(), stills, flipped=False)
+def test_only_known_majorities_are_scored():
+    faces = stripes(20)
+    faces.majority[:5] = -1
+    found = score(Shown(StreamNetwork("none")), faces.cut, faces.majority)
     assert found["faces"] == 15
     assert np.sum(found["confusion"]) == 15
 
 
-def test_training_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(frames, "read_stills", lambda _, split: stripes(48, len(split)))
-    monkeypatch.setattr(frames, "BATCH", 16)
-    arguments = [
-        "frames",
-        "--ferplus",
-        "x",
-        "--out",
-        str(tmp_path),
-        "--epochs",
-        "4",
-        "--threads",
-        "1",
-    ]
-    monkeypatch.setattr(sys, "argv", arguments)
+def test_training_goes_on_from_its_checkpoint_and_touches_the_last_block_only(
+    tmp_path, monkeypatch, capsys
+):
+    faces = stripes(48)
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(0, 1, (8, 128, 6, 6))
+    features = kinds[faces.majority][None].clip(0).astype(np.float16)
+    lessons = dict.fromkeys(("ferplus", "lfw", "filmed"), Lessons(features, faces.votes))
+    monkeypatch.setattr(frames, "read_lessons", lambda _: lessons)
+    monkeypatch.setattr(frames, "read_cuts", lambda *_: stripes(40, 2))
+    monkeypatch.setattr(frames, "MIXED", {"ferplus": 12, "lfw": 4, "filmed": 2})
+    monkeypatch.setattr(frames, "STEPS", 12)
+    begin, out = tmp_path / "begin", tmp_path / "out"
+    begin.mkdir()
+    torch.manual_seed(0)
+    first = StreamNetwork("none").state_dict()
+    torch.save({"network": first}, begin / "checkpoint.pt")
+    (begin / "about.json").write_text("{}")
+    monkeypatch.setattr(sys, "argv", [
+        "frames", "--views", "x", "--lfw", "x", "--stills", "x", "--begin", str(begin),
+        "--out", str(out), "--epochs", "3", "--threads", "1",
+    ])  # fmt: skip
     save = torch.save
 
-    def stop_after_two(content, path):
+    def stop_after_one(content, path):
         save(content, path)
-        if content["epoch"] == 2:
-            path.replace(path.with_name("checkpoint.pt"))
+        if content["epoch"] == 1:
+            path.replace(path.parent / "checkpoint.pt")
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(frames.torch, "save", stop_after_two)
+    monkeypatch.setattr(frames.torch, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
         frames.main()
     monkeypatch.setattr(frames.torch, "save", save)
     frames.main()
     text = capsys.readouterr().out
-    assert text.count("epoch 1:") == text.count("epoch 2:") == text.count("epoch 4:") == 1
-    losses = [float(line.split()[3].rstrip(",")) for line in text.splitlines() if ": loss" in line]
+    assert text.count("epoch 1:") == text.count("epoch 3:") == 1
+    losses = [float(line.split()[3].rstrip(";")) for line in text.splitlines() if ": loss" in line]
     assert losses[-1] < losses[0]
-    assert (tmp_path / "report.json").exists()
+    learned = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
+    mean = load_mean(out, StreamNetwork("none")).state_dict()
+    moved = {name for name in mean if not torch.equal(mean[name], first[name])}
+    assert all(name.startswith(("backbone.blocks.5", "tokens", "still")) for name in moved)
+    assert "backbone.blocks.5.first.0.weight" in moved
+    assert not torch.equal(mean["still.1.weight"], learned["network.still.1.weight"])

@@ -12,10 +12,17 @@ import torch
 
 from tests.training.ifdd_stream.test_frames import stripes
 from training.ifdd_stream import train
-from training.ifdd_stream.network import SLOTS, FrameClassifier
+from training.ifdd_stream.frames import Moments
+from training.ifdd_stream.network import SLOTS, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, Sequences
 from training.ifdd_stream.stills import EXPRESSIONS
-from training.ifdd_stream.train import Lessons, class_weights, draw_onset, still_clips
+from training.ifdd_stream.train import (
+    Lessons,
+    changes_a_minute,
+    class_weights,
+    draw_onset,
+    still_clips,
+)
 
 HAPPY, NEUTRAL = EXPRESSIONS.index("happiness"), EXPRESSIONS.index("neutral")
 
@@ -32,11 +39,6 @@ def rising(n, seed=0):
     level = np.tile(np.linspace(0, 1, SLOTS_FILMED, dtype=np.float32), (n, 1))
     going = np.zeros((n, SLOTS_FILMED), bool)
     return Sequences(pictures, shown, level, going, np.zeros(n, np.int64), np.arange(n))
-
-
-def lessons():
-    stills = stripes(32)
-    return Lessons(stills, stills.pictures, rising(4), rising(2).pictures[:, :16])
 
 
 def test_a_smile_onset_means_neutral_before_and_happiness_after():
@@ -71,28 +73,55 @@ def test_a_rare_expression_weighs_more_and_the_mean_moment_weighs_one():
     assert (shown @ weights).mean() == pytest.approx(1)
 
 
-def test_training_goes_on_from_its_checkpoint_and_learns(tmp_path, monkeypatch, capsys):
+def test_changes_are_counted_by_the_minute():
+    likeliest = np.zeros((1, 25), int)
+    likeliest[0, 12:] = 3
+    assert changes_a_minute(np.eye(8, dtype=np.float32)[likeliest]) == pytest.approx(30)
+
+
+def test_training_goes_on_from_its_checkpoint_and_stills_stay_as_they_were(
+    tmp_path, monkeypatch, capsys
+):
     torch.manual_seed(0)
-    (tmp_path / "frames").mkdir()
-    torch.save({"network": FrameClassifier().state_dict()}, tmp_path / "frames" / "checkpoint.pt")
-    for name in ("onsets.npz", "pack.npz"):
-        (tmp_path / name).write_bytes(b"x")
-    monkeypatch.setattr(train, "read_lessons", lambda *_: lessons())
-    monkeypatch.setattr(train, "read_stills", lambda *_: stripes(16, 1))
-    monkeypatch.setattr(train, "read_sequences", lambda _: rising(3, 1))
-    monkeypatch.setattr(train, "STILLS", 8)
-    monkeypatch.setattr(train, "FILMED", 1)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    begun = Moments(StreamNetwork("none"))
+    torch.save({"network": begun.state_dict()}, folder / "checkpoint.pt")
+    (folder / "about.json").write_text('{"begun_with": "e"}')
+    rng = np.random.default_rng(0)
+    votes = np.eye(8, dtype=np.float32)[rng.integers(0, 8, 6)]
+
+    def seen(*shape):
+        return rng.normal(0, 1, (*shape, 128, 6, 6)).clip(0).astype(np.float16)
+
+    def over_time(shares, moments):
+        return np.repeat(shares[:, None], moments, 1)
+
+    made = {
+        "ferplus": (seen(2, 6), votes), "lfw": (seen(3, 6), votes),
+        "talking": (seen(1, 4, SLOTS_FILMED), over_time(votes[:4], SLOTS_FILMED)),
+        "sequences": (seen(1, 3, SLOTS_FILMED), over_time(votes[:3], SLOTS_FILMED)),
+        "onsets": (seen(2, 2, 16), np.zeros((2, 16, 8), np.float32)),
+    }  # fmt: skip
+    monkeypatch.setattr(train, "read_views", lambda _folder, kind: made[kind])
+    (tmp_path / "ferplus_0.npz").write_bytes(b"x")
+    faces = stripes(40, 1)
+    faces.majority[20:] = NEUTRAL
+    monkeypatch.setattr(train, "read_cuts", lambda *_: faces)
+    for name, value in (("STILLS", 8), ("FILMED", 2), ("STEPS", 6)):
+        monkeypatch.setattr(train, name, value)
     out = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", [
-        "train", "--ferplus", str(tmp_path / "pack.npz"), "--frames", str(tmp_path / "frames"),
-        "--sequences", str(tmp_path), "--out", str(out), "--epochs", "3", "--threads", "1",
+        "train", "--ferplus", "x", "--lfw", "x", "--stills", "x", "--frames", str(folder),
+        "--views", str(tmp_path), "--out", str(out), "--epochs", "3",
+        "--threads", "1", "--split", "haar",
     ])  # fmt: skip
     save = torch.save
 
     def stop_after_one(content, path):
         save(content, path)
         if content["epoch"] == 1:
-            path.replace(path.with_name("checkpoint.pt"))
+            path.replace(path.parent / "checkpoint.pt")
             raise KeyboardInterrupt
 
     monkeypatch.setattr(train.torch, "save", stop_after_one)
@@ -102,23 +131,38 @@ def test_training_goes_on_from_its_checkpoint_and_learns(tmp_path, monkeypatch, 
     train.main()
     text = capsys.readouterr().out
     assert text.count("epoch 1:") == text.count("epoch 3:") == 1
-    losses = [
-        float(line.split()[3].rstrip(",")) for line in text.splitlines() if ": losses" in line
-    ]
-    assert losses[-1] < losses[0]
-    assert json.loads((out / "about.json").read_text())["sequences"] == 4
-    # A run may begin with what another one learned, and counts its epochs too; at a rate of nothing
-    # it ends with the same, but for the split.
-    monkeypatch.setattr(sys, "argv", [
-        *sys.argv[: sys.argv.index("--out")], "--out", str(tmp_path / "settled"),
-        "--begin", str(out), "--slower", "0", "--epochs", "1", "--threads", "1", "--split", "none",
-    ])  # fmt: skip
-    train.main()
-    begun, ended = (
-        torch.load(folder / "checkpoint.pt", weights_only=True)["network"]
-        for folder in (out, tmp_path / "settled")
+    assert train.split_of(out) == "haar"
+    about = json.loads((out / "about.json").read_text())
+    assert (about["epochs"], about["onsets"], about["begun_with"]) == (3, 2, "e")
+    ended = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
+    first = begun.network.state_dict()
+    for name in ended:
+        held = name.startswith(("backbone", "tokens", "still"))
+        if held:
+            assert torch.equal(ended[name], first[name]), name
+    assert ended["head.1.weight"].any()  # the lifting adds something now
+
+
+def test_biases_are_fitted_once_and_for_all_and_rare_expressions_gain():
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    network = StreamNetwork("none").eval()
+
+    def tokens(*shape):
+        return rng.normal(0, 1, (*shape, 9, 96)).astype(np.float16)
+
+    votes = np.eye(8, dtype=np.float32)[rng.choice(8, 60, p=[0.05] * 2 + [0.65] + [0.05] * 5)]
+    shown = np.repeat(votes[:6, None], SLOTS_FILMED, 1)
+    lessons = Lessons(
+        tokens(2, 60), votes, tokens(4, SLOTS_FILMED), votes[:4], tokens(1, 6, SLOTS_FILMED),
+        shown, tokens(2, 3, 16),
+    )  # fmt: skip
+    first = train.balance(network, lessons).clone()
+    assert torch.allclose(train.balance(network, lessons), first, atol=2e-3)
+    with torch.no_grad():
+        network.head[1].bias[NEUTRAL] += 3
+    assert torch.allclose(
+        train.balance(network, lessons) - first,
+        torch.full((8,), 3 / 8),
+        atol=1e-2,
     )
-    assert set(begun) - set(ended) == {name for name in begun if "lifting.split" in name}
-    assert all(torch.equal(begun[name], ended[name]) for name in ended)
-    assert train.split_of(tmp_path / "settled") == "none"
-    assert json.loads((tmp_path / "settled" / "about.json").read_text())["epochs"] == 4
