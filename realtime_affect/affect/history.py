@@ -98,7 +98,7 @@ class ClipTiming:
     max_gap_ms: float
 
 
-class _Clip:
+class ClipSampler:
     """The last moments of one track, on a grid of time that begins with its first."""
 
     def __init__(self, timing: ClipTiming) -> None:
@@ -138,7 +138,7 @@ class ClipHistory:
 
     def __init__(self, timing: ClipTiming) -> None:
         self._timing = timing
-        self._clips: dict[int, _Clip] = {}
+        self._clips: dict[int, ClipSampler] = {}
 
     def append(self, scene: Scene) -> tuple[ClipWindow, ...]:
         """Take in a scene; return the clips of the tracks measured in it."""
@@ -146,7 +146,7 @@ class ClipHistory:
         windows = []
         for track in scene.tracks:
             if track.face is not None:
-                clip = self._clips.setdefault(track.track_id, _Clip(self._timing))
+                clip = self._clips.setdefault(track.track_id, ClipSampler(self._timing))
                 windows.append(clip.add(track.track_id, t_ns, track.face.crop))
         gone_ns = t_ns - self._timing.max_gap_ms * 1e6
         self._clips = {k: clip for k, clip in self._clips.items() if clip.seen_ns >= gone_ns}

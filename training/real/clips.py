@@ -1,7 +1,8 @@
 """Clips of real people -> what the product makes of every face, frame by frame.
 
 Frames go through vision, clips, expression and spotting as in offline analysis, without the threads
-between them; gaze is left out. What is kept is numbers.
+between them; gaze is left out. What takes long, all but the expression, is kept in the user's
+cache.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import cv2
 import numpy as np
 
 from realtime_affect.affect.expression import ExpressionClassifier, clip_timing
-from realtime_affect.affect.history import ClipHistory, FaceHistory
+from realtime_affect.affect.history import ClipSampler, FaceHistory
 from realtime_affect.capture import open_source
 from realtime_affect.face.align import turn_to_front
 from realtime_affect.face.pose import fit_heads
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import Image
 
-CARDS: Final = ("blazeface_short", "blazeface_full", "face_mesh", "action_units", "ifdd_stream")
-MODULES: Final = ("face", "micro", "affect/history.py", "affect/expression.py")
+CARDS: Final = ("blazeface_short", "blazeface_full", "face_mesh", "action_units")
+MODULES: Final = ("face", "micro", "affect/history.py")
 STRIP_FPS: Final = 30.0
 STRIP_REST_S: Final = 2.0
 STRIP_HOLD_S: Final = 1.0
 """A smile onset is played after 2 s of its first image, and its last one stays for 1 s."""
 _STRIP_PX: Final = 112
+_KEPT: Final = ("t_ns", "intensity", "occurrence", "calibration", "points", "observed")
 _STRIP_FRAMES: Final = 16
 
 
@@ -95,35 +97,36 @@ class Watched:
 
 
 def watch(frames: Iterable[Frame]) -> dict[str, NDArray[Any]]:
-    """Run the product over frames; return the rows of all tracks, one after the other."""
-    clips, history = ClipHistory(clip_timing()), FaceHistory()
+    """Run the product, but the expression, over frames; return all tracks' rows one after another.
+
+    Returns
+    -------
+    dict
+        The arrays of :class:`Watched` that do not depend on the expression, of all tracks;
+        ``track`` (n,), whose each row is; ``slots`` (n, 48, 48) uint8, what the expression
+        network looks at; ``spikes`` (k, 3), with the track first.
+    """
+    history = FaceHistory()
     rows: dict[int, list[tuple[Any, ...]]] = {}
     spikes: dict[tuple[int, int], int] = {}
-    with contextlib.ExitStack() as stack:
-        vision = stack.enter_context(contextlib.closing(Vision()))
-        classifier = stack.enter_context(ExpressionClassifier())
-        spotter = stack.enter_context(MicroSpotter())
+    with contextlib.closing(Vision()) as vision, MicroSpotter() as spotter:
         for frame in frames:
             scene = vision.analyse(frame)
-            shown = classifier.decide(clips.append(scene))
             spotted = spotter.decide(history.append(scene))
             for track in scene.tracks:
                 if track.face is None:
                     continue
                 mesh = track.face.mesh.points[None]
-                units, expression = track.face.action_units, shown[track.track_id]
-                spotting = spotted[track.track_id]
+                units, spotting = track.face.action_units, spotted[track.track_id]
                 rows.setdefault(track.track_id, []).append((
                     frame.t_ns, units.intensity, units.occurrence, units.calibration,
-                    turn_to_front(mesh, fit_heads(mesh))[0], expression.t_ns,
-                    expression.probabilities, expression.warming_up,
-                    not spotting.unavailable_reason,
+                    turn_to_front(mesh, fit_heads(mesh))[0], not spotting.unavailable_reason,
+                    track.face.crop,
                 ))  # fmt: skip
                 for event in spotting.events:
                     if event.kind == "micro":
                         spikes[track.track_id, event.onset_ns] = event.offset_ns
-    names = ("t_ns", "intensity", "occurrence", "calibration", "points", "moment_ns",
-             "probabilities", "warming_up", "observed")  # fmt: skip
+    names = (*_KEPT, "slots")
     flat = [row for track_rows in rows.values() for row in track_rows]
     columns = dict(zip(names, zip(*flat, strict=True), strict=True)) if flat else {}
     arrays = {name: np.array(column) for name, column in columns.items()}
@@ -136,18 +139,28 @@ def watch(frames: Iterable[Frame]) -> dict[str, NDArray[Any]]:
 
 def tracks_of(arrays: dict[str, Any]) -> list[Watched]:
     """Return the faces of what :func:`watch` returned, the one seen in most frames first."""
-    numbers = np.unique(arrays["track"]).tolist()
     found = []
-    for number in numbers:
+    for number in np.unique(arrays["track"]).tolist():
         own = arrays["track"] == number
         spikes = arrays["spikes"]
-        fields = {
-            name: arrays[name][own]
-            for name in Watched.__slots__
-            if name != "spikes"
-        }  # fmt: skip
-        found.append(Watched(**fields, spikes=spikes[spikes[:, 0] == number, 1:]))
+        known = {name: arrays[name][own] for name in _KEPT}
+        shown = _decide(known["t_ns"], arrays["slots"][own])
+        found.append(Watched(**known, **shown, spikes=spikes[spikes[:, 0] == number, 1:]))
     return sorted(found, key=lambda face: len(face.t_ns), reverse=True)
+
+
+def _decide(t_ns: NDArray[np.int64], slots: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """Return what the expression network decides at every frame of one face."""
+    clip = ClipSampler(clip_timing())
+    shown = []
+    with ExpressionClassifier() as classifier:
+        for now_ns, slot in zip(t_ns.tolist(), slots, strict=True):
+            shown.append(classifier.decide([clip.add(1, now_ns, slot)])[1])
+    return {
+        "moment_ns": np.array([expression.t_ns for expression in shown], np.int64),
+        "probabilities": np.array([expression.probabilities for expression in shown]),
+        "warming_up": np.array([expression.warming_up for expression in shown]),
+    }
 
 
 def watch_clip(clip: Path, cache: Path) -> list[Watched]:
