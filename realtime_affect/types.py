@@ -372,19 +372,25 @@ class ClipWindow:
         ``Face.crop`` at these times.
     warming_up : bool
         Whether the clip is still shorter than the network wants.
+    at_rest : (T,) bool
+        Whether no action unit was above 1 (FACS A) at these times; default: not known to be so.
     """
 
     track_id: int
     t_ns: NDArray[np.int64]
     crops: Image
     warming_up: bool
+    at_rest: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
     def __post_init__(self) -> None:
         n = len(self.t_ns)
-        t_ns = frozen_array(self.t_ns, np.int64, (n,), "ClipWindow.t_ns")
-        crops = frozen_array(self.crops, np.uint8, (n, 48, 48), "ClipWindow.crops")
-        object.__setattr__(self, "t_ns", t_ns)
-        object.__setattr__(self, "crops", crops)
+        at_rest = self.at_rest if len(self.at_rest) else np.zeros(n, np.bool_)
+        for name, value, dtype, shape in (
+            ("t_ns", self.t_ns, np.int64, (n,)),
+            ("crops", self.crops, np.uint8, (n, 48, 48)),
+            ("at_rest", at_rest, np.bool_, (n,)),
+        ):
+            object.__setattr__(self, name, frozen_array(value, dtype, shape, f"ClipWindow.{name}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class _Memory:
     tokens : (T - 1, ...) float32
         Of the last T - 1 moments, the newest last; rows before the first one known mean nothing.
     reported : ReportedExpression
-        Since the first moment without a gap behind it.
+        What the moments so far amount to.
     """
 
     t_ns: NDArray[np.int64]
@@ -79,6 +79,7 @@ class ExpressionClassifier(Closeable):
     engine : Engine, optional
         The network; None opens it. Closed with the reader.
     onset_ms, release_ms, margin : float
+    own_rest : bool
         When another expression is reported, as :class:`ReportedExpression` takes them.
 
     Raises
@@ -94,6 +95,7 @@ class ExpressionClassifier(Closeable):
     def __init__(  # noqa: PLR0913  (what runs the network, and three settings)
         self, precision: str = "auto", backend: str = "auto", engine: Engine | None = None, *,
         onset_ms: float = ONSET_MS, release_ms: float = RELEASE_MS, margin: float = MARGIN,
+        own_rest: bool = True,
     ) -> None:  # fmt: skip
         card = load_card(_CARD)
         self.cards = (card if precision in ("auto", "fp16") else card.form(precision),)
@@ -102,7 +104,9 @@ class ExpressionClassifier(Closeable):
         self._temperature = float(card.decode["temperature"])
         self._tokens_shape = tuple(card.decode["tokens"])
         self._slots = clip_timing().slots
-        self._new_report = partial(ReportedExpression, onset_ms, release_ms, margin)
+        self._new_report = partial(
+            ReportedExpression, onset_ms, release_ms, margin, own_rest=own_rest
+        )
         self._memories: dict[int, _Memory] = {}
 
     def decide(self, clips: Sequence[ClipWindow]) -> dict[int, Expression]:
@@ -138,7 +142,7 @@ class ExpressionClassifier(Closeable):
             self._memories[clip.track_id] = memory
         memory.keep(clip.t_ns)
         if not len(memory.t_ns):  # the clip began anew: what was reported before says nothing
-            memory.reported = self._new_report()
+            memory.reported.begin_anew()
         newest = memory.t_ns[-1] if len(memory.t_ns) else -1
         return np.flatnonzero(clip.t_ns > newest).tolist()
 
@@ -160,7 +164,7 @@ class ExpressionClassifier(Closeable):
         for i, (clip, place, memory) in enumerate(zip(clips, places, memories, strict=True)):
             t_ns = int(clip.t_ns[place])
             memory.add(t_ns, outputs["slot"][i])
-            name = memory.reported.update(t_ns, shares[i])
+            name = memory.reported.update(t_ns, shares[i], at_rest=bool(clip.at_rest[place]))
             memory.shown = Expression(t_ns, shares[i].copy(), clip.warming_up, name)
 
     def _forget(self, now_ns: int) -> None:

@@ -12,10 +12,12 @@ from realtime_affect.affect.blink import WINDOW_S
 from realtime_affect.types import ClipWindow, EyeWindow, FaceWindow
 
 if TYPE_CHECKING:
-    from realtime_affect.types import Face, Image, Scene
+    from realtime_affect.types import Face, Float32, Image, Scene
 
 MOMENTS_S: Final = 0.6
 """How far a job reaches back for a reader that missed some: longer pauses begin anew anyway."""
+
+_TRACE: Final = 1.0  # intensity of FACS A
 
 
 class _Ring:
@@ -98,19 +100,27 @@ class ClipTiming:
     max_gap_ms: float
 
 
+def shows_nothing(intensity: Float32) -> bool:
+    """Return whether no action unit (17,) is above a trace (FACS A); NaN is no evidence of one."""
+    return not bool((intensity > _TRACE).any())
+
+
 class ClipSampler:
     """The last moments of one track, on a grid of time that begins with its first."""
 
     def __init__(self, timing: ClipTiming) -> None:
         self._timing = timing
         self._period_ns = 1e9 / timing.slot_hz
-        self._moments: deque[tuple[int, Image]] = deque(maxlen=timing.slots)
+        self._moments: deque[tuple[int, Image, bool]] = deque(maxlen=timing.slots)
         self._due_ns = 0.0
         self.seen_ns = 0
         self.window: ClipWindow | None = None
 
-    def add(self, track_id: int, t_ns: int, crop: Image) -> ClipWindow:
-        """Take the image if it is the nearest to the moment that is due."""
+    def add(self, track_id: int, t_ns: int, crop: Image, at_rest: bool) -> ClipWindow:
+        """Take the image if it is the nearest to the moment that is due.
+
+        `at_rest` is what :attr:`ClipWindow.at_rest` says of it.
+        """
         since_ns = t_ns - self.seen_ns
         self.seen_ns = t_ns
         if self._moments and t_ns - self._moments[-1][0] > self._timing.max_gap_ms * 1e6:
@@ -120,11 +130,11 @@ class ClipSampler:
             return self.window  # the next frame will be nearer
         late = self.window is None or t_ns - self._due_ns > self._period_ns
         self._due_ns = (t_ns if late else self._due_ns) + self._period_ns
-        self._moments.append((t_ns, crop))
-        times, crops = zip(*self._moments, strict=True)
+        self._moments.append((t_ns, crop, at_rest))
+        times, crops, resting = zip(*self._moments, strict=True)
         self.window = ClipWindow(
             track_id, np.array(times, np.int64), np.array(crops),
-            warming_up=len(times) < self._timing.slots,
+            warming_up=len(times) < self._timing.slots, at_rest=np.array(resting),
         )  # fmt: skip
         return self.window
 
@@ -147,7 +157,8 @@ class ClipHistory:
         for track in scene.tracks:
             if track.face is not None:
                 clip = self._clips.setdefault(track.track_id, ClipSampler(self._timing))
-                windows.append(clip.add(track.track_id, t_ns, track.face.crop))
+                at_rest = shows_nothing(track.face.action_units.intensity)
+                windows.append(clip.add(track.track_id, t_ns, track.face.crop, at_rest))
         gone_ns = t_ns - self._timing.max_gap_ms * 1e6
         self._clips = {k: clip for k, clip in self._clips.items() if clip.seen_ns >= gone_ns}
         return tuple(windows)

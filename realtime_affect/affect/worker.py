@@ -52,6 +52,8 @@ class AffectConfig(Section):
         How long a neutral face of probability 1 must last until neutral is reported again.
     expression_margin : float
         Lead in probability, 0 to 1, that does not speak for another expression yet.
+    expression_own_rest : bool
+        Take off what the person's face at rest looks like before an expression is reported.
     """
 
     section: ClassVar[str] = "affect"
@@ -64,6 +66,7 @@ class AffectConfig(Section):
     expression_onset_ms: NonNegativeFloat = ONSET_MS
     expression_release_ms: NonNegativeFloat = RELEASE_MS
     expression_margin: Annotated[float, Field(ge=0, le=1)] = MARGIN
+    expression_own_rest: bool = True
 
 
 class AffectEstimator:
@@ -95,6 +98,7 @@ class AffectEstimator:
                 expression = ExpressionClassifier(
                     config.precision, config.backend, onset_ms=config.expression_onset_ms,
                     release_ms=config.expression_release_ms, margin=config.expression_margin,
+                own_rest=config.expression_own_rest,
                 )  # fmt: skip
                 self._expression = opened.enter_context(expression)
             if config.micro:

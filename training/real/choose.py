@@ -9,6 +9,10 @@ how late an onset is reported, and how many are. Chosen is, of those that find e
 likeliest expression finds, in the median within 300 ms, and that change at most a third as often as
 it on neutral faces, the one that takes the fewest samples of these for another expression. Some
 minutes on one core.
+
+Whether the person's own rest is taken off is judged on LFW's validation persons: what is made of a
+picture, with and without another picture of the same person on which no action unit is above a
+trace.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import numpy as np
 
 from affect_engines import load_card
 from realtime_affect.affect.expression import ExpressionClassifier
+from realtime_affect.affect.history import shows_nothing
 from realtime_affect.affect.reported import ReportedExpression
 from realtime_affect.names import EXPRESSIONS
 from realtime_affect.types import ClipWindow
@@ -30,6 +35,7 @@ from training.ifdd_stream.sequences import KINDS, read_sequences
 from training.real.cache import default_folder
 from training.real.clips import STRIP_REST_S, watch_strip
 from training.real.expressions import IN_TIME_MS
+from training.real.stills import read_expressions, read_lfw, read_units
 from training.reports import write_report
 
 if TYPE_CHECKING:
@@ -37,12 +43,15 @@ if TYPE_CHECKING:
 
     from training.ifdd_stream.sequences import Sequences
     from training.real.clips import Watched
+    from training.real.stills import Stills
 
 CHOOSING: Final = range(36, 46)
 ONSETS_MS: Final = (0.0, 50.0, 80.0, 120.0)
 RELEASES_MS: Final = (0.0, 60.0, 120.0, 180.0, 250.0, 400.0)
 MARGINS: Final = (0.0, 0.1, 0.2, 0.3, 0.5)
 _TOGETHER: Final = 50
+_REST_MOMENTS: Final = 12  # after which what was learned of a rest counts fully
+_FEW: Final = 20  # faces of an expression whose recall says something
 _NEUTRAL: Final = EXPRESSIONS.index("neutral")
 
 
@@ -90,9 +99,8 @@ def judge(
     smiles = []
     for face in strips.values():
         report = ReportedExpression(*settings)
-        rows = face.moments().tolist()
-        told = [report.update(int(face.moment_ns[i]), face.probabilities[i]) for i in rows]
-        at_ms = face.t_ns[rows] / 1e6 - 1000 * STRIP_REST_S
+        told = face.report(report)
+        at_ms = face.t_ns[face.moments()] / 1e6 - 1000 * STRIP_REST_S
         later_ms = at_ms[(np.array(told) == "happiness") & (at_ms > -1)]
         smiles.append(float(later_ms[0]) if len(later_ms) else np.inf)
     return {
@@ -103,6 +111,36 @@ def judge(
         "smiles_found": float(np.isfinite(smiles).mean()),
         "smile_median_ms": float(np.median(smiles)),
     }
+
+
+def judge_own_rest(stills: Stills) -> dict[str, Any]:
+    """Return recalls with and without a person's rest, of faces of whom another one rests."""
+    probabilities = read_expressions(stills.sights)
+    resting = np.array([shows_nothing(units) for units in read_units(stills.sights)[0]])
+    rows, told = [], []
+    for i in range(len(probabilities)):
+        others = np.flatnonzero((stills.person == stills.person[i]) & resting)
+        others = others[others != i]
+        if not len(others):
+            continue
+        report = ReportedExpression(0.0, 0.0, 0.0)
+        for k in np.resize(others, _REST_MOMENTS).tolist():
+            report.update(0, probabilities[k], at_rest=True)
+        report.begin_anew()
+        rows.append(i)
+        told.append(EXPRESSIONS.index(report.update(0, probabilities[i])))
+    truth, likeliest = stills.truth[rows], probabilities[rows].argmax(axis=1)
+    figures: dict[str, Any] = {"faces": len(rows)}
+    for kind, read in (("likeliest", likeliest), ("own_rest", np.array(told))):
+        figures[kind] = {
+            "accuracy": float((read == truth).mean()),
+            **{
+                name: float((read[truth == k] == k).mean())
+                for k, name in enumerate(EXPRESSIONS)
+                if (truth == k).sum() > _FEW
+            },
+        }
+    return figures
 
 
 def main() -> None:
@@ -135,7 +173,11 @@ def main() -> None:
     ]
     chosen = min(able, key=lambda found: (found["neutral_as_another"], found["margin"]))
     print("chosen: " + "  ".join(f"{key} {value:.3g}" for key, value in chosen.items()))
+    pack = options.data / "lfw_expressions" / "lfw_train.npz"
+    own_rest = judge_own_rest(read_lfw(pack, default_folder(), "validation"))
+    print(own_rest)
     about: dict[str, Any] = {
+        "own_rest": own_rest,
         "chosen": chosen,
         "weights_sha256": load_card("ifdd_stream").sha256,
         "sequences": len(sequences),

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from realtime_affect.affect.expression import ExpressionClassifier, clip_timing
-from realtime_affect.affect.history import ClipSampler, FaceHistory
+from realtime_affect.affect.history import ClipSampler, FaceHistory, shows_nothing
 from realtime_affect.capture import open_source
 from realtime_affect.face.align import turn_to_front
 from realtime_affect.face.pose import fit_heads
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from realtime_affect.affect.reported import ReportedExpression
     from realtime_affect.types import Image
 
 CARDS: Final = ("blazeface_short", "blazeface_full", "face_mesh", "action_units")
@@ -90,6 +91,16 @@ class Watched:
         both = self.observed[1:] & self.observed[:-1]
         return float(np.diff(self.t_ns)[both].sum()) / 1e9
 
+    def report(self, report: ReportedExpression) -> list[str]:
+        """Return what is reported at each moment, (m,) names, as the product does."""
+        return [
+            report.update(
+                int(self.moment_ns[i]), self.probabilities[i],
+                at_rest=shows_nothing(self.intensity[i]),
+            )
+            for i in self.moments().tolist()
+        ]  # fmt: skip
+
     def moments(self) -> NDArray[np.int64]:
         """Return the rows on which a new moment was decided."""
         fresh = np.diff(self.moment_ns, prepend=-1) > 0
@@ -144,18 +155,21 @@ def tracks_of(arrays: dict[str, Any]) -> list[Watched]:
         own = arrays["track"] == number
         spikes = arrays["spikes"]
         known = {name: arrays[name][own] for name in _KEPT}
-        shown = _decide(known["t_ns"], arrays["slots"][own])
+        shown = _decide(known["t_ns"], arrays["slots"][own], known["intensity"])
         found.append(Watched(**known, **shown, spikes=spikes[spikes[:, 0] == number, 1:]))
     return sorted(found, key=lambda face: len(face.t_ns), reverse=True)
 
 
-def _decide(t_ns: NDArray[np.int64], slots: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def _decide(
+    t_ns: NDArray[np.int64], slots: NDArray[np.uint8], intensity: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
     """Return what the expression network decides at every frame of one face."""
     clip = ClipSampler(clip_timing())
     shown = []
     with ExpressionClassifier() as classifier:
-        for now_ns, slot in zip(t_ns.tolist(), slots, strict=True):
-            shown.append(classifier.decide([clip.add(1, now_ns, slot)])[1])
+        for now_ns, slot, units in zip(t_ns.tolist(), slots, intensity, strict=True):
+            window = clip.add(1, now_ns, slot, shows_nothing(units))
+            shown.append(classifier.decide([window])[1])
     return {
         "moment_ns": np.array([expression.t_ns for expression in shown], np.int64),
         "probabilities": np.array([expression.probabilities for expression in shown]),

@@ -71,11 +71,9 @@ def reported(face: Watched) -> tuple[NDArray[np.str_], NDArray[np.str_]]:
 
     As the product does, from the same probabilities.
     """
-    report = ReportedExpression()
-    rows = face.moments()
-    told = [report.update(int(face.moment_ns[i]), face.probabilities[i]) for i in rows.tolist()]
-    likeliest = [EXPRESSIONS[k] for k in face.probabilities[rows].argmax(axis=1).tolist()]
-    return np.array(told), np.array(likeliest)
+    likeliest = face.probabilities[face.moments()].argmax(axis=1).tolist()
+    told = face.report(ReportedExpression())
+    return np.array(told), np.array([EXPRESSIONS[k] for k in likeliest])
 
 
 def by_frame(face: Watched, names: NDArray[np.str_]) -> NDArray[np.str_]:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from realtime_affect.affect.history import ClipHistory, ClipTiming, EyeHistory, FaceHistory
+from realtime_affect.affect.history import (
+    ClipHistory,
+    ClipSampler,
+    ClipTiming,
+    EyeHistory,
+    FaceHistory,
+    shows_nothing,
+)
 from realtime_affect.face.track import TrackConfig
 from realtime_affect.face.vision import Vision
 from tests.realtime_affect.world import Person, World, frame_at
@@ -119,3 +126,16 @@ def test_without_spotting_faces_carry_no_steady_picture():
     for i in range(5):
         scene = vision.analyse(frame_at(i))
     assert scene.tracks[0].face.stabilized is None
+
+
+def test_a_clip_says_at_which_moments_no_unit_was_above_a_trace():
+    def faces(marked):
+        units = np.full(17, 0.4, np.float32)
+        units[3] = 1.5 if marked else np.nan
+        return shows_nothing(units)
+
+    sampler = ClipSampler(TIMING)
+    crop = np.zeros((48, 48), np.uint8)
+    for i, marked in enumerate([False, True, False]):
+        clip = sampler.add(1, i * 100_000_000, crop, faces(marked))
+    assert clip.at_rest.tolist() == [True, False, True]

@@ -87,6 +87,42 @@ def test_without_durations_and_margin_the_likeliest_is_reported():
     assert told == [EXPRESSIONS[int(p.argmax())] for p in moments]
 
 
+def at_rest(report, p, n, first_ms=0.0):
+    return [report.update(round((first_ms + i * STEP_MS) * 1e6), p, at_rest=True) for i in range(n)]
+
+
+def test_whose_face_at_rest_looks_sad_is_neutral_as_soon_as_that_is_known():
+    brows = shares(sadness=0.65)
+    told = at_rest(ReportedExpression(), brows, 36)
+    assert told[0] == "sadness"
+    assert set(told[14:]) == {"neutral"}
+    assert set(at_rest(ReportedExpression(own_rest=False), brows, 36)) == {"sadness"}
+
+
+def test_a_smile_of_a_person_whose_rest_is_known_is_reported_as_before():
+    report = ReportedExpression()
+    at_rest(report, shares(sadness=0.65), 36)
+    told = reported(report, [shares(happiness=0.9)] * 4, 36 * STEP_MS)
+    assert told[-1] == "happiness"
+
+
+def test_a_clear_expression_is_never_taken_for_rest():
+    told = at_rest(ReportedExpression(), shares(anger=0.95), 100)
+    assert set(told) == {"anger"}
+
+
+def test_what_a_face_shows_while_it_moves_is_not_its_rest():
+    told = reported(ReportedExpression(), [shares(sadness=0.65)] * 100)
+    assert set(told) == {"sadness"}
+
+
+def test_a_gap_forgets_what_was_reported_and_not_how_the_person_rests():
+    report = ReportedExpression()
+    at_rest(report, shares(sadness=0.65), 36)
+    report.begin_anew()
+    assert at_rest(report, shares(sadness=0.65), 1, 1e5) == ["neutral"]
+
+
 @pytest.mark.parametrize("first_ms", [0.0, 12_345_678.0])
 def test_only_time_between_moments_counts(first_ms):
     moments = [shares()] * 4 + [shares(disgust=0.8)] * 5 + [shares()] * 9
