@@ -41,7 +41,7 @@ run: .venv/.run  ## run on the demo, or on SOURCE=file|camera number|URL (ARGS= 
 
 test: .venv/.test check  ## set up, check and test everything this machine can test
 	@$(MODELS)
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # Where compute-sanitizer is (a CUDA toolkit has it), it watches the same tests without the huge arrays.
 test-gpu: .venv/.test  ## run the kernels' tests on an NVIDIA GPU; elsewhere say why not

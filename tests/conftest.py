@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # A worker for each core: threads of a library's own would only take the others' time. Before
+    # numpy and torch are imported, which read it once; programs that tests start inherit it.
+    for _library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_library, "1")
 
 import pytest
 

@@ -29,7 +29,8 @@ HOME = {
     Path(".local/state/realtime-affect"),
 }  # fmt: skip
 
-# What is run: PROGRAM ARGUMENTS. Ends ALIVE_S after onnxruntime was imported, or when it is done.
+# What is run: PROGRAM ARGUMENTS. Ends when it is done, and not before ALIVE_S have passed since
+# onnxruntime was imported.
 PROGRAM = f"""
 import fcntl, os, signal, socket, struct, sys, threading, time
 if os.environ.get("WATCH_LOOPBACK"):  # in a new network it is down
@@ -46,7 +47,7 @@ def end():
         time.sleep(0.1)
     time.sleep({ALIVE_S})
     over.set()
-    if sys.argv[1] != "analyze" and not returned.is_set():  # that ends by itself
+    if sys.argv[1] == "serve":  # the others end by themselves
         os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=end, daemon=True).start()
 from realtime_affect.cli.main import main

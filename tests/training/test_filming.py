@@ -1,4 +1,5 @@
 import argparse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_person_on_disk_is_not_filmed_again(tmp_path, monkeypatch):
 
 def test_a_stopped_run_leaves_no_half_file(tmp_path, monkeypatch):
     def stop(file, **arrays):
-        file.write(b"half of it")
+        Path(file).write_bytes(b"half of it")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(np, "savez", stop)
