@@ -572,12 +572,9 @@ _NO_CROP: Final = np.zeros((48, 48), np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A scene and the newest affect known when it was published.
+    """A scene and the newest affect known when it was published: what is painted, written, sent.
 
-    This is what is painted, written and sent.
-
-    Offline, `affect` belongs to the scene's own frame; live, it may be older
-    (:meth:`affect_age_ms`).
+    Offline, `affect` belongs to the scene's own frame; live, it may be older.
     """
 
     scene: Scene
@@ -590,14 +587,14 @@ class Reading:
     def without_images(self) -> Reading:
         """Return a copy without pixels, for a reader that keeps many: the frame's image is empty.
 
-        What was measured stays; of the faces' crops there is none in a stabilized form, and the
-        small grey one is blank.
+        What was measured stays; the small grey crop is blank, the stabilized one None.
         """
         frame = replace(self.scene.frame, image=_NO_IMAGE)
-        tracks = tuple(
-            track
-            if track.face is None
-            else replace(track, face=replace(track.face, crop=_NO_CROP, stabilized=None))
-            for track in self.scene.tracks
-        )
+        tracks = tuple(map(_without_crops, self.scene.tracks))
         return Reading(Scene(frame, tracks), self.affect)
+
+
+def _without_crops(track: Track) -> Track:
+    if track.face is None:
+        return track
+    return replace(track, face=replace(track.face, crop=_NO_CROP, stabilized=None))

@@ -257,6 +257,17 @@ def serve(  # noqa: PLR0913  (a command's options)
 
 
 @app.command(epilog=_EPILOG)
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What run or analyze wrote.")],
+) -> None:
+    """Write one page, report.html, of what a run found: to read, to print, to pass on."""
+    with _reporting():
+        from realtime_affect.outputs.report import write_run_report
+
+        _say(f"written: {write_run_report(folder)}")
+
+
+@app.command(epilog=_EPILOG)
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     models: Annotated[

@@ -47,7 +47,7 @@ def end():
         time.sleep(0.1)
     time.sleep({ALIVE_S})
     over.set()
-    if sys.argv[1] == "serve":  # the others end by themselves
+    if sys.argv[1] == "serve" and not returned.is_set():  # the others end by themselves
         os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=end, daemon=True).start()
 from realtime_affect.cli.main import main
