@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import AffectResult, Frame, Track
 
-Subject = Literal["frame", "track", "face", "affect", "expression", "micro", "event"]
+Subject = Literal["frame", "track", "face", "affect", "expression", "micro", "event", "marker"]
 """What a measure's function is given: :class:`~realtime_affect.types.Frame`, ``Track``, ``Face``,
-``AffectResult``, ``Expression``, ``Spotting`` or ``FacialEvent``."""
+``AffectResult``, ``Expression``, ``Spotting``, ``FacialEvent`` or ``Marker``."""
 
 Group = Literal[
     "frame", "face", "head pose", "action units", "gaze and blinks", "expression",
-    "micro-expression", "landmarks",
+    "micro-expression", "markers", "landmarks",
 ]  # fmt: skip
 """What people look for together: the sections of the page and of a panel."""
 
@@ -77,7 +77,7 @@ class Measure:
         What people read for each of `parts`; default `parts`.
     columns : tuple of str, optional
         In the CSV of rows; fewer than `parts` take the first ones. Default `name`, or ``name_part``
-        for each part; of an event and of no column where empty.
+        for each part; no column where empty.
     event_columns : tuple of str
         In the CSV of events.
     key : str, optional
@@ -236,4 +236,5 @@ def subjects(
         "expression": None if affect is None else affect.expression,
         "micro": None if affect is None else affect.micro,
         "event": None,
+        "marker": None,
     }

@@ -24,6 +24,7 @@ from realtime_affect.types import N_MESH_POINTS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from realtime_affect.markers import Marker
     from realtime_affect.types import (
         AffectResult,
         Expression,
@@ -64,6 +65,10 @@ def _micro(spotting: Spotting, _: Moment) -> float:
 
 def _duration_ms(event: FacialEvent, _: Moment) -> float:
     return (event.offset_ns - event.onset_ns) / 1e6
+
+
+def _uncertainty_ms(marker: Marker, _: Moment) -> float:
+    return marker.uncertainty_ms
 
 
 def _mesh_axis(axis: int) -> Callable[[Face, Moment], Any]:
@@ -286,6 +291,36 @@ SCHEMA: Final = Schema(
             parts=MICRO_CLASSES, key="p",
             columns=tuple(f"p_micro_{name}" for name in MICRO_CLASSES if name != "none"),
             event_columns=tuple(f"p_micro_{name}" for name in MICRO_CLASSES),
+        ),
+        Measure(
+            "marker", lambda marker, _: marker.label, subject="marker", group="markers",
+            dtype="text", unit="", trust="exact",
+            doc="What somebody marked this moment as: in the window, by a stream.",
+            event_columns=("marker",), key="label",
+        ),
+        Measure(
+            "marker_number", lambda marker, _: marker.number, subject="marker", group="markers",
+            dtype="int64", unit="", trust="exact",
+            doc="From 1, in the order in which they came.",
+            columns=(), key="number",
+        ),
+        Measure(
+            "marker_time", lambda marker, _: marker.t_ns, subject="marker", group="markers",
+            dtype="time_ns", unit="s", trust="exact",
+            doc="The moment marked, on the clock of `timestamp`.",
+            columns=(), key="t_ns",
+        ),
+        Measure(
+            "marker_origin", lambda marker, _: marker.origin, subject="marker", group="markers",
+            dtype="text", unit="", trust="exact",
+            doc="Who marked it: `window`, `websocket`, `lsl` and the name of a stream.",
+            columns=(), event_columns=("marker_origin",), key="origin",
+        ),
+        Measure(
+            "marker_uncertainty_ms", _uncertainty_ms, subject="marker", group="markers",
+            dtype="float32", unit="ms", trust="exact",
+            doc="By how much its time may be wrong, as far as clocks can tell.",
+            columns=(), event_columns=("marker_uncertainty_ms",), key="uncertainty_ms",
         ),
         Measure(
             "age_ms", lambda _, moment: moment.age_ms, subject="frame", group="frame",

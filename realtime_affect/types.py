@@ -1,6 +1,6 @@
 """Every value that travels through the pipeline.
 
-All are frozen; arrays are C-contiguous and read-only once published (:func:`frozen_array`). The
+All are frozen; arrays are C-contiguous and read-only once published (``arrays.frozen_array``). The
 producer allocates, publishes once and never writes again, so a value may be read by any thread for
 as long as it is held.
 
@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime_affect.errors import UsageError
+from realtime_affect.arrays import frozen_array
 from realtime_affect.names import (
     AU_INTENSITIES,
     AU_OCCURRENCES,
@@ -30,48 +30,13 @@ from realtime_affect.names import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from realtime_affect.markers import Marker
+
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 N_MESH_POINTS: Final = 468
-
-
-def frozen_array(
-    values: Any, dtype: Any, shape: tuple[int | None, ...], thing: str
-) -> NDArray[Any]:
-    """Return `values` as a C-contiguous read-only array of `dtype`, checked against `shape`.
-
-    A writable array of the right type is not copied: its producer hands it over and stops writing.
-
-    Parameters
-    ----------
-    values : array_like
-    dtype : numpy dtype
-    shape : tuple
-        Expected shape; None stands for any length.
-    thing : str
-        Name used in the error.
-
-    Raises
-    ------
-    UsageError
-        The shape differs.
-    """
-    array = np.ascontiguousarray(values, dtype=dtype)
-    # Equality first: the usual case, met thousands of times a second.
-    if array.shape != shape and (
-        array.ndim != len(shape)
-        or any(want not in (None, have) for have, want in zip(array.shape, shape, strict=True))
-    ):
-        raise UsageError(
-            thing,
-            got=f"shape {array.shape}",
-            expected="(" + ", ".join("n" if n is None else str(n) for n in shape) + ")",
-            hint="Shapes are stated in realtime_affect.types.",
-        )
-    array.flags.writeable = False
-    return array
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,10 +540,18 @@ class Reading:
     """A scene and the newest affect known when it was published: what is painted, written, sent.
 
     Offline, `affect` belongs to the scene's own frame; live, it may be older.
+
+    Attributes
+    ----------
+    scene : Scene
+    affect : AffectSnapshot
+    markers : tuple of Marker
+        What came within the last two seconds, oldest first; told apart by their number.
     """
 
     scene: Scene
     affect: AffectSnapshot
+    markers: tuple[Marker, ...] = ()
 
     def affect_age_ms(self) -> float:
         """Return the source time between `affect`'s frame and this scene's, in milliseconds."""
@@ -591,7 +564,7 @@ class Reading:
         """
         frame = replace(self.scene.frame, image=_NO_IMAGE)
         tracks = tuple(map(_without_crops, self.scene.tracks))
-        return Reading(Scene(frame, tracks), self.affect)
+        return replace(self, scene=Scene(frame, tracks))
 
 
 def _without_crops(track: Track) -> Track:

@@ -9,13 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from realtime_affect.markers import NewMarkers
 from realtime_affect.measure import Moment
 from realtime_affect.outputs.csv_table import Table
 from realtime_affect.outputs.line_file import LineFile, cannot_write
 from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
+    from realtime_affect.markers import Marker
     from realtime_affect.measure import Schema
+    from realtime_affect.outputs.csv_table import Value
     from realtime_affect.types import FacialEvent, Reading
 
 EVENT_COLUMNS: Final = ("face_id", *SCHEMA.event_columns)
@@ -92,11 +95,11 @@ class MicroMarks:
 
 
 class EventWriter:
-    """Write one line an event, micro and macro, as soon as it is decided.
+    """Write one line an event, micro and macro, as soon as it is decided, and one a marker.
 
-    The file appears with the first face that is watched for micro-expressions, so that a file
-    without events says that there were none; one of an earlier run is removed. Belongs to one
-    thread.
+    The file appears with the first marker or the first face that is watched for micro-expressions,
+    so that a file without events says that there were none; one of an earlier run is removed.
+    Belongs to one thread.
 
     Parameters
     ----------
@@ -119,7 +122,8 @@ class EventWriter:
         self.path = Path(path)
         self._table = Table([(measure, measure.event_columns) for measure in schema.in_events])
         self._origin_ns = origin_ns
-        self._new = NewEvents()
+        self._kind, self._onset = (self._table.columns.index(name) for name in ("kind", "onset"))
+        self._new, self._new_markers = NewEvents(), NewMarkers()
         self._lines: LineFile | None = None
         self._counts = {"micro": 0, "macro": 0}
         try:
@@ -129,7 +133,7 @@ class EventWriter:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Lines written by kind; empty where nothing was watched."""
+        """Events written by kind; empty where nothing was watched or marked."""
         return {} if self._lines is None else dict(self._counts)
 
     def write(self, reading: Reading) -> None:
@@ -138,18 +142,34 @@ class EventWriter:
         if self._origin_ns is None:
             self._origin_ns = frame.t_ns
         if self._lines is None:
-            if all(result.micro is None for result in reading.affect.results.values()):
+            watched = any(result.micro is not None for result in reading.affect.results.values())
+            if not watched and not reading.markers:
                 return
             self._lines = LineFile(self.path, ",".join(("face_id", *self._table.columns)) + "\n")
         new = self._new.take(reading)
         for track_id, event in new:
-            values = self._table.values({"event": event}, Moment(frame.t_ns), self._origin_ns)
+            values = self._table.values(
+                {"event": event, "marker": None}, Moment(frame.t_ns), self._origin_ns
+            )
             self._lines.add(f"{track_id},{self._table.line(values)}")
             self._counts[event.kind] += 1
-        if new:
+        markers = self._new_markers.take(reading.markers)
+        for marker in markers:
+            self._lines.add(f"0,{self._table.line(self._marker_values(marker))}")
+        if new or markers:
             self._lines.flush()
 
     def close(self) -> None:
         """Close the file. Idempotent."""
         if self._lines is not None:
             self._lines.close()
+
+    def _marker_values(self, marker: Marker) -> list[Value]:
+        """Return the line of a marker: of its kind, at its time, on no face."""
+        origin_ns = self._origin_ns or 0
+        values = self._table.values(
+            {"event": None, "marker": marker}, Moment(marker.t_ns), origin_ns
+        )
+        values[self._kind] = "marker"
+        values[self._onset] = (marker.t_ns - origin_ns) / 1e9
+        return values

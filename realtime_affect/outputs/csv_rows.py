@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from pydantic import Field
 
+from realtime_affect.markers import NewMarkers
 from realtime_affect.measure import Moment, subjects
 from realtime_affect.outputs.csv_events import BACKFILL_NS, MicroMarks
-from realtime_affect.outputs.csv_table import Table, Value
+from realtime_affect.outputs.csv_table import Table, Value, as_text
 from realtime_affect.outputs.line_file import LineFile, csv_field
 from realtime_affect.schema import SCHEMA
 from realtime_affect.settings import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtime_affect.markers import Marker
     from realtime_affect.measure import Schema
     from realtime_affect.types import FacialEvent, Reading
 
@@ -61,7 +65,7 @@ class RowTable(Table):
 
     def __init__(self, schema: Schema = SCHEMA) -> None:
         super().__init__([(measure, measure.row_columns) for measure in schema.in_rows])
-        self._micro = self.columns.index("micro")
+        self._micro, self._marker = (self.columns.index(name) for name in ("micro", "marker"))
 
     def rows(self, reading: Reading, origin_ns: int = 0) -> list[list[Value]]:
         """Return the rows of one frame; NaN where nothing is known.
@@ -87,6 +91,10 @@ class RowTable(Table):
             affect = None if track.face is None else results.get(track.track_id)
             rows.append(self.values(subjects(frame, track, affect), moment, origin_ns))
         return rows
+
+    def put_markers(self, row: list[Value], markers: Iterable[Marker]) -> None:
+        """Let `row` carry the labels of `markers`."""
+        row[self._marker] = as_text(";".join(marker.label for marker in markers))
 
     def mark(self, row: list[Value], event: FacialEvent, origin_ns: int) -> None:
         """Let `row` carry the micro-expression `event`."""
@@ -138,6 +146,7 @@ class RowWriter:
         self._backfill = backfill
         self._wait_ns = 0
         self._marks = MicroMarks(backfill=backfill)
+        self._new_markers = NewMarkers()
         self._held: deque[tuple[int, str, int | None, list[Value]]] = deque()
         names = (*(("input",) if input_column else ()), *self._table.columns)
         head = ",".join(names) + "\n"
@@ -150,6 +159,9 @@ class RowWriter:
             self._origin_ns = frame.t_ns
         name = csv_field(frame.name) + "," if self._input_column else ""
         rows = self._table.rows(reading, self._origin_ns)
+        if markers := self._new_markers.take(reading.markers):
+            for row in rows:
+                self._table.put_markers(row, markers)
         self._marks.take(reading)
         if self._backfill and any(r.micro is not None for r in reading.affect.results.values()):
             self._wait_ns = BACKFILL_NS  # without spotting, nothing would come to wait for

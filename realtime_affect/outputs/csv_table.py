@@ -73,6 +73,12 @@ class Table:
         return (self._template % tuple(row)).replace("nan", "").replace(_MARK, "")
 
 
+def as_text(words: str) -> str:
+    """Return words as the field of a row: quoted where need be."""
+    text = csv_field(words)
+    return text.replace("nan", _NO_NUMBER) if "nan" in text else text
+
+
 class _Run(NamedTuple):
     """Measures of one subject side by side, from the column `first` on."""
 
@@ -112,6 +118,5 @@ def _values(
             elif how == "time_ns":
                 row.append((value - origin_ns) / 1e9)
             else:
-                text = csv_field(";".join(value) if how == "names" else value)
-                row.append(text.replace("nan", _NO_NUMBER) if "nan" in text else text)
+                row.append(as_text(";".join(value) if how == "names" else value))
     return row

@@ -25,6 +25,7 @@ _OBJECTS: Final = {
     "expression": "faces[].expression.",
     "micro": "faces[].micro.",
     "event": "faces[].micro.events[].",
+    "marker": "markers[].",
 }
 
 
@@ -108,7 +109,8 @@ points, `x_0` to `z_467`, at the end.
 
 A micro-expression is decided when it is over. Offline it stands on its face's rows from onset to
 offset; live on the first row of the face after the decision. `macro` events stand in the events
-file only.
+file only. A marker stands on the rows of the first frame after it came, several joined by
+semicolons; its exact time is in the events file.
 
 In order:
 """
@@ -116,9 +118,10 @@ In order:
 _EVENTS: Final = """\
 ## Events: `<stem>.events.csv`
 
-One line for each facial event, micro and macro, as soon as it is decided. The file appears with the
-first face that is watched, so that one without a line says that there were none. Regions and units
-are joined by semicolons. In order:
+One line for each facial event, micro and macro, as soon as it is decided, and for each marker: its
+`face_id` is 0, its `kind` `marker`, its `onset` the moment marked. The file appears with the first
+face that is watched or the first marker, so that one without a line says that there were none.
+Regions and units are joined by semicolons. In order:
 """
 
 _LINES: Final = """\
@@ -131,7 +134,8 @@ is added. `kind` is `reading`, or `health` once a second.
 Keys of a face beyond `id`, `box`, `confidence` and `measured` are there where they are known: those
 of the image while `measured` is true, those of gaze, blinks, expression and micro-expression once
 something was decided. `expression` and `micro` are null where they are switched off. `micro.events`
-repeats the events of the last two seconds; `onset_ns` identifies them.
+repeats the events of the last two seconds; `onset_ns` identifies them. `markers` likewise repeats
+those of the last two seconds, by `number`.
 """
 
 

@@ -65,6 +65,7 @@ class _Layout:
                 "v": VERSION,
                 "kind": "reading",
                 **self._object("frame", frame, moment),
+                "markers": [self._object("marker", marker, moment) for marker in reading.markers],
                 "faces": [
                     self._face(track, results.get(track.track_id), moment)
                     for track in reading.scene.tracks

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from realtime_affect.types import frozen_array
+from realtime_affect.arrays import frozen_array
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from realtime_affect.capture import Source, open_source
 from realtime_affect.errors import AffectError
 from realtime_affect.runtime.analysers import Analysers
 from realtime_affect.runtime.config import PipelineConfig
+from realtime_affect.runtime.marking import MarkerQueue
 from realtime_affect.runtime.sink import STALL_S, SinkThread
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from realtime_affect.capture import SourceInfo, SourceState
     from realtime_affect.face.vision import Vision
     from realtime_affect.runtime.sink import Sink
+    from realtime_affect.types import Scene
 
 _POLL_S = 0.1
 
@@ -117,6 +120,7 @@ class Pipeline(Closeable):
         self._readings: list[LatestSlot[Reading]] = []
         self._sinks: list[SinkThread] = []
         self._newest_affect = AffectSnapshot(0, 0)
+        self._markers = MarkerQueue()
         self._neutral_requests: deque[int | None] = deque()
         self._clock = StageClock()
         self._stopping = threading.Event()
@@ -284,6 +288,20 @@ class Pipeline(Closeable):
         """Take the present face of a track (None: of every track) as its neutral, from now on."""
         self._neutral_requests.append(track_id)
 
+    def mark(
+        self,
+        label: str,
+        *,
+        origin: str = "",
+        at_ns: int | None = None,
+        uncertainty_ms: float = math.nan,
+    ) -> None:
+        """Mark a moment, default that of the next frame; any thread may call.
+
+        Offline, frames do not come at their own times: it is the time of the next one.
+        """
+        self._markers.add(label, origin, at_ns if self._live else None, uncertainty_ms)
+
     @property
     def live(self) -> bool:
         """Whether the newest frame wins."""
@@ -394,7 +412,7 @@ class Pipeline(Closeable):
             for stage, ns in self._vision.times.ns.items():
                 self._clock.add(stage, ns)
             if self._live:
-                self._publish(Reading(scene, self._newest_affect))
+                self._publish(scene, self._newest_affect)
             try:
                 self._jobs.put(job)
             except SlotClosed:
@@ -411,9 +429,10 @@ class Pipeline(Closeable):
             self._clock.add("affect", time.perf_counter_ns() - start_ns)
             self._newest_affect = snapshot
             if not self._live:
-                self._publish(Reading(job.scene, snapshot))
+                self._publish(job.scene, snapshot)
 
-    def _publish(self, reading: Reading) -> None:
+    def _publish(self, scene: Scene, affect: AffectSnapshot) -> None:
+        reading = Reading(scene, affect, self._markers.carried_by(scene.frame))
         now_ns = time.monotonic_ns()
         self._clock.add("age", now_ns - reading.scene.frame.captured_ns)
         self._clock.tick(now_ns)

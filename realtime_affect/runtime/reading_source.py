@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -82,6 +83,27 @@ class ReadingSource(Protocol):
 
     def set_neutral(self, track_id: int | None = None) -> None:
         """Take the present face of a track (None: of every track) as its neutral."""
+
+    def mark(
+        self,
+        label: str,
+        *,
+        origin: str = "",
+        at_ns: int | None = None,
+        uncertainty_ms: float = math.nan,
+    ) -> None:
+        """Mark a moment; readings carry it as a :class:`~realtime_affect.markers.Marker`.
+
+        Parameters
+        ----------
+        label : str
+        origin : str
+            Who marks it.
+        at_ns : int, optional
+            When it was, by ``time.monotonic_ns()``; default the time of the next frame.
+        uncertainty_ms : float
+            By how much `at_ns` may be wrong.
+        """
 
     def stats(self) -> PipelineStats:
         """Return counters and stage times so far."""

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from realtime_affect.errors import OutputError
+from realtime_affect.markers import Marker
 from realtime_affect.outputs.csv_events import (
     BACKFILL_NS,
     EVENT_COLUMNS,
@@ -212,6 +214,7 @@ def test_each_event_is_a_line_micro_and_macro(tmp_path):
         "offset": "0.600000", "duration_ms": "200.0", "decided": "1.000000", "score": "1.500",
         "regions": "brows;left mouth corner", "units": "AU01;AU12", "p_micro_negative": "0.100",
         "p_micro_positive": "0.200", "p_micro_surprise": "0.600", "p_micro_none": "0.100",
+        "marker": "", "marker_origin": "", "marker_uncertainty_ms": "",
     }  # fmt: skip
     assert (second["kind"], second["duration_ms"], second["p_micro_none"]) == ("macro", "800.0", "")
     assert second["regions"] == 'a "b";c, d'
@@ -249,3 +252,17 @@ def test_events_that_cannot_be_written_are_an_output_error(tmp_path):
     writer = EventWriter(tmp_path / "missing" / "a.events.csv")
     with pytest.raises(OutputError, match="No such file"):
         writer.write(readings({}, 1)[0])
+
+
+def test_a_marker_is_a_line_of_its_own_at_the_moment_marked(tmp_path):
+    marker = Marker(1, 40 * MS, "begin", "lsl Trigger", 0.25)
+    writer = EventWriter(tmp_path / "e.csv", origin_ns=10 * MS)
+    for markers in ((), (marker,), (marker,)):
+        writer.write(replace(reading(faces=()), markers=markers))
+    writer.close()
+    (row,) = read(tmp_path / "e.csv")
+    assert {name: value for name, value in row.items() if value} == {
+        "face_id": "0", "kind": "marker", "onset": "0.030000", "marker": "begin",
+        "marker_origin": "lsl Trigger", "marker_uncertainty_ms": "0.250",
+    }  # fmt: skip
+    assert writer.counts == {"micro": 0, "macro": 0}

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import OutputError
+from realtime_affect.markers import Marker
 from realtime_affect.outputs import line_file
 from realtime_affect.outputs.csv_rows import COLUMNS, RowTable, RowWriter
 from realtime_affect.schema import WITH_LANDMARKS
@@ -38,6 +40,7 @@ OPENFACE = """
     gaze_angle_y gaze_age_ms blinks_per_min expression p_happiness p_sadness p_neutral p_anger
     p_surprise p_disgust p_fear p_contempt expression_age_ms warming_up micro micro_onset micro_apex
     micro_offset micro_score p_micro_negative p_micro_positive p_micro_surprise
+    marker
 """
 SHARES = np.array([0.05, 0.7, 0.1, 0.05, 0.02, 0.03, 0.04, 0.01], np.float32)
 
@@ -186,6 +189,16 @@ def test_names_of_stills_are_quoted_where_csv_needs_it(tmp_path):
     writer.close()
     found = [row["input"] for row in read(tmp_path / "images.csv")]
     assert found == [*names[:4], "bad\\udcff.jpg"]
+
+
+def test_a_marker_stands_on_the_rows_of_the_first_frame_that_carries_it(tmp_path):
+    begin, nan = Marker(1, 5, "begin, nan"), Marker(2, 5, "b")
+    writer = RowWriter(tmp_path / "a.csv")
+    for n, markers in enumerate([(), (begin, nan), (begin, nan), ()]):
+        writer.write(replace(reading(n, faces=(1, 2) if n == 1 else ()), markers=markers))
+    writer.close()
+    found = [row["marker"] for row in read(tmp_path / "a.csv")]
+    assert found == ["", "begin, nan;b", "begin, nan;b", "", ""]
 
 
 def test_equal_readings_give_equal_bytes(tmp_path):

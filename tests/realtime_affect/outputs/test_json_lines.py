@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from realtime_affect.face.vision import Vision
+from realtime_affect.markers import Marker
 from realtime_affect.outputs.json_lines import health_line, reading_line
 from realtime_affect.types import (
     AffectResult,
@@ -95,3 +96,11 @@ def test_health_is_a_line_of_the_same_stream():
 def test_a_number_that_json_has_not_is_refused_here():
     with pytest.raises(ValueError, match="JSON"):
         health_line({"fps": float("nan")})
+
+
+def test_markers_come_with_their_number_and_time(reading):
+    assert parsed(reading_line(reading))["markers"] == []
+    marked = replace(reading, markers=(Marker(3, 70, "begin", "window"),))
+    assert parsed(reading_line(marked))["markers"] == [
+        {"label": "begin", "number": 3, "t_ns": 70, "origin": "window", "uncertainty_ms": None}
+    ]
