@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import AffectResult, Frame, Track
 
-Subject = Literal["frame", "track", "face", "affect", "expression", "micro", "event", "marker"]
+Subject = Literal[
+    "frame", "track", "face", "affect", "expression", "micro", "meaning", "event", "marker",
+]  # fmt: skip
 """What a measure's function is given: :class:`~realtime_affect.types.Frame`, ``Track``, ``Face``,
-``AffectResult``, ``Expression``, ``Spotting``, ``FacialEvent`` or ``Marker``."""
+``AffectResult``, ``Expression``, ``Spotting``, ``Meaning``, ``FacialEvent`` or ``Marker``."""
 
 Group = Literal[
     "frame", "face", "head pose", "action units", "gaze and blinks", "expression",
-    "micro-expression", "markers", "landmarks",
+    "interpretation", "micro-expression", "markers", "landmarks",
 ]  # fmt: skip
 """What people look for together: the sections of the page and of a panel."""
 
@@ -39,7 +41,7 @@ TRUSTS: Final = {
 
 Trust = Literal["exact", "evaluated", "by value", "not evaluated"]
 
-_PAINTED: Final = ("face", "affect", "expression")
+_PAINTED: Final = ("face", "affect", "expression", "meaning")
 _NAN: Final = float("nan")
 
 
@@ -92,7 +94,7 @@ class Measure:
         What a row holds where there is no subject.
     caption : str
         How the overlay's panel says it, as a format string (``"{:.0f} blinks/min"``); empty: it
-        does not. Single numbers of a face, of its affect or of its expression only.
+        does not. Single values of a face, of its affect, expression or meaning only.
     card : str
         The network whose card holds the level of trust of each part.
     """
@@ -235,6 +237,7 @@ def subjects(
         "affect": affect,
         "expression": None if affect is None else affect.expression,
         "micro": None if affect is None else affect.micro,
+        "meaning": None if affect is None else affect.meaning,
         "event": None,
         "marker": None,
     }

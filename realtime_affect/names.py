@@ -45,3 +45,14 @@ EXPRESSIONS: Final = (
 
 MICRO_CLASSES: Final = ("negative", "positive", "surprise", "none")
 """Classes of a micro-expression: MEGC's three composite classes, then none of them."""
+
+COMPOUNDS: Final = {
+    "fearfully surprised": ("fear", "surprise"),
+    "happily surprised": ("happiness", "surprise"),
+    "sadly surprised": ("sadness", "surprise"),
+    "disgustedly surprised": ("disgust", "surprise"),
+    "angrily surprised": ("anger", "surprise"),
+    "sadly fearful": ("sadness", "fear"),
+    "sadly angry": ("sadness", "anger"),
+}
+"""The compound emotions of C-EXPR-DB, in its order, and the two expressions that each is of."""

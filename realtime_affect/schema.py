@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtime_affect.markers import Marker
+    from realtime_affect.meaning import Meaning
     from realtime_affect.types import (
         AffectResult,
         Expression,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 _NAN: Final = float("nan")
+_SHORT_SIDES: Final = {"": "", "both": "", "right": " right", "left": " left"}
 
 
 def _image_width(frame: Frame, _: Moment) -> int:
@@ -57,6 +59,14 @@ def _affect_age_ms(affect: AffectResult, moment: Moment) -> float:
 
 def _expression_age_ms(expression: Expression, moment: Moment) -> float:
     return (moment.t_ns - expression.t_ns) / 1e6
+
+
+def _tiers(meaning: Meaning, _: Moment) -> list[str]:
+    return [" > ".join(path) for path in meaning.tiers]
+
+
+def _observed(meaning: Meaning, _: Moment) -> list[str]:
+    return [f"{o.unit} {o.letter}{_SHORT_SIDES[o.side]}" for o in meaning.observations]
 
 
 def _micro(spotting: Spotting, _: Moment) -> float:
@@ -213,6 +223,56 @@ SCHEMA: Final = Schema(
             group="expression", dtype="bool", unit="0 or 1", trust="exact",
             doc="Whether the clip is still shorter than the network wants: estimated, but from "
             "less.",
+        ),
+        Measure(
+            "compound", lambda meaning, _: meaning.compound, subject="meaning",
+            group="interpretation", dtype="text", unit="", trust="evaluated",
+            doc="Compound emotion displayed, one of C-EXPR-DB's seven, or `none`; by pair-wise "
+            "sums of probabilities.",
+        ),
+        Measure(
+            "p_compound", lambda meaning, _: meaning.p_compound, subject="meaning",
+            group="interpretation", dtype="float32", unit="0 to 1", trust="evaluated",
+            doc="Sum of the two probabilities of the likeliest pair, also where `compound` is "
+            "`none`.",
+        ),
+        Measure(
+            "valence", lambda meaning, _: meaning.valence, subject="meaning",
+            group="interpretation", dtype="float32", unit="-1 to 1", trust="not evaluated",
+            doc="How pleasant the expression displayed is, from probabilities and units, smoothed "
+            "over 250 ms; weak evidence while somebody speaks.",
+        ),
+        Measure(
+            "arousal", lambda meaning, _: meaning.arousal, subject="meaning",
+            group="interpretation", dtype="float32", unit="-1 to 1", trust="not evaluated",
+            doc="How excited the expression displayed is; as `valence`.",
+        ),
+        Measure(
+            "evidence", lambda meaning, _: meaning.verdict, subject="meaning",
+            group="interpretation", dtype="text", unit="", trust="not evaluated",
+            doc="Whether the measured action units bear out the reported expression: `agrees`, "
+            "`partly`, `disagrees`; `unchecked` where none was measured.",
+        ),
+        Measure(
+            "observations", _observed, subject="meaning", group="interpretation", dtype="names",
+            unit="", trust="by value", card="action_units",
+            doc="Action units above the person's rest, strongest first, each with its FACS "
+            "intensity A to E and, where it shows on one side alone, that side.",
+            columns=(),
+        ),
+        Measure(
+            "hierarchy", _tiers, subject="meaning", group="interpretation", dtype="names", unit="",
+            trust="exact",
+            doc="The reported expression, or both parts of the compound, in Parrott's three "
+            "tiers: `joy > cheerfulness > happiness`.",
+            columns=(),
+        ),
+        Measure(
+            "why", lambda meaning, _: meaning.line, subject="meaning", group="interpretation",
+            dtype="text", unit="", trust="not evaluated",
+            doc="Compound, observations and evidence in one line, in the language of "
+            "`interpret.language`.",
+            columns=(),
         ),
         Measure(
             "micro", _micro, subject="micro", group="micro-expression", dtype="bool", unit="0 or 1",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtime_affect.markers import Marker
+    from realtime_affect.meaning import Meaning
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -496,14 +497,12 @@ class AffectResult:
     t_ns : int
         Source time of the newest frame used.
     gaze_rad : (2,) float32
-        OpenFace's ``gaze_angle_x, gaze_angle_y``, mean of both eyes, in camera space: x grows
-        towards the image's right, y grows downwards. NaN while the eyes are shut or turned away.
+        OpenFace's ``gaze_angle_x, gaze_angle_y``, mean of both eyes, in camera space: x to the
+        image's right, y downwards. NaN while the eyes are shut or turned away.
     blinks_per_min : float
         Blinks in the window over the time the eyes were seen in it; NaN before 10 s were seen.
-    expression : Expression or None
-        None where it is switched off.
-    micro : Spotting or None
-        None where it is switched off.
+    expression, micro, meaning : Expression, Spotting, Meaning, or None
+        None where they are switched off.
     """
 
     track_id: int
@@ -512,6 +511,7 @@ class AffectResult:
     blinks_per_min: float
     expression: Expression | None = None
     micro: Spotting | None = None
+    meaning: Meaning | None = None
 
     def __post_init__(self) -> None:
         value = frozen_array(self.gaze_rad, np.float32, (2,), "AffectResult.gaze_rad")
@@ -531,8 +531,7 @@ class AffectSnapshot:
     results: Mapping[int, AffectResult] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
-_NO_CROP: Final = np.zeros((48, 48), np.uint8)
+_NO_IMAGE, _NO_CROP = np.zeros((0, 0, 3), np.uint8), np.zeros((48, 48), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """AffectJob -> AffectSnapshot: what is decided about a face beside the frame-rate path.
 
-Where the eyes look, how often they blink, which expression is displayed, which movements were
-brief: what needs time, and may be slower than the camera without holding up a box.
+Where the eyes look, how often they blink, which expression is displayed and what bears it out,
+which movements were brief: what needs time, and may be slower than the camera without holding up a
+box.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from realtime_affect.affect.blink import blinks_per_min
 from realtime_affect.affect.expression import ExpressionClassifier
 from realtime_affect.affect.gaze import GazeEstimator
 from realtime_affect.affect.reported import MARGIN, ONSET_MS, RELEASE_MS
+from realtime_affect.interpret.interpreter import Interpreter
 from realtime_affect.micro.classifier import MicroClassifier
 from realtime_affect.micro.spotter import MicroSpotter
 from realtime_affect.settings import Section
@@ -24,6 +26,7 @@ from realtime_affect.types import AffectResult, AffectSnapshot
 
 if TYPE_CHECKING:
     from affect_engines import ModelCard
+    from realtime_affect.interpret.interpreter import InterpretConfig
     from realtime_affect.micro.config import MicroConfig
     from realtime_affect.types import AffectJob
 
@@ -45,6 +48,9 @@ class AffectConfig(Section):
     backend : str
         What runs the expression network: "tensorrt", "cuda" or "onnxruntime" (the CPU), never
         another one instead; "auto" takes the first of these that works.
+    interpretation : bool
+        Say what the expression means: compound emotion, valence and arousal, and which action
+        units bear it out (section ``interpret``). Needs the expression.
     expression_onset_ms : float
         How long an expression of probability 1 must last before it is reported; one that leads by
         less takes longer (``affect.reported``). Probabilities stay those of the moment.
@@ -61,6 +67,7 @@ class AffectConfig(Section):
     gaze: bool = True
     expression: bool = True
     micro: bool = True
+    interpretation: bool = True
     precision: Literal["auto", "fp32", "int8", "fp16"] = "auto"
     backend: Literal["auto", "tensorrt", "cuda", "onnxruntime"] = "auto"
     expression_onset_ms: NonNegativeFloat = ONSET_MS
@@ -77,17 +84,24 @@ class AffectEstimator:
     config : AffectConfig, optional
     micro : MicroConfig, optional
         Thresholds of the spotter.
+    interpret : InterpretConfig, optional
 
     Raises
     ------
     ModelError
         A model is missing or is not what its card says.
+    UsageError
+        There is no profile of the name that `interpret` says.
     """
 
     def __init__(
-        self, config: AffectConfig | None = None, micro: MicroConfig | None = None
-    ) -> None:
+        self, config: AffectConfig | None = None, micro: MicroConfig | None = None,
+        interpret: InterpretConfig | None = None,
+    ) -> None:  # fmt: skip
         config = config or AffectConfig()
+        self._interpreter: Interpreter | None = None
+        if config.interpretation and config.expression:
+            self._interpreter = Interpreter(interpret)
         self._gaze: GazeEstimator | None = None
         self._expression: ExpressionClassifier | None = None
         self._micro: MicroSpotter | None = None
@@ -111,6 +125,7 @@ class AffectEstimator:
         windows = {window.track_id: window for window in job.windows}
         shown = self._expression.decide(job.clips) if self._expression is not None else {}
         brief = self._micro.decide(job.moments) if self._micro is not None else {}
+        meanings = self._interpreter.decide(job, shown) if self._interpreter is not None else {}
         results = {}
         for track in job.scene.tracks:
             if track.face is None:
@@ -122,7 +137,7 @@ class AffectEstimator:
             rate = blinks_per_min(window) if window is not None else float("nan")
             results[track.track_id] = AffectResult(
                 track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id),
-                brief.get(track.track_id),
+                brief.get(track.track_id), meanings.get(track.track_id),
             )  # fmt: skip
         return AffectSnapshot(frame.t_ns, frame.captured_ns, MappingProxyType(results))
 
@@ -134,7 +149,7 @@ class AffectEstimator:
 
     def reset(self) -> None:
         """Forget every track: the next job is of another source."""
-        for part in (self._expression, self._micro):
+        for part in (self._expression, self._micro, self._interpreter):
             if part is not None:
                 part.reset()
 

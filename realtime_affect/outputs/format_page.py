@@ -23,6 +23,7 @@ _OBJECTS: Final = {
     "face": "faces[].",
     "affect": "faces[].",
     "expression": "faces[].expression.",
+    "meaning": "faces[].meaning.",
     "micro": "faces[].micro.",
     "event": "faces[].micro.events[].",
     "marker": "markers[].",
@@ -132,10 +133,10 @@ version of the keys, {version}; it grows when one is taken away or changes its m
 is added. `kind` is `reading`, or `health` once a second.
 
 Keys of a face beyond `id`, `box`, `confidence` and `measured` are there where they are known: those
-of the image while `measured` is true, those of gaze, blinks, expression and micro-expression once
-something was decided. `expression` and `micro` are null where they are switched off. `micro.events`
-repeats the events of the last two seconds; `onset_ns` identifies them. `markers` likewise repeats
-those of the last two seconds, by `number`.
+of the image while `measured` is true, those of gaze, blinks, expression, interpretation and
+micro-expression once something was decided. `expression`, `meaning` and `micro` are null where they
+are switched off. `micro.events` repeats the events of the last two seconds; `onset_ns` identifies
+them. `markers` likewise repeats those of the last two seconds, by `number`.
 """
 
 

@@ -80,7 +80,7 @@ class _Layout:
             shown |= self._object("face", track.face, moment)
         if affect is not None:
             shown |= self._object("affect", affect, moment)
-            for subject in ("expression", "micro"):
+            for subject in ("expression", "meaning", "micro"):
                 thing = things[subject]
                 shown[subject] = None if thing is None else self._object(subject, thing, moment)
             if affect.micro is not None:  # a client knows repeated events by `onset_ns`

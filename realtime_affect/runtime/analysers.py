@@ -42,7 +42,7 @@ class Analysers(Closeable):
                 config.detect, config.track, config.action_units, stabilized=config.affect.micro
             )
             opened.callback(self.vision.close)
-            self.affect = affect or AffectEstimator(config.affect, config.micro)
+            self.affect = affect or AffectEstimator(config.affect, config.micro, config.interpret)
             opened.callback(self.affect.close)
             self._opened = opened.pop_all()
 

@@ -7,6 +7,7 @@ from realtime_affect.capture import CaptureConfig
 from realtime_affect.face.action_units import ActionUnitConfig
 from realtime_affect.face.detect import DetectConfig
 from realtime_affect.face.track import TrackConfig
+from realtime_affect.interpret.interpreter import InterpretConfig
 from realtime_affect.micro.config import MicroConfig
 from realtime_affect.settings import Settings
 
@@ -20,3 +21,4 @@ class PipelineConfig(Settings):
     action_units: ActionUnitConfig = ActionUnitConfig()
     affect: AffectConfig = AffectConfig()
     micro: MicroConfig = MicroConfig()
+    interpret: InterpretConfig = InterpretConfig()

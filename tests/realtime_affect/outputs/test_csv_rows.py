@@ -38,7 +38,8 @@ OPENFACE = """
     AU15_c AU17_c AU20_c AU23_c AU25_c AU26_c AU28_c AU45_c AU12_right_r AU12_left_r AU14_right_r
     AU14_left_r pose_Tx pose_Ty pose_Tz gaze_angle_x
     gaze_angle_y gaze_age_ms blinks_per_min expression p_happiness p_sadness p_neutral p_anger
-    p_surprise p_disgust p_fear p_contempt expression_age_ms warming_up micro micro_onset micro_apex
+    p_surprise p_disgust p_fear p_contempt expression_age_ms warming_up
+    compound p_compound valence arousal evidence micro micro_onset micro_apex
     micro_offset micro_score p_micro_negative p_micro_positive p_micro_surprise
     marker
 """

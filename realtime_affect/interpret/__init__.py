@@ -1,0 +1,1 @@
+"""What results mean: compounds, valence and arousal, reasons, episodes; pure functions."""
