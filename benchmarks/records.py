@@ -47,7 +47,8 @@ _WRITTEN = (":!benchmarks/results", ":!docs", ":!README.md", ":!deploy")
 
 PRODUCT = (
     "realtime_affect/affect", "realtime_affect/capture", "realtime_affect/face",
-    "realtime_affect/micro", "realtime_affect/runtime", "engines/affect_engines",
+    "realtime_affect/interpret", "realtime_affect/micro", "realtime_affect/runtime",
+    "engines/affect_engines",
     "kernels/affect_kernels",
 )  # fmt: skip
 """What runs between a source and a reading."""
