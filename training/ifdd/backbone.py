@@ -19,7 +19,8 @@ Grid = tuple[int, int, int]
 
 HEAD: Final = 96
 EPS: Final = 1e-6  # the LADM uses PyTorch's 1e-5
-TOKENS: Final[Grid] = (8, 56, 56)
+SLOTS: Final = 8
+SIDE: Final = 224  # pixels of a clip's frames; a patch has four
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ def _pooled(grid: Grid, stride: int) -> Grid:
     return grid[0], grid[1] // stride, grid[2] // stride
 
 
-def _shapes() -> tuple[BlockShape, ...]:
+def block_shapes(side: int = SIDE) -> tuple[BlockShape, ...]:
+    """Return the shapes of the ten blocks for frames of `side` pixels, a multiple of 32."""
     rows = (  # channels out, stride of queries, of keys and values
         (96, 1, 8), (192, 2, 4), (192, 1, 4), (384, 2, 2), (384, 1, 2), (384, 1, 2), (384, 1, 2),
         (384, 1, 2), (768, 2, 1), (768, 1, 1),
     )  # fmt: skip
-    shapes, inward, grid = [], 96, TOKENS
+    shapes, inward, grid = [], 96, (SLOTS, side // 4, side // 4)
     for k, (outward, stride_q, stride_kv) in enumerate(rows):
         shape = BlockShape(inward, outward, grid, stride_q, stride_kv, 0.2 * k / (len(rows) - 1))
         shapes.append(shape)
@@ -66,7 +68,7 @@ def _shapes() -> tuple[BlockShape, ...]:
     return tuple(shapes)
 
 
-BLOCKS: Final = _shapes()
+BLOCKS: Final = block_shapes()
 STAGE2_BLOCK: Final = 7
 """The block whose output joins the last one's in the pyramid."""
 
@@ -204,19 +206,24 @@ class PositionEncoding(nn.Module):
 
 
 class MViT(nn.Module):
-    """Embedded clip -> tokens of the middle and of the last stage."""
+    """Embedded clip, of frames of `side` pixels -> tokens of the middle and of the last stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = SIDE) -> None:
         super().__init__()
         self.pos_encoding = PositionEncoding()
-        self.blocks = nn.ModuleList(Block(shape) for shape in BLOCKS)
-        self.norm = nn.LayerNorm(BLOCKS[-1].outward, EPS)
+        self.shapes = block_shapes(side)
+        self.blocks = nn.ModuleList(Block(shape) for shape in self.shapes)
+        self.norm = nn.LayerNorm(self.shapes[-1].outward, EPS)
         self.apply(_initialise)
 
     def forward(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Take (n, 96, 8, 56, 56), return (n, 1569, 384) and (n, 393, 768)."""
-        if embedded.shape[2:] != TOKENS:
-            message = f"got a grid of {tuple(embedded.shape[2:])}, expected {TOKENS}: 224x224, T 16"
+        """Take (n, 96, 8, 56, 56), return (n, 1569, 384) and (n, 393, 768); of 224 pixels."""
+        tokens = self.shapes[0].grid
+        if embedded.shape[2:] != tokens:
+            side = 4 * tokens[1]
+            message = (
+                f"got a grid of {tuple(embedded.shape[2:])}, expected {tokens}: {side}x{side}, T 16"
+            )
             raise ValueError(message)
         x = self.pos_encoding(embedded.flatten(2).transpose(1, 2))
         middle = x

@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from affect_engines.ort import import_onnxruntime
 from affect_engines.trt.plugins import NAMESPACE
-from training.ifdd.backbone import BLOCKS, HEAD, STAGE2_BLOCK, Attention, Block, Grid, Pool
+from training.ifdd.backbone import HEAD, SIDE, STAGE2_BLOCK, Attention, Block, Grid, Pool
 from training.ifdd.lifting import SLOTS, Lifting, attend
-from training.ifdd.network import FRAMES, IFDD, SIDE
+from training.ifdd.network import FRAMES, IFDD
 from training.ifdd.nodes import adaptive_split, pooled_attention
 
 OPSET: Final = 17
@@ -161,6 +161,7 @@ class DeployedLifting(nn.Module):
         super().__init__()
         self.lifting = lifting
         self.plugins = plugins
+        self.places = len(lifting.spatial_pos)
         self.register_buffer("slots", torch.arange(SLOTS, dtype=torch.float32))
         for name in ("index_even", "index_odd"):
             self.register_buffer(name, getattr(lifting.adapt_split, name).float())
@@ -190,8 +191,8 @@ class DeployedLifting(nn.Module):
             tokens = SLOTS // 2 * x.shape[2]
             static, dynamic = (band.reshape(-1, tokens, x.shape[3]) for band in bands)
             return static, dynamic
-        pictures = x.reshape(-1, 7, 7, x.shape[3]).permute(0, 3, 1, 2)
-        look = split.dim_project(pictures).reshape(-1, SLOTS, 7 * 49)
+        pictures = x.reshape(-1, self.places, 1, x.shape[3]).permute(0, 3, 1, 2)
+        look = split.dim_project(pictures).reshape(-1, SLOTS, 7 * self.places)
         alike = look @ look.transpose(1, 2) / x.shape[3]
         static_offset = split.offset_project_approx(alike.softmax(-1).flatten(1))
         dynamic_offset = split.offset_project_detail((-alike).softmax(-1).flatten(1))
@@ -218,6 +219,7 @@ class DeployedIFDD(nn.Module):
     def __init__(self, network: IFDD, *, plugins: bool = False) -> None:
         super().__init__()
         pyramid = network.backbone
+        self.grids = pyramid.grids
         self.embed = network.embed
         self.encoding = pyramid.backbone.pos_encoding
         self.blocks = nn.ModuleList(
@@ -237,10 +239,10 @@ class DeployedIFDD(nn.Module):
             x = block(x)
             if k == STAGE2_BLOCK:
                 middle = x
-        fine = _pictures(middle, BLOCKS[STAGE2_BLOCK].grid_q)
-        coarse = _pictures(self.norm(x), BLOCKS[-1].grid_q)
+        fine, coarse = _pictures(middle, self.grids[0]), _pictures(self.norm(x), self.grids[1])
         fused = self.cat(torch.cat([self.pan(fine), coarse], 1))
-        slots = fused.flatten(2).transpose(1, 2).reshape(-1, SLOTS, 49, fused.shape[1])
+        places = prod(self.grids[1][1:])
+        slots = fused.flatten(2).transpose(1, 2).reshape(-1, SLOTS, places, fused.shape[1])
         return self.head(self.lifting(slots))  # type: ignore[no-any-return]
 
 
@@ -249,10 +251,10 @@ def _pictures(tokens: Tensor, grid: Grid) -> Tensor:
     return tokens[:, 1:].reshape(-1, h, w, tokens.shape[2]).permute(0, 3, 1, 2)
 
 
-def example(n: int, seed: int) -> Tensor:
+def example(n: int, seed: int, side: int = SIDE) -> Tensor:
     """Make clips of noise."""
     rng = np.random.default_rng(seed)
-    return torch.from_numpy(rng.random((n, 3, FRAMES, SIDE, SIDE), dtype=np.float32))
+    return torch.from_numpy(rng.random((n, 3, FRAMES, side, side), dtype=np.float32))
 
 
 def export(network: IFDD, *, plugins: bool = False) -> bytes:
@@ -276,13 +278,14 @@ def export(network: IFDD, *, plugins: bool = False) -> bytes:
 
     network = network.eval()
     deployed = DeployedIFDD(network, plugins=plugins)
-    content = to_onnx(deployed, (example(2, 0),), ["clip"], ["logits"], plugins=plugins)
+    traced = example(2, 0, network.side)
+    content = to_onnx(deployed, (traced,), ["clip"], ["logits"], plugins=plugins)
     proto = onnx.load_from_string(content)
     bad = sorted({node.op_type for node in proto.graph.node} & FORBIDDEN)
     if bad:
         message = f"the exported file uses {', '.join(bad)}"
         raise RuntimeError(message)
-    clip = example(1, 1)
+    clip = example(1, 1, network.side)
     with torch.no_grad():
         wanted = network(clip).numpy()
         if plugins:

@@ -10,15 +10,15 @@ Emotion-Related Facial Dynamics in the Wild", AAAI 2025.
 
 from __future__ import annotations
 
+from math import isqrt
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from training.ifdd.backbone import drop_path, perceptron
+from training.ifdd.backbone import SLOTS, drop_path, perceptron
 
 CHANNELS: Final = 768
-SLOTS: Final = 8
 HEADS: Final = 8
 PLACES: Final = 49
 _LOOK: Final = 7  # channels in which slots are compared
@@ -48,7 +48,8 @@ class AdaptiveSplit(nn.Module):
     def similarity(self, x: Tensor) -> Tensor:
         """Compare slots (n, 8, 49, 768) with each other: (n, 8, 8)."""
         n = len(x)
-        pictures = x.reshape(n * SLOTS, 7, 7, CHANNELS).permute(0, 3, 1, 2)
+        side = isqrt(x.shape[2])
+        pictures = x.reshape(n * SLOTS, side, side, CHANNELS).permute(0, 3, 1, 2)
         look = self.dim_project(pictures).reshape(n, SLOTS, -1)
         return look @ look.transpose(1, 2) / CHANNELS  # type: ignore[no-any-return]
 
@@ -90,12 +91,18 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class Lifting(nn.Module):
-    """LADM with its ISSM: (n, 8, 49, 768) -> feature (n, 768)."""
+    """LADM with its ISSM: (n, 8, 49, 768) -> feature (n, 768).
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    places : int
+        In which a slot is told apart, side by side in a square.
+    """
+
+    def __init__(self, places: int = PLACES) -> None:
         super().__init__()
         # In the published weights, and used nowhere.
-        self.spatial_pos = nn.Parameter(torch.zeros(PLACES, CHANNELS))
+        self.spatial_pos = nn.Parameter(torch.zeros(places, CHANNELS))
         self.temporal_pos = nn.Parameter(torch.zeros(SLOTS, CHANNELS))
         self.class_pos = nn.Parameter(torch.zeros(CHANNELS))
         self.adapt_split = AdaptiveSplit()
@@ -108,7 +115,7 @@ class Lifting(nn.Module):
         self.qkv = nn.Linear(CHANNELS, 3 * CHANNELS)
         self.project = nn.Sequential(nn.Linear(CHANNELS, CHANNELS))
         self.mlp = perceptron(CHANNELS)
-        self.project_compress = nn.Linear(SLOTS // 2 * PLACES, 1, bias=False)
+        self.project_compress = nn.Linear(SLOTS // 2 * places, 1, bias=False)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the normed static and dynamic tokens, each (n, 196, 768)."""
@@ -149,5 +156,6 @@ class Lifting(nn.Module):
         dynamic = self.transform(self.relate(self.predict(static, dynamic)))
         feature = self.project_compress(dynamic.transpose(1, 2))[..., 0]
         averages = x.unflatten(1, (SLOTS // 2, 2)).mean(2).flatten(1, 2)
-        lost = (averages - static).unflatten(1, (SLOTS // 2, 7, 7)).mean((1, 4))
+        side = isqrt(x.shape[2])
+        lost = (averages - static).unflatten(1, (SLOTS // 2, side, side)).mean((1, 4))
         return feature, lost

@@ -7,19 +7,19 @@ exported form of ``deploy``.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from training.ifdd.backbone import BLOCKS, HEAD, STAGE2_BLOCK, MViT, patches_of
+from training.ifdd.backbone import HEAD, SIDE, STAGE2_BLOCK, MViT, patches_of
 from training.ifdd.lifting import CHANNELS, SLOTS, Lifting
 
 EXPRESSIONS: Final = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
 """In DFEW's order: its annotations count from 1."""
 
 FRAMES: Final = 16
-SIDE: Final = 224
 
 
 class Embedding(nn.Module):
@@ -41,18 +41,18 @@ class Embedding(nn.Module):
 class Pyramid(nn.Module):
     """Backbone, the fusion of its last two stages, and the lifting scheme on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         super().__init__()
-        self.backbone = MViT()
-        middle, last = BLOCKS[STAGE2_BLOCK].outward, BLOCKS[-1].outward
+        self.backbone = MViT(side)
+        self.grids = tuple(self.backbone.shapes[k].grid_q for k in (STAGE2_BLOCK, -1))
+        middle, last = (self.backbone.shapes[k].outward for k in (STAGE2_BLOCK, -1))
         self.PANLayer = nn.Sequential(nn.Conv2d(middle, middle, 3, 2, 2, dilation=2, bias=False))
         self.CatConv = nn.Conv2d(middle + last, CHANNELS, 1, bias=False)
-        self.WaveLifts = Lifting()
+        self.WaveLifts = Lifting(prod(self.grids[1][1:]))
 
     def fuse(self, middle: Tensor, last: Tensor) -> Tensor:
         """Fuse tokens of both stages to slots (n, 8, 49, 768); class tokens are dropped."""
-        fine = patches_of(middle, BLOCKS[STAGE2_BLOCK].grid_q)
-        coarse = patches_of(last, BLOCKS[-1].grid_q)
+        fine, coarse = (patches_of(*part) for part in zip((middle, last), self.grids, strict=True))
         fused = self.CatConv(torch.cat([self.PANLayer(fine), coarse], 1))
         return fused.flatten(2).transpose(1, 2).unflatten(0, (-1, SLOTS))  # type: ignore[no-any-return]
 
@@ -84,12 +84,17 @@ class IFDD(nn.Module):
         Expressions: 7 for DFEW and FERV39k, 11 for MAFW.
     frames : int
         Of a clip: 16, for MAFW 32.
+    side : int
+        Of a frame, pixels, a multiple of 32; the published weights are for 224.
     """
 
-    def __init__(self, classes: int = len(EXPRESSIONS), frames: int = FRAMES) -> None:
+    def __init__(
+        self, classes: int = len(EXPRESSIONS), frames: int = FRAMES, side: int = SIDE
+    ) -> None:
         super().__init__()
+        self.side = side
         self.embed = Embedding(frames)
-        self.backbone = Pyramid()
+        self.backbone = Pyramid(side)
         self.head = Head(classes)
 
     def forward(self, clip: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.ifdd.network import SIDE
+from training.ifdd.backbone import SIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from affect_kernels.atomic import replacing
+from training.ifdd.backbone import SIDE
 from training.ifdd.databases import CLASSES, FRAMES, STRIDES, random_window, read_clips, windows
-from training.ifdd.network import IFDD, SIDE
+from training.ifdd.network import IFDD
 from training.ifdd.recipe import (
     BATCH,
     EPOCHS,

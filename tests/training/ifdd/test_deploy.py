@@ -81,6 +81,8 @@ def test_the_file_says_what_the_network_says_for_any_number_of_clips(network):
 class Says(torch.nn.Module):
     """A network whose logits are off by `wrong`."""
 
+    side = 32
+
     def __init__(self, wrong):
         super().__init__()
         self.wrong = wrong

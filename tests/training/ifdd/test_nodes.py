@@ -142,7 +142,7 @@ def test_the_file_with_the_kernel_s_plain_form_in_it_says_what_the_plain_file_sa
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
 def test_the_whole_network_is_written_with_nodes_of_ours_in_both_precisions():
     torch.manual_seed(2)
-    network = IFDD().eval()
+    network = IFDD(side=64).eval()  # as many blocks and nodes, a twelfth of the work
     with torch.no_grad():
         for parameter in network.parameters():  # equal constants would be written once
             parameter += 0.02 * torch.randn_like(parameter)
