@@ -115,7 +115,7 @@ clean:  ## remove environments and caches; results under out/ stay
 
 .venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing into .venv (about 1 GB, once)"
-	@$(INSTALL) --build-constraint constraints.txt --editable '.[gui]'
+	@$(INSTALL) --build-constraint constraints.txt --editable '.[gui,streams]'
 	@touch $@
 
 .venv/.test: .venv/.run

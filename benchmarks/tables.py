@@ -22,6 +22,8 @@ import records
 
 from affect_engines.cards import list_cards, load_card
 from realtime_affect.config import Config
+from realtime_affect.measure import GROUPS
+from realtime_affect.outputs.streams.channels import channels_of
 
 PAGES = (
     records.REPOSITORY / "README.md",
@@ -169,6 +171,39 @@ def settings_table() -> str:
     return "\n".join(parts).rstrip()
 
 
+def channels_table() -> str:
+    """Return what streams carry, by group of measures, from the schema."""
+    rows = ["| group | channels | OSC address | unit | what |", "|---" * 5 + "|"]
+    found = channels_of(GROUPS)
+    for measure in dict.fromkeys(channel.measure for channel in found):
+        ours = [channel for channel in found if channel.measure is measure]
+        names = ", ".join(f"`{channel.name}`" for channel in ours)
+        address = f"`{ours[0].address}`" + (", ..." if len(ours) > 1 else "")
+        words = " (OSC alone)" if ours[0].is_text else ""
+        rows.append(
+            f"| {measure.group} | {names}{words} | {address} | {measure.unit} | {measure.doc} |"
+        )
+    return "\n".join(rows)
+
+
+def streams_table() -> str:
+    """Return how old a reading is when a client has it, by stream."""
+    rows = ["| from capture to the client's hands | p50 | p95 | p99 | readings | missed |"]
+    rows += ["|---" * 6 + "|"]
+    clock = ""
+    for record in records.newest("streams").values():
+        figures = record["figures"]
+        for name, age in figures["age_ms"].items():
+            cells = " | ".join(f"{age[key]:.1f} ms" for key in ("p50", "p95", "p99"))
+            rows.append(f"| {name} | {cells} | {age['n']} | {age['missed']} |")
+        lsl = figures["lsl"]
+        clock = (
+            f"LSL's clock is known to {lsl['uncertainty_us']:.1f} us; samples lie at most "
+            f"{lsl['largest_error_ms']:.3f} ms from where the rows put them."
+        )
+    return "\n".join([*rows, "", *([clock, ""] if clock else []), records.signature("streams")])
+
+
 def _attributes(doc: str) -> dict[str, str]:
     """Return what the Attributes of a numpydoc docstring say, by name."""
     text = doc.partition("Attributes\n----------\n")[2]
@@ -198,6 +233,8 @@ TABLES = {
     "budget": budget_table,
     "networks": networks_table,
     "settings": settings_table,
+    "channels": channels_table,
+    "streams": streams_table,
     "peer": peer_table,
     "latency": latency_table,
     "soak": soak_table,

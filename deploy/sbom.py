@@ -2,8 +2,8 @@
 
     .venv-sbom/bin/python deploy/sbom.py .venv/bin/python out/sbom
 
-cyclonedx-py describes every package of an environment; kept are those that ``realtime-affect[gui]``
-needs, with all that they need in turn, and the networks are added from their cards.
+cyclonedx-py describes every package of an environment; kept are those that the window and the
+streams need, with all that they need in turn, and the networks are added from their cards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-EXTRA: Final = "gui"
+EXTRAS: Final = ("gui", "streams")
 
 # Run by the interpreter of the environment that is described.
 _NEEDED: Final = f"""
@@ -22,7 +22,7 @@ import json, re
 from importlib import metadata
 from packaging.requirements import Requirement
 from affect_engines.store import list_models
-left, seen = [("realtime-affect", "{EXTRA}")], set()
+left, seen = [("realtime-affect", extra) for extra in {EXTRAS}], set()
 while left:
     name, extra = left.pop()
     key = re.sub(r"[-_.]+", "-", name).lower()

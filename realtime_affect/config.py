@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtime_affect.errors import UsageError
 from realtime_affect.outputs.csv_rows import RecordConfig
+from realtime_affect.outputs.streams.config import LslConfig, OscConfig, WebSocketConfig
 from realtime_affect.overlay import OverlayConfig
 from realtime_affect.runtime.config import PipelineConfig
 from realtime_affect.serve.config import ServeConfig
@@ -38,6 +39,9 @@ class Config(PipelineConfig):
     overlay: OverlayConfig = OverlayConfig()
     record: RecordConfig = RecordConfig()
     serve: ServeConfig = ServeConfig()
+    websocket: WebSocketConfig = WebSocketConfig()
+    osc: OscConfig = OscConfig()
+    lsl: LslConfig = LslConfig()
 
 
 def user_config_path() -> Path:

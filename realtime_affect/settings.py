@@ -8,6 +8,7 @@ TOML is a tuple where a field says :data:`Texts`.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -87,6 +88,17 @@ class Section(BaseModel):
             expected=expected,
             hint=hint or cls.hint,
         )
+
+    @classmethod
+    def refuse_remote(cls, host: str, *, allowed: bool, hint: str) -> None:
+        """Raise UsageError if others can reach `host`, and that was not asked for."""
+        if not allowed and not is_loopback(host):
+            raise UsageError(
+                thing=f"config key '{cls.section}.host'",
+                got=f"{host!r}, which other machines may reach",
+                expected="127.0.0.1 or ::1",
+                hint=f"{hint} Set {cls.section}.allow_remote = true if that is meant.",
+            )
 
     @classmethod
     def takes(cls, key: str) -> str:
@@ -171,6 +183,16 @@ def unknown_name(thing: str, name: str, known: Iterable[str], prefix: str = "") 
         expected="one of " + ", ".join(prefix + key for key in known),
         hint=f"Did you mean {prefix}{near[0]}?" if near else "docs/configuration.md has them all.",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _kinds_of(annotation: Any) -> list[str]:

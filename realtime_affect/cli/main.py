@@ -1,4 +1,4 @@
-"""The command line: ``realtime-affect run | analyze | serve | doctor | models | engines``.
+"""The command line: ``realtime-affect run | analyze | serve | doctor | models | streams`` and more.
 
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
+
+from realtime_affect.cli.streams import StreamOption, make_streams_app, with_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,6 +137,7 @@ def run(  # noqa: PLR0913  (a command's options)
     record: Annotated[
         bool, typer.Option("--record", help="With a window: write the files too.")
     ] = False,
+    stream: StreamOption = None,
     verbose: _VerboseOption = 0,
     quiet: _QuietOption = False,
     log_file: _LogFileOption = None,
@@ -148,13 +151,16 @@ def run(  # noqa: PLR0913  (a command's options)
         from realtime_affect.cli.run_report import print_report, print_stats
         from realtime_affect.outputs.manifest import Manifest
         from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
+        from realtime_affect.outputs.streams.opened import OpenStreams
         from realtime_affect.runtime.pipeline import Pipeline
 
         config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
+        config = with_streams(config, stream)
         if mesh:
             config = config.with_values({"overlay.mesh": True})
         window = None if headless else _find_window()
-        with Pipeline(source, config, live=True) as pipeline:
+        with Pipeline(source, config, live=True) as pipeline, OpenStreams(config) as streams:
+            streams.attach(pipeline)
             if not record and _show(window, pipeline, config, seconds):
                 pipeline.join()
                 if not quiet:
@@ -172,7 +178,7 @@ def run(  # noqa: PLR0913  (a command's options)
                         summary = follow(pipeline, recording, seconds=seconds, progress=progress)
             if not quiet:
                 print_report([summary], folder)
-            conclude_run(manifest, summary, recording.failure)
+            conclude_run(manifest, summary, recording.failure, streams.stats())
 
 
 @app.command(epilog=_EPILOG)
@@ -241,6 +247,7 @@ def serve(  # noqa: PLR0913  (a command's options)
             "--source", help="Instead of serve.source; also csi://0 and GStreamer pipelines."
         ),
     ] = None,
+    stream: StreamOption = None,
     verbose: _VerboseOption = 0,
     quiet: _QuietOption = False,
     log_file: _LogFileOption = None,
@@ -253,7 +260,9 @@ def serve(  # noqa: PLR0913  (a command's options)
     with _reporting(verbose - 2 * quiet, log_file, service=True):
         from realtime_affect.serve.command import serve as serve_until_stopped
 
-        serve_until_stopped(named, overrides or (), source)
+        serve_until_stopped(
+            named, overrides or (), source, lambda config: with_streams(config, stream)
+        )
 
 
 @app.command(epilog=_EPILOG)
@@ -584,3 +593,6 @@ def _build_progress() -> Iterator[Callable[[str, BuildProgress], None]]:
             progress.update(tasks[name], completed=now.share, phase=now.phase)
 
         yield update
+
+
+app.add_typer(make_streams_app(_reporting, _say, _EPILOG), name="streams")

@@ -84,13 +84,18 @@ class RowTable(Table):
         frame, results = reading.scene.frame, reading.affect.results
         moment = Moment(frame.t_ns)
         if not reading.scene.tracks:
-            return [self.values(subjects(frame), moment, origin_ns)]
+            return [self.without_faces(reading, origin_ns)]
         rows = []
         for track in reading.scene.tracks:
             # Affect that a face had earlier does not belong to a row on which it was not measured.
             affect = None if track.face is None else results.get(track.track_id)
             rows.append(self.values(subjects(frame, track, affect), moment, origin_ns))
         return rows
+
+    def without_faces(self, reading: Reading, origin_ns: int = 0) -> list[Value]:
+        """Return the row of a frame without a face."""
+        frame = reading.scene.frame
+        return self.values(subjects(frame), Moment(frame.t_ns), origin_ns)
 
     def put_markers(self, row: list[Value], markers: Iterable[Marker]) -> None:
         """Let `row` carry the labels of `markers`."""

@@ -8,13 +8,13 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_affect.measure import Moment, subjects
+from realtime_affect.measure import Moment, Subject, subjects
 from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realtime_affect.measure import Measure, Schema, Subject
+    from realtime_affect.measure import Measure, Schema
     from realtime_affect.types import AffectResult, Reading, Track
 
 VERSION: Final = 2
@@ -43,7 +43,11 @@ def health_line(health: dict[str, Any]) -> bytes:
     return _line({"v": VERSION, "kind": "health", **health})
 
 
-@lru_cache(maxsize=4)
+NESTED: Final[tuple[Subject, ...]] = ("expression", "meaning", "micro")
+"""Objects of their own in a face; null where they are switched off."""
+
+
+@lru_cache(maxsize=32)  # a client may ask for some groups alone
 def _layout(schema: Schema) -> _Layout:
     return _Layout(schema)
 
@@ -56,6 +60,7 @@ class _Layout:
             subject: [(measure.key or "", _taker(measure)) for measure in measures]
             for subject, measures in schema.in_lines.items()
         }
+        self._nested: tuple[Subject, ...] = tuple(s for s in NESTED if self._takers[s])
 
     def line(self, reading: Reading, now_ns: int) -> bytes:
         frame, results = reading.scene.frame, reading.affect.results
@@ -65,13 +70,19 @@ class _Layout:
                 "v": VERSION,
                 "kind": "reading",
                 **self._object("frame", frame, moment),
-                "markers": [self._object("marker", marker, moment) for marker in reading.markers],
+                **self._marked(reading, moment),
                 "faces": [
                     self._face(track, results.get(track.track_id), moment)
                     for track in reading.scene.tracks
                 ],
             }
         )
+
+    def _marked(self, reading: Reading, moment: Moment) -> dict[str, Any]:
+        if not self._takers["marker"]:
+            return {}
+        markers = [self._object("marker", marker, moment) for marker in reading.markers]
+        return {"markers": markers}
 
     def _face(self, track: Track, affect: AffectResult | None, moment: Moment) -> dict[str, Any]:
         things = subjects(None, track, affect)
@@ -80,10 +91,11 @@ class _Layout:
             shown |= self._object("face", track.face, moment)
         if affect is not None:
             shown |= self._object("affect", affect, moment)
-            for subject in ("expression", "meaning", "micro"):
+            for subject in self._nested:
                 thing = things[subject]
                 shown[subject] = None if thing is None else self._object(subject, thing, moment)
-            if affect.micro is not None:  # a client knows repeated events by `onset_ns`
+            if affect.micro is not None and "micro" in shown:
+                # Repeated for two seconds; a client knows them by `onset_ns`.
                 shown["micro"]["events"] = [
                     self._object("event", event, moment) for event in affect.micro.events
                 ]

@@ -98,14 +98,21 @@ class Manifest:
                 self._content["models"] = dict(models)
             self._write()
 
-    def finish(self, outcome: Outcome, inputs: Iterable[InputSummary]) -> None:
-        """Complete it."""
+    def finish(
+        self,
+        outcome: Outcome,
+        inputs: Iterable[InputSummary],
+        streams: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Complete it; `streams` is what each stream counted."""
         with self._lock:
             self._content |= {
                 "outcome": outcome,
                 "finished": _now(),
                 "inputs": [_entry(summary) for summary in inputs],
             }
+            if streams:
+                self._content["streams"] = _jsonable(streams)
             self._write()
 
     def _write(self) -> None:

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from realtime_affect.errors import AffectError
 from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink
@@ -291,8 +291,21 @@ def files_of_run(out: str | Path, name: str, *, video: bool = True) -> OutputFil
     )
 
 
-def conclude_run(manifest: Manifest, summary: InputSummary, failure: BaseException | None) -> None:
+def conclude_run(
+    manifest: Manifest,
+    summary: InputSummary,
+    failure: BaseException | None,
+    streams: Mapping[str, Any] | None = None,
+) -> None:
     """Complete the manifest of a live run, then raise its failure, if there was one.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    summary : InputSummary
+    failure : BaseException or None
+    streams : mapping, optional
+        What each stream counted: sent, missed, refused.
 
     Raises
     ------
@@ -303,7 +316,9 @@ def conclude_run(manifest: Manifest, summary: InputSummary, failure: BaseExcepti
     """
     try:
         # On a disk that hangs the run ends all the same, with a manifest that says "running".
-        call_within(STALL_S, "manifest", lambda: manifest.finish(summary.outcome, [summary]))
+        call_within(
+            STALL_S, "manifest", lambda: manifest.finish(summary.outcome, [summary], streams)
+        )
     except AffectError as error:
         failure = failure or error
     if failure is None:

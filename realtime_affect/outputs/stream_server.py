@@ -23,6 +23,8 @@ from realtime_affect.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from realtime_affect.config import Config
+
 _LOG = logging.getLogger(__name__)
 _SEND_BYTES: Final = 1 << 16  # of the kernel for each client: what waits there is not the newest
 _CLOSE_WAIT_S: Final = 2.0
@@ -76,7 +78,7 @@ class StreamServer:
         self._listeners: list[socket.socket] = []
         try:
             if port is not None:
-                self._listeners.append(_listen_tcp(host, port))
+                self._listeners.append(listen_tcp(host, port, "serve"))
                 self.port = self._listeners[0].getsockname()[1]
             if path is not None:
                 self._listeners.append(_listen_unix(path))
@@ -271,18 +273,45 @@ class StdoutStream:
             os.close(self._descriptor)
 
 
+def open_lines(config: Config) -> list[StreamServer | StdoutStream]:
+    """Open what ``[serve]`` says that lines go to.
+
+    Raises
+    ------
+    OutputError
+        An address is taken.
+    """
+    settings = config.serve
+    opened: list[StreamServer | StdoutStream] = []
+    if settings.port is not None or settings.socket is not None:
+        server = StreamServer(
+            settings.host, settings.port, settings.socket, settings.max_clients, settings.unread_s
+        )
+        opened.append(server)
+    if settings.stdout:
+        opened.append(StdoutStream())
+    return opened
+
+
 def publish_all(streams: Iterable[Any], kind: str, line: bytes) -> None:
     """Offer one line to every stream."""
     for stream in streams:
         stream.publish(kind, line)
 
 
-def _listen_tcp(host: str, port: int) -> socket.socket:
+def listen_tcp(host: str, port: int, section: str) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises
+    ------
+    OutputError
+        The address is taken or may not be used; `section` of the settings can name another.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        hint = "Another service may run; --set serve.port=0 takes a free port."
+        hint = f"Another service may run; --set {section}.port=0 takes a free port."
         raise _taken(error, f"stream {host}:{port}", hint) from error
     return listener
 

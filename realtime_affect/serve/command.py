@@ -10,12 +10,19 @@ from realtime_affect.serve.presets import load_settings
 from realtime_affect.serve.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from realtime_affect.config import Config
 
 _LOG = logging.getLogger(__name__)
 
 
-def serve(named: str | None, overrides: Iterable[str], source: str | None = None) -> None:
+def serve(
+    named: str | None,
+    overrides: Iterable[str],
+    source: str | None = None,
+    switch: Callable[[Config], Config] = lambda config: config,
+) -> None:
     """Serve until the source ends or a signal asks to stop; must be called on the main thread.
 
     Parameters
@@ -26,6 +33,8 @@ def serve(named: str | None, overrides: Iterable[str], source: str | None = None
         ``section.key=value``.
     source : str, optional
         Instead of ``serve.source``.
+    switch : callable, optional
+        Changes the settings at last, as options of the command line do.
 
     Raises
     ------
@@ -35,7 +44,7 @@ def serve(named: str | None, overrides: Iterable[str], source: str | None = None
     config = load_settings(named, overrides)
     if source is not None:
         config = config.with_values({"serve.source": source})
-    service = Service(config)
+    service = Service(switch(config))
     before: dict[signal.Signals, Any] = {}
 
     def ask(_number: int, _frame: Any) -> None:

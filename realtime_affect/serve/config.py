@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from realtime_affect.errors import UsageError
 from realtime_affect.settings import Section
 
 
@@ -31,6 +29,8 @@ class ServeConfig(Section):
         Path of a Unix socket that gives the same stream.
     stdout : bool
         Whether the same stream goes to the standard output.
+    in_run : bool
+        Whether ``run`` and the window send the stream too, not the service alone.
     max_clients : int
         Connections at one time; further ones are closed at once.
     unread_s : float
@@ -72,6 +72,7 @@ class ServeConfig(Section):
     allow_remote: bool = False
     socket: str | None = None
     stdout: bool = False
+    in_run: bool = False
     max_clients: PositiveInt = 8
     unread_s: PositiveFloat = 10.0
     health_file: str | None = None
@@ -97,21 +98,5 @@ class ServeConfig(Section):
                 key="socket", value=self.socket, expected="the path of a file",
                 hint="Leave it away for no Unix socket.",
             )  # fmt: skip
-        if not self.allow_remote and not _is_loopback(self.host):
-            raise UsageError(
-                thing="config key 'serve.host'",
-                got=f"{self.host!r}, which other machines may reach",
-                expected="127.0.0.1 or ::1",
-                hint="The stream has no password. Set serve.allow_remote = true if that is meant.",
-            )
+        self.refuse_remote(self.host, allowed=self.allow_remote, hint="The stream has no password.")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

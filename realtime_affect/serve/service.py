@@ -16,7 +16,7 @@ import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from realtime_affect.capture import SourceState
 from realtime_affect.errors import (
@@ -31,7 +31,8 @@ from realtime_affect.outputs.json_lines import health_line
 from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run, files_of_run
 from realtime_affect.outputs.sinks import StreamSink
-from realtime_affect.outputs.stream_server import StdoutStream, StreamServer, publish_all
+from realtime_affect.outputs.stream_server import StreamServer, open_lines, publish_all
+from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.serve.factory import Paces, is_awaited, make_pipeline
 from realtime_affect.serve.health import Ages, Health, State, look_at_machine, write_health
@@ -53,14 +54,6 @@ _FINAL: Final = (UsageError, ModelError, DependencyError, OutputError)
 _TICK_S: Final = 0.2
 _STEP_S: Final = 1.0
 _DRAIN_S: Final = 5.0
-
-
-class _Stream(Protocol):
-    drops: int
-
-    def publish(self, kind: str, line: bytes) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Service:
@@ -112,17 +105,15 @@ class Service:
         # Watched twice as often as asked, so that one late second does not end the service.
         watchdog_s = self._supervisor.watchdog_s
         self._step_s = _STEP_S if watchdog_s is None else min(_STEP_S, watchdog_s / 3)
-        self._streams: list[_Stream] = []
-        self.server: StreamServer | None = None
-        """What clients connect to, or None."""
-        if settings.port is not None or settings.socket is not None:
-            self.server = StreamServer(
-                settings.host, settings.port, settings.socket, settings.max_clients,
-                settings.unread_s,
-            )  # fmt: skip
-            self._streams.append(self.server)
-        if settings.stdout:
-            self._streams.append(StdoutStream())
+        self._streams = open_lines(config)
+        self.server = next((s for s in self._streams if isinstance(s, StreamServer)), None)
+        """What clients of lines connect to, or None."""
+        try:
+            self._feeds = OpenStreams(config, lines=False)
+        except BaseException:
+            for stream in self._streams:
+                stream.close()
+            raise
 
     def stop(self) -> None:
         """Ask the service to drain and end; any thread, and a signal handler, may call."""
@@ -148,6 +139,7 @@ class Service:
             self._supervisor.stopping()
             with contextlib.suppress(AffectError):  # the first failure is the one to tell
                 self._tell()
+            self._feeds.close()
             for stream in self._streams:
                 stream.close()
 
@@ -188,6 +180,7 @@ class Service:
         self._started_ns = time.monotonic_ns()
         with pipeline:
             pipeline.attach(StreamSink(self._streams, self._note_sent), name="streams")
+            self._feeds.attach(pipeline, health=False)
             manifest = recording = None
             if self._config.serve.out is not None:
                 manifest, recording = self._record(pipeline, Path(self._config.serve.out))
@@ -204,7 +197,8 @@ class Service:
                     if recording is None or manifest is None:
                         pipeline.join(_DRAIN_S)
                     else:
-                        conclude_run(manifest, recording.finish(), recording.failure)
+                        summary = recording.finish()
+                        conclude_run(manifest, summary, recording.failure, self._feeds.stats())
                 finally:
                     self._pipeline = None
 
@@ -245,6 +239,7 @@ class Service:
         if self._config.serve.health_file is not None:
             write_health(self._config.serve.health_file, told)
         publish_all(self._streams, "health", health_line(told))
+        self._feeds.tell(told)
         line = health.in_a_line()
         if self._state == "stalled":
             self._supervisor.status(line)  # not alive: let the watchdog do its work

@@ -338,3 +338,23 @@ def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
     assert not rest or rest.endswith(b"\n")
     assert json.loads(health.read_text())["state"] == "ended"
     assert b"serving on 127.0.0.1:" in said
+
+
+def test_streams_get_readings_and_health_and_go_on_after_a_restart(tmp_path):
+    from websockets.sync.client import connect
+
+    failing = Camera(None, every_s=0.01, fail_at=20)
+    config = settings(port=None).with_values({"websocket.enabled": True, "websocket.port": 0})
+    service = service_of([failing, Camera(None, every_s=0.01)], config)
+    port = service._feeds.websocket.port
+    with running(service) as raised:
+        with connect(f"ws://127.0.0.1:{port}/stream", compression=None) as client:
+            states, again, last = set(), False, 0
+            while not (again and {"online", "restarting"} <= states):
+                line = json.loads(client.recv(LIMIT_S))
+                if line["kind"] == "health":
+                    states.add(line["state"])
+                elif line["kind"] == "reading":
+                    again, last = again or line["frame"] < last, line["frame"]
+        assert service.health().restarts == 1
+    assert raised == []

@@ -1,0 +1,85 @@
+"""All streams of one run at once, by their own clients; and what a run's record says of them."""
+
+import json
+import socket
+import time
+from contextlib import closing
+
+import pytest
+from websockets.sync.client import connect
+
+from realtime_affect.config import Config
+from realtime_affect.errors import DependencyError
+from realtime_affect.outputs.manifest import Manifest
+from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run
+from realtime_affect.outputs.streams import extra
+from realtime_affect.outputs.streams.opened import OpenStreams
+from realtime_affect.outputs.streams.pattern import pattern_pipeline, shown_at
+
+LIMIT_S = 60.0
+ALL = {
+    "websocket.enabled": True, "websocket.port": 0, "osc.enabled": True, "serve.in_run": True,
+    "serve.port": 0,
+}  # fmt: skip
+
+
+def test_nothing_is_open_unless_it_is_configured():
+    with OpenStreams(Config()) as streams:
+        assert streams.names == ()
+        assert streams.stats() == {}
+        with pattern_pipeline(1, frames=1) as pipeline:
+            streams.attach(pipeline)
+            assert pipeline.stats().sinks == {}
+
+
+def test_every_stream_tells_the_same_and_the_record_what_each_missed(tmp_path):
+    with closing(socket.socket(type=socket.SOCK_DGRAM)) as osc:
+        osc.bind(("127.0.0.1", 0))
+        osc.settimeout(LIMIT_S)
+        config = Config().with_values(ALL | {"osc.port": osc.getsockname()[1]})
+        with pattern_pipeline(2) as pipeline, OpenStreams(config) as streams:
+            streams.attach(pipeline)
+            manifest = Manifest(tmp_path, "run", config, ["pattern"])
+            with Recording(pipeline, OutputFiles(tmp_path / "a.csv"), config, "p", manifest) as run:
+                address = f"ws://127.0.0.1:{streams.websocket.port}/stream"
+                with (
+                    connect(address, compression=None) as web,
+                    closing(socket.create_connection(("127.0.0.1", streams.lines[0].port))) as tcp,
+                    tcp.makefile("rb") as lines,
+                ):
+                    pipeline.start()
+                    assert osc.recv(2000).startswith(b"#bundle\0")
+                    kinds, marked = set(), []
+                    web.send('{"marker": "begin"}')
+                    end = time.monotonic() + LIMIT_S
+                    while not (marked and {"hello", "reading", "health"} <= kinds):
+                        assert time.monotonic() < end, (kinds, marked)
+                        line = json.loads(web.recv(LIMIT_S))
+                        kinds.add(line["kind"])
+                        marked = line.get("markers", marked)
+                    line = json.loads(lines.readline())
+                    face = line["faces"][0]
+                    shown = shown_at(line["t_ns"], face["id"])
+                    assert face["units"][shown.unit] == pytest.approx(shown.intensity, abs=2e-3)
+                pipeline.stop()
+                summary = run.finish()
+            conclude_run(manifest, summary, run.failure, streams.stats())
+    assert [(m["label"], m["origin"]) for m in marked] == [("begin", "websocket")]
+    told = json.loads(manifest.path.read_text())["streams"]
+    assert set(told) == {"websocket", "osc", "lines"}
+    assert told["websocket"]["markers"] == 1
+    assert told["lines"]["missed"] >= 0
+    assert told["osc"]["sent"] > 0
+    assert "begin" in (tmp_path / "a.csv").read_text()
+
+
+def test_an_extra_that_is_not_installed_names_what_installs_it():
+    with pytest.raises(DependencyError, match=r"realtime-affect\[streams\]"):
+        extra.import_extra("no_such_library", "the OSC stream")
+
+
+def test_a_stream_that_cannot_be_opened_leaves_none_open():
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        values = ALL | {"serve.port": 0, "websocket.port": taken.getsockname()[1]}
+        with pytest.raises(OSError, match="in use"):
+            OpenStreams(Config().with_values(values))
