@@ -5,7 +5,9 @@
 One live pipeline feeds every stream at once; real clients of each run in a process of their own,
 as they would. "age" is from the capture of a frame to the client having decoded its reading, on the
 machine's monotonic clock. "missed" are frames between the first and the last that a client got,
-which were analysed and did not reach it. Times of LSL samples are compared with the frame's own.
+which were analysed and did not reach it. The time of an LSL sample is brought onto the client's
+monotonic clock by its own means (pylsl's time correction, an offset measured there) and compared
+with the frame's moment of capture, which is on the same clock.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import records
 from sources import open_endless
 
 from realtime_affect.config import Config
+from realtime_affect.outputs.streams.clock import measure_offset
 from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.runtime.pipeline import Pipeline
 
@@ -34,14 +37,14 @@ NAME = "realtime-affect benchmark"
 CODE = (*records.PRODUCT, "realtime_affect/outputs")
 _PATIENCE_S = 60.0
 
-Got = tuple[int, int, float]  # frame, monotonic time in ns, LSL's time stamp (0: not LSL)
+Got = tuple[int, int, int]  # frame, when it was there, and when it was captured as LSL says
 
 
 class Captured:
     """A sink that notes when each frame was captured."""
 
     def __init__(self) -> None:
-        self.ns: dict[int, tuple[int, int]] = {}
+        self.ns: dict[int, int] = {}
 
     def open(self, info: object) -> None:
         """Do nothing."""
@@ -49,7 +52,7 @@ class Captured:
     def write(self, reading: Reading) -> None:
         """Note one reading."""
         frame = reading.scene.frame
-        self.ns[frame.index + 1] = frame.captured_ns, frame.t_ns
+        self.ns[frame.index + 1] = frame.captured_ns
 
     def close(self) -> None:
         """Do nothing."""
@@ -81,7 +84,7 @@ def from_osc(port: int) -> Iterator[Got]:
         while True:
             for message in OscBundle(receiver.recv(1 << 16)):
                 if message.address == "/affect/frame":
-                    yield int(message.params[0]), time.monotonic_ns(), 0.0
+                    yield int(message.params[0]), time.monotonic_ns(), 0
 
 
 def from_lsl(_port: int) -> Iterator[Got]:
@@ -90,15 +93,17 @@ def from_lsl(_port: int) -> Iterator[Got]:
 
     found = pylsl.resolve_byprop("name", f"{NAME} face 1", 1, _PATIENCE_S)
     inlet = pylsl.StreamInlet(found[0], max_buflen=60)
+    correction_s = inlet.time_correction(_PATIENCE_S)
+    clock = measure_offset(pylsl.local_clock)
     while True:
         sample, stamp_s = inlet.pull_sample(_PATIENCE_S)
-        yield int(sample[0]), time.monotonic_ns(), stamp_s
+        yield int(sample[0]), time.monotonic_ns(), clock.monotonic_ns(stamp_s + correction_s)
 
 
 def _of_line(text: str | bytes) -> Iterator[Got]:
     line = json.loads(text)
     if line["kind"] == "reading":
-        yield line["frame"], time.monotonic_ns(), 0.0
+        yield line["frame"], time.monotonic_ns(), 0
 
 
 def receive(take: Callable[[int], Iterator[Got]], port: int, pipe: Any) -> None:
@@ -162,15 +167,13 @@ def run(source: str, seconds: float) -> dict[str, Any]:
         pipeline.raise_failure()
         stats, counts = pipeline.stats(), streams.stats()
     lsl = counts["lsl"]
-    errors = [
-        stamp_s * 1e9 - lsl["clock_offset_us"] * 1e3 - captured.ns[frame][0]
-        for frame, _, stamp_s in got["LSL"] if frame in captured.ns
-    ]  # fmt: skip
+    errors = [told - captured.ns[frame] for frame, _, told in got["LSL"] if frame in captured.ns]
     return {
         "age_ms": {name: ages(some, captured.ns) for name, some in got.items()},
         "lsl": {
             "offset_us": lsl["clock_offset_us"],
             "uncertainty_us": lsl["clock_uncertainty_us"],
+            "error_p50_ms": float(np.percentile(np.abs(errors), 50) / 1e6),
             "largest_error_ms": float(np.abs(errors).max() / 1e6),
         },
         "frames_analysed": stats.frames_analysed,
@@ -181,9 +184,9 @@ def run(source: str, seconds: float) -> dict[str, Any]:
     }
 
 
-def ages(got: list[Got], captured_ns: dict[int, tuple[int, int]]) -> dict[str, Any]:
+def ages(got: list[Got], captured_ns: dict[int, int]) -> dict[str, Any]:
     """Return percentiles of what a client got, and how many frames it missed."""
-    ms = np.array([(at - captured_ns[f][0]) / 1e6 for f, at, _ in got if f in captured_ns])
+    ms = np.array([(at - captured_ns[f]) / 1e6 for f, at, _ in got if f in captured_ns])
     frames = {frame for frame, _, _ in got}
     between = [f for f in captured_ns if min(frames) <= f <= max(frames)]
     p50, p95, p99 = np.percentile(ms, [50, 95, 99])

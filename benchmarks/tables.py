@@ -198,10 +198,25 @@ def streams_table() -> str:
             rows.append(f"| {name} | {cells} | {age['n']} | {age['missed']} |")
         lsl = figures["lsl"]
         clock = (
-            f"LSL's clock is known to {lsl['uncertainty_us']:.1f} us; samples lie at most "
-            f"{lsl['largest_error_ms']:.3f} ms from where the rows put them."
+            f"LSL's clock is known to {lsl['uncertainty_us']:.1f} us; a receiver that corrects "
+            f"for it finds frames within {lsl['largest_error_ms']:.3f} ms of their capture."
         )
     return "\n".join([*rows, "", *([clock, ""] if clock else []), records.signature("streams")])
+
+
+def hostile_table() -> str:
+    """Return what hostile peers cost the analysis, in the same run."""
+    rows = ["| in the same run | frames analysed | dropped | one client got | memory |"]
+    rows += ["|---" * 5 + "|"]
+    for record in records.newest("hostile_peers").values():
+        for name, periods in record["figures"]["periods"].items():
+            sums = {key: sum(one[key] for one in periods) for key in periods[0]}
+            memory = " to ".join(f"{periods[n]['resident_mib']:.0f}" for n in (0, -1))
+            rows.append(
+                f"| {name} | {sums['analysed']:.0f} | {sums['dropped']:.0f} "
+                f"| {sums['listener_got']:.0f} | {memory} MiB |"
+            )
+    return "\n".join([*rows, "", records.signature("hostile_peers")])
 
 
 def _attributes(doc: str) -> dict[str, str]:
@@ -235,6 +250,7 @@ TABLES = {
     "settings": settings_table,
     "channels": channels_table,
     "streams": streams_table,
+    "hostile": hostile_table,
     "peer": peer_table,
     "latency": latency_table,
     "soak": soak_table,

@@ -262,6 +262,7 @@ class Service:
         p50, p99 = self._ages.percentiles()
         slots = {} if stats is None else stats.slots
         frames, decisions = self._paces.frames, self._paces.decisions
+        web = self._feeds.stats().get("websocket", {})
         return Health(
             state=self._state,
             pid=os.getpid(),
@@ -274,10 +275,10 @@ class Service:
                 "frames": slots["frames"].drops if slots else 0,
                 "decisions": slots["jobs"].drops if slots else 0,
                 "left_out": frames.left_out,
-                "lines": sum(stream.drops for stream in self._streams),
+                "lines": sum(stream.drops for stream in self._streams) + web.get("missed", 0),
             },
             faces=self._faces if self._state == "online" else 0,
-            clients=0 if self.server is None else self.server.clients,
+            clients=(0 if self.server is None else self.server.clients) + web.get("clients", 0),
             rate_fps=round(frames.hz, 2),
             rate_decisions_hz=round(decisions.hz, 2),
             lowered=frames.lowered or decisions.lowered,

@@ -85,12 +85,14 @@ class OpenStreams(Closeable):
                 osc = OscSink(config.osc)
                 opened.callback(osc.shut_down)
                 self._add("osc", osc, osc.counts)
+                _LOG.info("OSC stream: to %s:%d", config.osc.host, config.osc.port)
             if config.lsl.enabled:
                 from realtime_affect.outputs.streams.lsl import LslSink
 
                 lsl = LslSink(config.lsl)
                 opened.callback(lsl.shut_down)
                 self._add("lsl", lsl, lsl.counts)
+                _LOG.info("LSL streams: %s, %d faces", config.lsl.name, config.lsl.faces)
             if config.lsl.markers_from is not None:
                 from realtime_affect.outputs.streams.lsl_markers import LslMarkers
 

@@ -1,0 +1,204 @@
+"""What peers that mean no good cost the analysis: the same run with and without them, by turns.
+
+    python benchmarks/hostile_peers.py [--seconds 20] [--rounds 3] [--source demo] [--record]
+
+One live pipeline feeds TCP, WebSocket, OSC and LSL; one well-behaved WebSocket client listens all
+the time. In every other period there are also: clients that never read (TCP, WebSocket, LSL),
+floods of connections, garbage, huge messages, messages without an end, and connections that say
+nothing. They run at the lowest priority: what they take is what the streams cost the loop, not the
+processor time that any program could take. "dropped" are frames captured and never analysed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import records
+from soak import resident_mib
+from sources import open_endless
+
+from realtime_affect.config import Config
+from realtime_affect.outputs.streams.opened import OpenStreams
+from realtime_affect.runtime.pipeline import Pipeline
+from realtime_affect.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME = "realtime-affect hostile"
+HANDSHAKE = (
+    b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+_SETTLE_S = 5.0
+
+
+def _connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 5)
+
+
+def never_reading(ports: dict[str, int]) -> None:
+    """Connect to everything, read nothing, and come back when hung up on."""
+    import pylsl
+
+    found = pylsl.resolve_byprop("name", f"{NAME} face 1", 1, 10)
+    inlets = [pylsl.StreamInlet(info, max_buflen=1) for info in found]
+    for inlet in inlets:
+        inlet.open_stream(10)
+    while True:
+        held = []
+        for _ in range(4):
+            with contextlib.suppress(OSError):
+                held.append(_connect(ports["tcp"]))
+                held.append(_connect(ports["websocket"]))
+                held[-1].sendall(HANDSHAKE)
+        time.sleep(3)
+        for one in held:
+            one.close()
+
+
+def flooding(ports: dict[str, int]) -> None:
+    """Open two hundred connections at a time, say nothing or garbage, and close them."""
+    garbage = os.urandom(50_000)
+    while True:
+        held = []
+        for n in range(200):
+            with contextlib.suppress(OSError):
+                held.append(_connect(ports["websocket" if n % 2 else "tcp"]))
+                if n % 3:
+                    held[-1].sendall(garbage)
+        time.sleep(0.5)
+        for one in held:
+            one.close()
+
+
+def talking(ports: dict[str, int]) -> None:
+    """Send messages and huge frames without an end, from handshake to being hung up on."""
+    from websockets.exceptions import WebSocketException
+    from websockets.sync.client import connect
+
+    for n in range(10**9):
+        with (
+            contextlib.suppress(OSError, WebSocketException),
+            connect(f"ws://127.0.0.1:{ports['websocket']}/stream", compression=None) as client,
+        ):
+            while True:
+                client.send('{"subscribe": {"rate_hz": 1000}}' if n % 2 else "x" * 1_000_000)
+
+
+PEERS: tuple[Callable[[dict[str, int]], None], ...] = (never_reading, flooding, talking)
+
+
+def _peer(act: Callable[[dict[str, int]], None], ports: dict[str, int]) -> None:
+    os.nice(19)
+    act(ports)
+
+
+class Listener:
+    """A client that behaves, on a thread of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.frames: list[int] = []
+        self.stopped = False
+        self._worker = Worker("listener", self._listen)
+        self._worker.start()
+
+    def _listen(self) -> None:
+        from websockets.sync.client import connect
+
+        address = f"ws://127.0.0.1:{self._port}/stream"
+        with connect(address, compression=None, max_size=None) as client:
+            while not self.stopped:
+                line = json.loads(client.recv(60))
+                if line["kind"] == "reading":
+                    self.frames.append(line["frame"])
+
+    def stop(self) -> None:
+        """Leave."""
+        self.stopped = True
+        self._worker.wait(60)
+
+
+def run(source: str, seconds: float, rounds: int) -> dict[str, Any]:
+    """Run quiet and hostile periods by turns and return what each cost."""
+    config = Config().with_values(
+        {
+            "serve.in_run": True, "serve.port": 0, "websocket.enabled": True, "websocket.port": 0,
+            "osc.enabled": True, "lsl.enabled": True, "lsl.name": NAME, "lsl.faces": 2,
+        }
+    )  # fmt: skip
+    spawn = multiprocessing.get_context("spawn")
+    periods: dict[str, list[dict[str, float]]] = {"alone": [], "with hostile peers": []}
+    with (
+        Pipeline(open_endless(source, config.capture), config) as pipeline,
+        OpenStreams(config) as streams,
+    ):
+        streams.attach(pipeline)
+        pipeline.start()
+        assert streams.websocket is not None
+        ports = {"tcp": getattr(streams.lines[0], "port", 0), "websocket": streams.websocket.port}
+        listener = Listener(ports["websocket"])
+        time.sleep(seconds / 2)  # caches are filled
+        for _ in range(rounds):
+            periods["alone"].append(period(pipeline, listener, seconds))
+            peers = [spawn.Process(target=_peer, args=(act, ports), daemon=True) for act in PEERS]
+            for peer in peers:
+                peer.start()
+            time.sleep(_SETTLE_S)
+            periods["with hostile peers"].append(period(pipeline, listener, seconds))
+            for peer in peers:
+                peer.kill()
+                peer.join()
+            time.sleep(_SETTLE_S)
+        listener.stop()
+        pipeline.raise_failure()
+        counts = streams.stats()
+    return {"periods": periods, "streams": counts}
+
+
+def period(pipeline: Pipeline, listener: Listener, seconds: float) -> dict[str, float]:
+    """Return what one period was like."""
+    before, got = pipeline.stats(), len(listener.frames)
+    time.sleep(seconds)
+    after = pipeline.stats()
+    frames = listener.frames[got:]
+    return {
+        "analysed": after.frames_analysed - before.frames_analysed,
+        "dropped": after.drops - before.drops,
+        "listener_got": len(frames),
+        "resident_mib": resident_mib(),
+    }
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each period")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--source", default="demo")
+    parser.add_argument("--record", action="store_true")
+    options = parser.parse_args()
+    code = records.code_state(*records.PRODUCT, "realtime_affect/outputs")
+    figures = run(options.source, options.seconds, options.rounds)
+    for name, some in figures["periods"].items():
+        for one in some:
+            print(f"{name:<20}", "  ".join(f"{key} {value:g}" for key, value in one.items()))
+    print(figures["streams"])
+    if options.record:
+        chosen = {
+            "source": options.source, "seconds": options.seconds, "rounds": options.rounds
+        }  # fmt: skip
+        record = records.new_record("hostile_peers", chosen, figures, code)
+        print("recorded in", records.append(record))
+
+
+if __name__ == "__main__":
+    main()
