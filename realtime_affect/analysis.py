@@ -7,7 +7,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from affect_engines.base import Closeable
 from realtime_affect.capture import find_inputs, open_stills
@@ -29,6 +29,7 @@ from realtime_affect.schema import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from realtime_affect.outputs.narration import Narrator
     from realtime_affect.outputs.recording import Progress
 
 _WHOLE_NUMBERS: Final = frozenset({"frame", "face_id", "success"})
@@ -102,13 +103,16 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
     annotate: bool = False,
     timeline: bool = True,
     landmarks: bool = False,
+    explain: bool = True,
+    narrator: Narrator | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Analysis:
     """Analyse every frame of videos, images and folders of them, mixed as they come.
 
     Writes ``<stem>.csv``, ``<stem>.events.csv`` (micro-expressions, where they are spotted),
-    ``<stem>.timeline.png`` and, on demand, ``<stem>.annotated.mp4`` for each video, ``images.csv``
-    for all stills, and ``summary.json``. Videos of the same stem are numbered in the order given
+    ``<stem>.timeline.png``, ``<stem>.episodes.json`` and ``<stem>.report.html`` (what was displayed
+    when, and why) and, on demand, ``<stem>.annotated.mp4`` for each video, ``images.csv`` for all
+    stills, and ``summary.json``. Videos of the same stem are numbered in the order given
     (``clip.csv``, ``clip-2.csv``). Existing files of these names are replaced. The same input
     gives the same bytes of CSV. Ctrl-C ends it early and keeps what is written.
 
@@ -125,6 +129,11 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
         Also draw each video's timeline.
     landmarks : bool
         Also write the 468 points of each face; the same as ``record.landmarks``.
+    explain : bool
+        Also write episodes and their report; needs ``affect.interpretation``.
+    narrator : Narrator, optional
+        A language model that is asked about each episode; its words are marked and checked
+        (``outputs.narration``).
     progress : callable, optional
         Called about ten times a second.
 
@@ -161,7 +170,9 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
             hint="Name videos, images or folders of them.",
         )
     folder = make_folder(out)
-    tasks = _plan(listed, folder, annotate=annotate, timeline=timeline)
+    explain = explain and config.affect.interpretation and config.affect.expression
+    wanted = _Wanted(annotate, timeline, explain, explain and config.interpret.windows_ms > 0)
+    tasks = _plan(listed, folder, wanted)
     manifest = Manifest(folder, "analyze", config, [task.name for task in tasks])
     networks = _Networks(config, manifest)
     summaries: list[InputSummary] = []
@@ -169,7 +180,7 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
     fatal: AffectError | None = None
     interrupted = False
     for task in tasks:
-        summary, failure = _carry_out(task, config, networks, progress)
+        summary, failure = _carry_out(task, config, networks, narrator, progress)
         summaries.append(summary)
         interrupted = summary.outcome == "interrupted"
         if failure is not None:
@@ -201,6 +212,15 @@ class _Task:
     error: InputError | None = None
 
 
+class _Wanted(NamedTuple):
+    """Which files are written beside the rows and events of a video."""
+
+    video: bool
+    timeline: bool
+    episodes: bool
+    windows: bool
+
+
 class _Networks(Closeable):
     """The networks of all inputs: opened for the first that can be read, kept while they work."""
 
@@ -226,6 +246,7 @@ def _carry_out(
     task: _Task,
     config: Config,
     networks: _Networks,
+    narrator: Narrator | None,
     progress: Callable[[Progress], None] | None,
 ) -> tuple[InputSummary, Exception | None]:
     """Analyse one input; what goes wrong is returned, not raised."""
@@ -236,7 +257,7 @@ def _carry_out(
         source = task.source or open_stills(task.stills, config.capture, live=False, name=task.name)
         with (
             Pipeline(source, config, live=False, analysers=networks.open()) as pipeline,
-            Recording(pipeline, task.files, config, task.name) as recording,
+            Recording(pipeline, task.files, config, task.name, narrator=narrator) as recording,
         ):
             summary = follow(pipeline, recording, progress=progress)
             failure = recording.failure
@@ -275,9 +296,7 @@ def _shortfall(summary: InputSummary, wanted: int) -> InputError | None:
     )
 
 
-def _plan(
-    paths: Sequence[str | Path], folder: Path, *, annotate: bool, timeline: bool
-) -> list[_Task]:
+def _plan(paths: Sequence[str | Path], folder: Path, wanted: _Wanted) -> list[_Task]:
     """Expand folders and give every input its output files, by the order of `paths` alone.
 
     Raises
@@ -306,8 +325,11 @@ def _plan(
             files = OutputFiles(
                 rows=folder / f"{stem}.csv",
                 events=folder / f"{stem}.events.csv",
-                video=folder / f"{stem}.annotated.mp4" if annotate else None,
-                timeline=folder / f"{stem}.timeline.png" if timeline else None,
+                video=folder / f"{stem}.annotated.mp4" if wanted.video else None,
+                timeline=folder / f"{stem}.timeline.png" if wanted.timeline else None,
+                episodes=folder / f"{stem}.episodes.json" if wanted.episodes else None,
+                report=folder / f"{stem}.report.html" if wanted.episodes else None,
+                windows=folder / f"{stem}.windows.csv" if wanted.windows else None,
             )
             tasks.append(_Task(str(item.path), item.path, files=files))
     if stills:

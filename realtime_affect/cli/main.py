@@ -18,9 +18,7 @@ from realtime_affect.cli.streams import StreamOption, make_streams_app, with_str
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from affect_engines.trt.build import BuildProgress
     from realtime_affect.config import Config
-    from realtime_affect.outputs.recording import Progress
     from realtime_affect.runtime.reading_source import ReadingSource
 
 _LOG = logging.getLogger(__name__)
@@ -42,17 +40,13 @@ app = typer.Typer(
 )
 models_app = typer.Typer(
     help="List, check and obtain the face models.",
-    no_args_is_help=True,
-    epilog=_EPILOG,
-    rich_markup_mode=None,
-)
+    no_args_is_help=True, epilog=_EPILOG, rich_markup_mode=None,
+)  # fmt: skip
 app.add_typer(models_app, name="models")
 engines_app = typer.Typer(
     help="Build, list, check and clear TensorRT plans: what a GPU runs our networks by.",
-    no_args_is_help=True,
-    epilog=_EPILOG,
-    rich_markup_mode=None,
-)
+    no_args_is_help=True, epilog=_EPILOG, rich_markup_mode=None,
+)  # fmt: skip
 app.add_typer(engines_app, name="engines")
 
 _ModelsArgument = Annotated[
@@ -148,6 +142,7 @@ def run(  # noqa: PLR0913  (a command's options)
     timeline.png and summary.json. Ctrl-C stops and keeps what was written.
     """
     with _reporting(verbose - 2 * quiet, log_file):
+        from realtime_affect.cli.progress import run_progress
         from realtime_affect.cli.run_report import print_report, print_stats
         from realtime_affect.outputs.manifest import Manifest
         from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
@@ -174,7 +169,7 @@ def run(  # noqa: PLR0913  (a command's options)
                     pipeline.stop()
                     summary = recording.finish()
                 else:
-                    with _progress() as progress:
+                    with run_progress(quiet=_is_quiet()) as progress:
                         summary = follow(pipeline, recording, seconds=seconds, progress=progress)
             if not quiet:
                 print_report([summary], folder)
@@ -200,6 +195,22 @@ def analyze(  # noqa: PLR0913  (a command's options)
     landmarks: Annotated[
         bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain/--no-explain", help="Write NAME.episodes.json, NAME.report.html."),
+    ] = True,
+    explain_with: Annotated[
+        str | None,
+        typer.Option(
+            "--explain-with",
+            metavar="URL",
+            help="Let a language model on this machine (OpenAI's protocol) describe each episode.",
+        ),
+    ] = None,
+    explain_anywhere: Annotated[
+        bool,
+        typer.Option("--explain-anywhere", help="Allow one on another machine: data goes there."),
+    ] = False,
     verbose: _VerboseOption = 0,
     quiet: _QuietOption = False,
     log_file: _LogFileOption = None,
@@ -210,10 +221,13 @@ def analyze(  # noqa: PLR0913  (a command's options)
     """
     with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect import analysis
+        from realtime_affect.cli.progress import run_progress
         from realtime_affect.cli.run_report import print_report
+        from realtime_affect.outputs.narration import open_narrator
 
         config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
-        with _progress() as progress:
+        narrator = open_narrator(explain_with, anywhere=explain_anywhere)
+        with run_progress(quiet=_is_quiet()) as progress, narrator as asked:
             done = analysis.analyze(
                 paths,
                 out,
@@ -221,6 +235,8 @@ def analyze(  # noqa: PLR0913  (a command's options)
                 annotate=annotate,
                 timeline=timeline,
                 landmarks=landmarks,
+                explain=explain,
+                narrator=asked,
                 progress=progress,
             )
         if not quiet:
@@ -366,8 +382,9 @@ def engines_build(  # noqa: PLR0913  (a command's options)
     """Build plans for this GPU and keep them in your cache: minutes a network, once."""
     with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect.cli.engines import build_engines
+        from realtime_affect.cli.progress import build_progress
 
-        with _build_progress() as progress:
+        with build_progress() as progress:
             build_engines(
                 models or (), precision, _say, max_batch=max_faces, rebuild=rebuild,
                 plugins=plugins, progress=progress,
@@ -541,58 +558,5 @@ def _is_quiet() -> bool:
     return not _LOG.isEnabledFor(logging.WARNING)
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Show a bar with the remaining time on a terminal, nothing elsewhere."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    from realtime_affect.printable import printable
-
-    console = Console(stderr=True)
-    tasks: dict[str, bars.TaskID] = {}
-    with bars.Progress(
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(),
-        bars.TextColumn("{task.completed:.0f} frames"),
-        bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
-        console=console,
-        disable=_is_quiet() or not console.is_terminal,
-    ) as progress:
-
-        def update(now: Progress) -> None:
-            if now.name not in tasks:
-                tasks[now.name] = progress.add_task(printable(now.name), total=now.total)
-            progress.update(tasks[now.name], completed=now.done, total=now.total)
-
-        yield update
-
-
-@contextlib.contextmanager
-def _build_progress() -> Iterator[Callable[[str, BuildProgress], None]]:
-    """Show a bar a network with what TensorRT is doing; on a terminal only."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    tasks: dict[str, bars.TaskID] = {}
-    with bars.Progress(
-        bars.TextColumn("{task.description}", markup=False),
-        bars.BarColumn(),
-        bars.TaskProgressColumn(),
-        bars.TimeElapsedColumn(),
-        bars.TextColumn("{task.fields[phase]}", markup=False),
-        console=console,
-        disable=_is_quiet() or not console.is_terminal,
-    ) as progress:
-
-        def update(name: str, now: BuildProgress) -> None:
-            if name not in tasks:
-                tasks[name] = progress.add_task(name, total=1.0, phase="")
-            progress.update(tasks[name], completed=now.share, phase=now.phase)
-
-        yield update
-
-
 app.add_typer(make_streams_app(_reporting, _say, _EPILOG), name="streams")
+app.add_typer(make_profiles_app(_reporting, _say, _EPILOG), name="profile")

@@ -123,7 +123,7 @@ def baseline_of(
     UsageError
         Too short, or a face that moved.
     """
-    _check_name(name)
+    check_name(name)
     if seconds < LEAST_S or not faces or not expressions:
         raise UsageError(
             thing="face at rest",
@@ -195,7 +195,7 @@ def load_profile(name: str, folder: Path | None = None) -> Baseline:
     """
     import tomllib
 
-    path = _path_of(name, folder)
+    path = path_of(name, folder)
     try:
         content = tomllib.loads(path.read_text("utf-8"))
         return _from_content(name, content)
@@ -216,7 +216,7 @@ def delete_profile(name: str, folder: Path | None = None) -> Path:
     UsageError
         There is none of this name.
     """
-    path = _path_of(name, folder)
+    path = path_of(name, folder)
     path.unlink()
     return path
 
@@ -258,9 +258,15 @@ def _from_content(name: str, content: dict[str, Any]) -> Baseline:
     )  # fmt: skip
 
 
-def _path_of(name: str, folder: Path | None) -> Path:
-    """Return where a profile is."""
-    _check_name(name)
+def path_of(name: str, folder: Path | None = None) -> Path:
+    """Return where a profile is.
+
+    Raises
+    ------
+    UsageError
+        There is none of this name.
+    """
+    check_name(name)
     path = (folder or profiles_folder()) / f"{name}.toml"
     if not path.is_file():
         known = list_profiles(folder)
@@ -273,7 +279,8 @@ def _path_of(name: str, folder: Path | None) -> Path:
     return path
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raise UsageError where a profile cannot be called so."""
     if not _NAME.fullmatch(name) or name != name.strip(" ."):
         raise UsageError(
             thing="name of a profile",

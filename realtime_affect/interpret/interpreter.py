@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
+from pydantic import NonNegativeFloat
 
 from realtime_affect.interpret.baseline import load_profile
 from realtime_affect.interpret.course import UnitCourse
@@ -58,6 +59,8 @@ class InterpretConfig(Section):
         (``realtime-affect profile``).
     images : bool
         Whether the report of ``analyze`` shows each episode's face at its peak.
+    windows_ms : float
+        Also write means over windows of this length, ``<stem>.windows.csv``; 0 = do not.
     """
 
     section: ClassVar[str] = "interpret"
@@ -65,6 +68,7 @@ class InterpretConfig(Section):
     language: Language = "en"
     profile: str = ""
     images: bool = True
+    windows_ms: NonNegativeFloat = 0.0
 
 
 @dataclass(slots=True)

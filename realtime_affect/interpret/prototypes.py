@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-_CONSISTENT: Final = 0.85  # "more than 70 %": the middle of what that can be
-
 
 @dataclass(frozen=True, slots=True)
 class Prototype:
@@ -64,23 +62,58 @@ BOTH_SIDED: Final = {"AU14": 0.6, "AU12": 0.0}
 MOUTH_OPEN: Final = ("AU25", "AU26")
 """What speech moves, too: no sign of any expression alone."""
 
+CONSISTENT: Final = 0.85
+"""What "more than 70 %" stands for: the middle of what it can be."""
 SHARES: Final[dict[str, dict[str, float]]] = {
-    "happily surprised": {"AU01": 1, "AU02": 1, "AU12": 1, "AU25": 1, "AU05": 0.64, "AU26": 0.67},
-    "sadly fearful": {"AU01": 1, "AU04": 1, "AU20": 1, "AU25": 1},
-    "sadly angry": {"AU04": 1, "AU15": 1},
-    "sadly surprised": {"AU01": 1, "AU04": 1, "AU25": 1, "AU26": 1},
-    "fearfully surprised": {"AU01": 1, "AU02": 1, "AU05": 1, "AU20": 1, "AU25": 1},
-    "angrily surprised": {"AU04": 1, "AU25": 1, "AU26": 1},
-    "disgustedly surprised": {"AU01": 1, "AU02": 1, "AU05": 1, "AU10": 1},
-}
-"""Units of each compound and the share of people who move them; 1 stands for more than 70 %."""
+    "happiness": {"AU12": CONSISTENT, "AU25": CONSISTENT, "AU06": 0.51},
+    "sadness": {
+        "AU04": CONSISTENT, "AU15": CONSISTENT, "AU01": 0.60, "AU06": 0.50, "AU17": 0.67,
+    },
+    "anger": {"AU04": CONSISTENT, "AU07": CONSISTENT, "AU10": 0.26, "AU17": 0.52},
+    "surprise": {
+        "AU01": CONSISTENT, "AU02": CONSISTENT, "AU25": CONSISTENT, "AU26": CONSISTENT,
+        "AU05": 0.66,
+    },
+    "disgust": {"AU09": CONSISTENT, "AU10": CONSISTENT, "AU17": CONSISTENT, "AU04": 0.31},
+    "fear": {
+        "AU01": CONSISTENT, "AU04": CONSISTENT, "AU20": CONSISTENT, "AU25": CONSISTENT,
+        "AU02": 0.57, "AU05": 0.63, "AU26": 0.33,
+    },
+    "fearfully surprised": {
+        "AU01": CONSISTENT, "AU02": CONSISTENT, "AU05": CONSISTENT, "AU20": CONSISTENT,
+        "AU25": CONSISTENT, "AU04": 0.47, "AU26": 0.51,
+    },
+    "happily surprised": {
+        "AU01": CONSISTENT, "AU02": CONSISTENT, "AU12": CONSISTENT, "AU25": CONSISTENT,
+        "AU05": 0.64, "AU26": 0.67,
+    },
+    "sadly surprised": {
+        "AU01": CONSISTENT, "AU04": CONSISTENT, "AU25": CONSISTENT, "AU26": CONSISTENT,
+        "AU02": 0.27, "AU06": 0.31,
+    },
+    "disgustedly surprised": {
+        "AU01": CONSISTENT, "AU02": CONSISTENT, "AU05": CONSISTENT, "AU10": CONSISTENT,
+        "AU04": 0.45, "AU09": 0.37, "AU17": 0.66,
+    },
+    "angrily surprised": {
+        "AU04": CONSISTENT, "AU25": CONSISTENT, "AU26": CONSISTENT, "AU05": 0.35, "AU07": 0.50,
+        "AU10": 0.34,
+    },
+    "sadly fearful": {
+        "AU01": CONSISTENT, "AU04": CONSISTENT, "AU20": CONSISTENT, "AU25": CONSISTENT,
+        "AU02": 0.46, "AU05": 0.24, "AU06": 0.34, "AU15": 0.30,
+    },
+    "sadly angry": {
+        "AU04": CONSISTENT, "AU15": CONSISTENT, "AU06": 0.26, "AU07": 0.48, "AU17": 0.50,
+    },
+}  # fmt: skip
+"""Share of people who move a unit for an expression or a compound (Du, Tao & Martinez)."""
 
-COMPOUND_WEIGHTS: Final = {
-    name: {unit: min(share, _CONSISTENT) / total for unit, share in shares.items()}
-    for name, shares in SHARES.items()
-    if (total := sum(min(share, _CONSISTENT) for share in shares.values()))
-}
-"""The same as weights that sum to 1."""
+
+@cache
+def consistent_units(name: str) -> tuple[str, ...]:
+    """Return the units that most people move for an expression or a compound."""
+    return tuple(unit for unit, share in SHARES[name].items() if share == CONSISTENT)
 
 
 @cache

@@ -16,9 +16,15 @@ from affect_engines import load_card
 from realtime_affect.face.vision import GOOD_SHARPNESS, GOOD_SIZE_PX, GOOD_VIEW_DEG
 from realtime_affect.interpret.compound import NONE, compound_of, unit_support
 from realtime_affect.interpret.hierarchy import tiers
-from realtime_affect.interpret.prototypes import BOTH_SIDED, MOUTH_OPEN, PROTOTYPES, SHARES
+from realtime_affect.interpret.prototypes import (
+    BOTH_SIDED,
+    MOUTH_OPEN,
+    PROTOTYPES,
+    SHARES,
+    consistent_units,
+)
 from realtime_affect.meaning import Candidate, Meaning, Observation
-from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS, SIDED_UNITS
+from realtime_affect.names import AU_INTENSITIES, COMPOUNDS, EXPRESSIONS, SIDED_UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -132,13 +138,15 @@ def explain(evidence: Evidence, table: UnitTable | None = None) -> Meaning:
     """Interpret one decision; the same evidence gives the same meaning."""
     table = table or unit_table()
     observations = observe(evidence, table)
-    compound, p_compound = compound_of(evidence.probabilities)
-    if all(map(math.isnan, evidence.intensity)):
-        verdict: Verdict = "unchecked"
-        candidates: tuple[Candidate, ...] = ()
-    else:
-        candidates = _candidates(evidence, observations, table, compound, p_compound)
-        verdict = verdict_of(candidates[0])
+    measured = {
+        unit
+        for unit, value, trust in zip(AU_INTENSITIES, evidence.intensity, table.trusts, strict=True)
+        if trust != "none" and value == value  # not NaN
+    }
+    observed = {observation.unit: observation.trust for observation in observations}
+    compound, p_compound = compound_of(evidence.probabilities, observed, measured)
+    candidates = _candidates(evidence, observations, measured, compound)
+    verdict: Verdict = verdict_of(candidates[0]) if measured else "unchecked"
     return Meaning(
         evidence.t_ns, evidence.name, evidence.probability, compound, p_compound,
         evidence.valence, evidence.arousal, verdict, observations, candidates,
@@ -244,14 +252,11 @@ def _contradicts(observation: Observation | None) -> bool:
 
 
 def _candidates(
-    evidence: Evidence, observations: tuple[Observation, ...], table: UnitTable, compound: str,
-    p_compound: float,
+    evidence: Evidence, observations: tuple[Observation, ...], measured: Collection[str],
+    compound: str,
 ) -> tuple[Candidate, ...]:  # fmt: skip
-    measured = {
-        name
-        for name, value, trust in zip(AU_INTENSITIES, evidence.intensity, table.trusts, strict=True)
-        if trust != "none" and value == value  # not NaN
-    }
+    if not measured:
+        return ()
     likely = sorted(
         (-p, name)
         for name, p in zip(EXPRESSIONS, evidence.probabilities, strict=True)
@@ -260,7 +265,8 @@ def _candidates(
     found = [weigh(evidence.name, evidence.probability, observations, measured)]
     found += [weigh(name, -p, observations, measured) for p, name in likely[:2]]
     if compound != NONE:
-        found.append(_weigh_compound(compound, p_compound, observations, measured))
+        p = sum(evidence.probabilities[EXPRESSIONS.index(part)] for part in COMPOUNDS[compound])
+        found.append(_weigh_compound(compound, p, observations, measured))
     return tuple(found)
 
 
@@ -272,7 +278,7 @@ def _weigh_compound(
     of_it = SHARES[name]
     return Candidate(
         name, probability, tuple(unit for unit in of_it if unit in seen),
-        tuple(u for u, share in of_it.items() if share == 1 and u not in seen and u in measured),
+        tuple(u for u in consistent_units(name) if u not in seen and u in measured),
         (), unit_support(name, seen),
     )  # fmt: skip
 

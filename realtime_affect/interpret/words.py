@@ -151,6 +151,11 @@ def notice(language: str = "en") -> str:
     return _translation(language)(NOTICE)
 
 
+def label_in(name: str, language: str) -> str:
+    """Return the name of an expression or compound in a language."""
+    return _translation(language)(name)
+
+
 def episode_heading(face: int, start_s: float, end_s: float, name: str, language: str) -> str:
     """Return the title of an episode."""
     _ = _translation(language)
@@ -259,7 +264,7 @@ def _interpretation(meaning: Meaning, _: Translate) -> Iterable[str]:
 def _for_and_against(candidate: Candidate, _: Translate) -> str:
     if candidate.name == "neutral":
         if not candidate.against:
-            return _("For {name} ({p}): nothing but traces or lips that part.").format(
+            return _("For {name} ({p}): nothing but traces, blinks or lips that part.").format(
                 name=_(candidate.name), p=_share(candidate.probability)
             )
         return _("Against {name} ({p}): {against}.").format(

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from realtime_affect.errors import AffectError
+from realtime_affect.outputs.episodes import EpisodeSink
 from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink
 from realtime_affect.outputs.summary import (
     InputSummary,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from realtime_affect.config import Config
     from realtime_affect.outputs.manifest import Manifest
+    from realtime_affect.outputs.narration import Narrator
     from realtime_affect.runtime.reading_source import ReadingSource
     from realtime_affect.runtime.sink import Sink, SinkThread
 
@@ -51,6 +53,9 @@ class OutputFiles:
     video: Path | None = None
     timeline: Path | None = None
     events: Path | None = None
+    episodes: Path | None = None
+    report: Path | None = None
+    windows: Path | None = None
 
     def as_dict(self) -> Mapping[str, Path]:
         """Return those that are wanted and exist."""
@@ -60,7 +65,8 @@ class OutputFiles:
         """Return those that are wanted."""
         named = {
             "rows": self.rows, "events": self.events, "video": self.video,
-            "timeline": self.timeline,
+            "timeline": self.timeline, "episodes": self.episodes, "report": self.report,
+            "windows": self.windows,
         }  # fmt: skip
         return {name: path for name, path in named.items() if path is not None}
 
@@ -89,6 +95,8 @@ class Recording:
         The input as the user named it.
     manifest : Manifest, optional
         Told of readings that a file lost as soon as others are written again.
+    narrator : Narrator, optional
+        A language model that is asked about each episode.
 
     Raises
     ------
@@ -96,13 +104,14 @@ class Recording:
         A file cannot be created.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what is recorded, and who is told or asked)
         self,
         source: ReadingSource,
         files: OutputFiles,
         config: Config,
         name: str,
         manifest: Manifest | None = None,
+        narrator: Narrator | None = None,
     ) -> None:
         self.failure: BaseException | None = None
         """What ended the run: a file that could not be written, a worker that raised."""
@@ -119,6 +128,12 @@ class Recording:
         self._attach("rows", self._rows, depth_s=ROWS_DEPTH_S, images=False)
         if self._events is not None:
             self._attach("events", self._events, depth_s=ROWS_DEPTH_S, images=False)
+        if files.episodes is not None and files.report is not None:
+            episodes = EpisodeSink(
+                (files.episodes, files.report, files.windows), config.interpret, self._input,
+                narrator,
+            )  # fmt: skip
+            self._attach("episodes", episodes, images=config.interpret.images)
         if files.video is not None:
             video = VideoSink(files.video, source, config.overlay, config.record.crf)
             self._attach("video", video)

@@ -39,7 +39,7 @@ NOTICE: Final = (
 _MOST_EVENTS: Final = 200  # in one table; a page is read, the file of events has them all
 
 _PAGE: Final = """<!doctype html>
-<html lang="en">
+<html lang="{{ report.language }}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -61,7 +61,7 @@ img { max-width: 100%; background: #fff; }
 </head>
 <body>
 <h1>{{ report.title }}</h1>
-<p class="notice">{{ notice }}</p>
+<p class="notice">{{ report.notice }}</p>
 {% for section in report.sections %}
 <h2>{{ section.heading }}</h2>
 {% if section.text %}<p>{{ section.text }}</p>{% endif %}
@@ -112,15 +112,17 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a page says."""
+    """What a page says, in one language, and the notice under its title."""
 
     title: str
     sections: tuple[Section, ...]
+    language: str = "en"
+    notice: str = NOTICE
 
 
 def to_html(report: Report) -> str:
     """Return the report as one HTML file; every text is escaped."""
-    return _template().render(report=report, notice=NOTICE)
+    return _template().render(report=report)
 
 
 def write_run_report(folder: str | Path) -> Path:

@@ -79,7 +79,7 @@ class RowSink:
             self.path,
             schema=WITH_LANDMARKS if self._landmarks else SCHEMA,
             input_column=stills,
-            origin_ns=_origin_ns(info),
+            origin_ns=origin_ns(info),
             backfill=self._backfill and not stills,
         )
 
@@ -114,7 +114,7 @@ class EventSink:
 
     def open(self, info: SourceInfo) -> None:
         """Remove an earlier file; a new one appears with the first face that is watched."""
-        self._writer = EventWriter(self.path, origin_ns=_origin_ns(info))
+        self._writer = EventWriter(self.path, origin_ns=origin_ns(info))
 
     def write(self, reading: Reading) -> None:
         """Append what is new in one reading."""
@@ -165,6 +165,6 @@ class StreamSink:
         """Do nothing: the streams go on to the next run."""
 
 
-def _origin_ns(info: SourceInfo) -> int | None:
+def origin_ns(info: SourceInfo) -> int | None:
     """Return the source time of ``timestamp`` 0; None = the first frame's."""
     return None if info.kind in LIVE_KINDS else 0

@@ -71,7 +71,7 @@ class InputSummary:
     warnings : tuple of str
         What was wrong with the input without ending it: a truncated file, damaged packets.
     files : mapping
-        "rows", "events", "video", "timeline": where they are.
+        "rows", "events", "video", "timeline", "episodes", "report", "windows": where they are.
     """
 
     input: str

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthetic.blends import BLENDS, draw_blend
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -88,7 +90,7 @@ class Event:
     ----------
     kind : {"macro", "micro", "unit", "speech", "blink", "turn"}
     emotion : str
-        One of EMOTIONS, or empty.
+        One of EMOTIONS, or of ``blends.BLENDS`` in a script, or empty.
     onset_s, apex_s, hold_s, offset_s : float
         Begins, reaches its strongest, leaves it, is gone.
     strength : float
@@ -187,7 +189,10 @@ def make_motion(
     if content == "units":
         _add_combinations(units, t, events, curve, rng, split)
     for event in script:
-        levels = _draw_prototype(event.emotion, rng)
+        if event.emotion in BLENDS:
+            levels = draw_blend(event.emotion, rng)
+        else:
+            levels = _draw_prototype(event.emotion, rng)
         events.append(replace(event, units=tuple(levels)))
         _show(units, t, events[-1], levels, curve, rng)
     if content == "speech" or (content == "mixed" and rng.uniform() < 0.5):
@@ -196,7 +201,7 @@ def make_motion(
     _hold_back(units)
     emotion, strongest = np.zeros(n, np.int64), np.zeros(n)
     for event in events:
-        if event.emotion:
+        if event.emotion in EMOTIONS:
             level = event_level(event, t, split)
             here = level > np.maximum(strongest, 0.02)
             emotion[here], strongest[here] = EMOTIONS.index(event.emotion), level[here]

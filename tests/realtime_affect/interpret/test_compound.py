@@ -3,16 +3,20 @@
 import pytest
 
 from realtime_affect.interpret.compound import NONE, compound_of, unit_support
-from realtime_affect.interpret.prototypes import COMPOUND_WEIGHTS, SHARES
+from realtime_affect.interpret.prototypes import CONSISTENT, SHARES, consistent_units
 from realtime_affect.names import AU_INTENSITIES, COMPOUNDS
 from tests.realtime_affect.interpret.cases import shares
+
+
+def seen(*units):
+    return dict.fromkeys(units, "high")
 
 
 @pytest.mark.parametrize("name", COMPOUNDS)
 def test_both_parts_together_make_the_compound(name):
     first, second = COMPOUNDS[name]
     p = shares({first: 0.45, second: 0.4})
-    assert compound_of(p) == (name, pytest.approx(0.85))
+    assert compound_of(p, {}, AU_INTENSITIES) == (name, pytest.approx(0.85))
 
 
 @pytest.mark.parametrize(
@@ -25,13 +29,31 @@ def test_both_parts_together_make_the_compound(name):
     ],
 )
 def test_there_is_no_compound_where(p, why):
-    assert compound_of(shares(p))[0] == NONE, why
+    assert compound_of(shares(p), {}, AU_INTENSITIES)[0] == NONE, why
+
+
+def test_units_of_a_compound_name_it_where_the_network_is_sure_of_one_part():
+    surprised = shares({"surprise": 0.96})
+    smiling = seen("AU01", "AU02", "AU12", "AU25", "AU26")
+    assert compound_of(surprised, smiling, AU_INTENSITIES)[0] == "happily surprised"
+    plain = seen("AU01", "AU02", "AU05", "AU25", "AU26")
+    assert compound_of(surprised, plain, AU_INTENSITIES)[0] == NONE
+    retching = seen("AU01", "AU02", "AU05", "AU09", "AU10", "AU17")
+    p = shares({"disgust": 0.97})
+    assert compound_of(p, retching, AU_INTENSITIES)[0] == "disgustedly surprised"
+    assert compound_of(p, seen("AU09", "AU10", "AU17"), AU_INTENSITIES)[0] == NONE
+
+
+def test_units_name_no_compound_of_what_the_network_does_not_report():
+    smiling = seen("AU01", "AU02", "AU12", "AU25", "AU26")
+    assert compound_of(shares({"neutral": 0.9}), smiling, AU_INTENSITIES)[0] == NONE
+    assert compound_of(shares({"anger": 0.9}), smiling, AU_INTENSITIES)[0] == NONE
 
 
 def test_units_support_the_compound_that_people_move_them_for():
-    for name, units in SHARES.items():
-        assert unit_support(name, units) == pytest.approx(1.0)
+    for name in COMPOUNDS:
+        assert unit_support(name, consistent_units(name)) == 1.0
         assert unit_support(name, ()) == 0.0
+    for units in SHARES.values():
         assert set(units) <= set(AU_INTENSITIES)
-        assert sum(COMPOUND_WEIGHTS[name].values()) == pytest.approx(1.0)
-    assert tuple(sorted(SHARES)) == tuple(sorted(COMPOUNDS))
+        assert max(units.values()) == CONSISTENT

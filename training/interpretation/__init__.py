@@ -1,0 +1,1 @@
+"""How well interpretations are: on studio sequences with truth, on real smiles, beside votes."""
