@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from realtime_affect.cli.profiles import make_profiles_app
 from realtime_affect.cli.streams import StreamOption, make_streams_app, with_streams
 
 if TYPE_CHECKING:

@@ -105,7 +105,7 @@ def test_every_section_is_json_with_all_of_its_keys():
     assert plain["track"]["max_faces"] == TrackConfig().max_faces
     assert set(plain) == {
         *("capture", "detect", "track", "action_units", "affect", "micro", "interpret"),
-        *("overlay", "record", "serve"),
+        *("overlay", "record", "serve", "websocket", "osc", "lsl"),
     }
 
 
