@@ -7,6 +7,7 @@
     python -m training.evaluate stills --ferplus PACK.npz [--split valid] [--precision auto] \
         [--out report.json]
     python -m training.evaluate real --data DIR [--why WORDS] [--out report.json]
+    python -m training.evaluate interpretation --data DIR [--people 4] [--out report.json]
     python -m training.evaluate spotting --dataset casme2sq|sammlv|casme3 --root DIR \
         [--out report.json]
     python -m training.evaluate micro --dataset casme2|smic|samm --root DIR [--out report.json]
@@ -19,6 +20,9 @@ non-overlapping windows averaged; WAR, UAR and the confusion matrix.
 Stills: the shipped expression network on FER+, each still a clip that stands still.
 
 Real: everything that ships, on real faces that were kept out of training (``training.real``).
+
+Interpretation: explanations and compounds, on studio sequences, smile onsets and acted clips
+(``training.interpretation``).
 
 Spotting: what ``realtime-affect analyze`` tells of brief movements in long videos, by the rules of
 the Micro-Expression Grand Challenge. Micro: the classes of movements whose onset and apex are
@@ -73,6 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path,
         help="JSON to write; default: benchmarks/results/real_faces.json, and the cards",
     )  # fmt: skip
+    meaning = commands.add_parser("interpretation", help="explanations and compound emotions")
+    meaning.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    meaning.add_argument("--people", type=int, default=4, help="of the studio's test split")
+    meaning.add_argument(
+        "--out", type=Path, help="JSON to write; default: benchmarks/results/interpretation.json"
+    )
     spotting = commands.add_parser("spotting", help="brief movements in long videos")
     spotting.add_argument("--dataset", choices=tuple(FILMS), required=True)
     spotting.add_argument("--root", type=Path, required=True, help="folder of the database")
@@ -112,6 +122,10 @@ def _run(options: argparse.Namespace) -> None:
         from training.real.examination import examine
 
         examine(options.data, options.why, options.out)
+    elif options.command == "interpretation":
+        from training.interpretation.evaluate import evaluate_interpretation
+
+        evaluate_interpretation(options.data, options.people, options.out)
     elif options.command == "micro":
         from training.megc.evaluate import evaluate_classes
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _REST_S: Final = 1.0
 """Over which the level and the noise of a unit at rest are followed."""
-_LEAST_STEP: Final = 0.15
-_NOISES: Final = 3.0
+_LEAST_STEP: Final = 0.02
+_NOISES: Final = 4.0  # mean absolute deviations, 3.2 standard deviations
 _PAUSE_NS: Final = 100_000_000
 """A unit that is back at rest for no longer has not ended: one frame of noise does not cut it."""
 
@@ -23,7 +23,7 @@ _PAUSE_NS: Final = 100_000_000
 class UnitCourse:
     """When each unit left its rest, found afterwards: a unit is there before it is marked.
 
-    A unit is away while it is above its level at rest by more than three times its noise. Level and
+    A unit is away while it is above its level at rest by more than four times its noise. Level and
     noise follow the moments in which it is not present, so that a slow drift is no onset.
 
     Parameters
