@@ -82,6 +82,8 @@ bench: .venv/.test peers  ## record all speeds, on the demo or on CLIPS="demo a.
 	@.venv/bin/python benchmarks/expression.py --record
 	@.venv/bin/python benchmarks/engines.py --record
 	@.venv/bin/python benchmarks/jetson_budget.py --record
+	@.venv/bin/python benchmarks/streams.py --record
+	@.venv/bin/python benchmarks/hostile_peers.py --record
 	@.venv/bin/python benchmarks/tables.py --write
 
 tables: .venv/.test  ## write the tables of README and docs/ anew, from records and code

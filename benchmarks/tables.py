@@ -24,6 +24,7 @@ from affect_engines.cards import list_cards, load_card
 from realtime_affect.config import Config
 from realtime_affect.measure import GROUPS
 from realtime_affect.outputs.streams.channels import channels_of
+from realtime_affect.outputs.streams.osc import osc_channels
 
 PAGES = (
     records.REPOSITORY / "README.md",
@@ -174,11 +175,12 @@ def settings_table() -> str:
 def channels_table() -> str:
     """Return what streams carry, by group of measures, from the schema."""
     rows = ["| group | channels | OSC address | unit | what |", "|---" * 5 + "|"]
-    found = channels_of(GROUPS)
+    found, by_osc = channels_of(GROUPS), osc_channels(GROUPS)
     for measure in dict.fromkeys(channel.measure for channel in found):
         ours = [channel for channel in found if channel.measure is measure]
         names = ", ".join(f"`{channel.name}`" for channel in ours)
-        address = f"`{ours[0].address}`" + (", ..." if len(ours) > 1 else "")
+        address = f"`{ours[0].address}`" if ours[0] in by_osc else ""
+        address += ", ..." if address and len(ours) > 1 else ""
         words = " (OSC alone)" if ours[0].is_text else ""
         rows.append(
             f"| {measure.group} | {names}{words} | {address} | {measure.unit} | {measure.doc} |"

@@ -208,6 +208,6 @@ def send_pattern(
                 pipeline.mark("test", origin="test pattern")
                 time.sleep(_REPORT_S if end_s is None else min(_REPORT_S, left_s))
                 for name, counts in streams.stats().items():
-                    say(f"{name}: " + ", ".join(f"{k} {v:g}" for k, v in counts.items()))
+                    say(f"{name}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
         except KeyboardInterrupt:
             pass

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from realtime_affect.outputs.stream_server import StdoutStream, StreamServer
     from realtime_affect.outputs.streams.websocket import WebSocketServer
     from realtime_affect.runtime.reading_source import ReadingSource
-    from realtime_affect.runtime.sink import Sink
+    from realtime_affect.runtime.sink import Sink, SinkThread
 
 _LOG = logging.getLogger(__name__)
 _TELL_S: Final = 1.0
@@ -62,6 +62,7 @@ class OpenStreams(Closeable):
         """Where lines go beside it."""
         self._sinks: dict[str, Sink] = {}
         self._counts: dict[str, Mapping[str, Any]] = {}
+        self._threads: dict[str, SinkThread] = {}
         self._source: weakref.ref[ReadingSource] | None = None
         self._closing = threading.Event()
         self._teller = Worker("streams' health", self._tell_each_second)
@@ -119,7 +120,8 @@ class OpenStreams(Closeable):
         """
         self._source = weakref.ref(source)
         for name, sink in self._sinks.items():
-            source.attach(sink, name=name, images=False, required=False)
+            thread = source.attach(sink, name=name, images=False, required=False)
+            self._threads[name] = thread
         if health and self._sinks and not self._teller.working:
             self._teller.start()
 
@@ -130,10 +132,19 @@ class OpenStreams(Closeable):
             self.websocket.tell(health)
 
     def stats(self) -> dict[str, dict[str, Any]]:
-        """Return what each stream counted so far, by its name."""
+        """Return what each stream counted so far, by its name.
+
+        ``offered`` and ``drops`` are those of the source attached last: its readings, and how many
+        of them were replaced by newer ones before the stream was ready for them.
+        """
         told = {name: dict(counts) for name, counts in self._counts.items()}
         if self.lines:
             told["lines"] = {"missed": sum(stream.drops for stream in self.lines)}
+        for name, thread in self._threads.items():
+            stats = thread.stats()
+            told[name] |= {"offered": stats.offered, "drops": stats.drops}
+            if stats.error:
+                told[name]["error"] = stats.error
         return told
 
     def close(self) -> None:

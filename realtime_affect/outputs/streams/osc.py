@@ -22,9 +22,11 @@ from realtime_affect.outputs.streams.extra import import_extra
 from realtime_affect.outputs.streams.rate import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from realtime_affect.capture import SourceInfo
+    from realtime_affect.measure import Group
+    from realtime_affect.outputs.streams.channels import Channel
     from realtime_affect.outputs.streams.config import OscConfig
     from realtime_affect.types import Reading
 
@@ -32,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 _WHAT: Final = "the OSC stream"
 _LENGTH: Final = struct.Struct(">i")
 _NUMBERS: Final = {float: struct.Struct(">f"), int: struct.Struct(">i")}
-_ELSEWHERE: Final = ("frame", "face_id", "timestamp")  # once a reading, as id, as time tag
+_ELSEWHERE: Final = ("frame", "face_id")  # once a reading, and as id
 
 
 class OscSink:
@@ -70,9 +72,7 @@ class OscSink:
             ) from error
         self._socket.setblocking(False)
         self._addresses = [("id", _column("face_id"))] + [
-            (channel.address, channel.column)
-            for channel in channels_of(config.groups)
-            if channel.name not in _ELSEWHERE
+            (channel.address, channel.column) for channel in osc_channels(config.groups)
         ]
         self._rows = FaceRows(config.faces)
         self._new_events, self._new_markers = NewEvents(), NewMarkers()
@@ -158,6 +158,15 @@ class OscSink:
     def _build(self, address: str, values: list[Any]) -> bytes:
         dgram: bytes = self._build_message(f"{self._config.prefix}/{address}", values).dgram
         return dgram
+
+
+def osc_channels(groups: Collection[Group]) -> list[Channel]:
+    """Return what is sent of each face, beside its id: no source times, which OSC's floats blur."""
+    return [
+        channel
+        for channel in channels_of(groups)
+        if channel.name not in _ELSEWHERE and channel.measure.dtype != "time_ns"
+    ]
 
 
 def _column(name: str) -> int:

@@ -12,8 +12,8 @@ import pytest
 from realtime_affect.config import Config
 from realtime_affect.errors import OutputError
 from realtime_affect.measure import GROUPS
-from realtime_affect.outputs.streams.channels import channels_of
 from realtime_affect.outputs.streams.opened import OpenStreams
+from realtime_affect.outputs.streams.osc import osc_channels
 from realtime_affect.outputs.streams.pattern import pattern_pipeline
 
 PAGE = (Path(__file__).parents[4] / "docs" / "streams.md").read_text("utf-8")
@@ -87,7 +87,7 @@ def test_the_lsl_example_prints_a_unit(capsys):
 
 
 def test_every_address_that_the_page_names_is_one_that_is_sent():
-    known = {f"/affect/face/1/{channel.address}" for channel in channels_of(GROUPS)}
+    known = {f"/affect/face/1/{channel.address}" for channel in osc_channels(GROUPS)}
     known |= {"/affect/face/1/id", "/affect/face/1/..."}
     named = set(re.findall(r"/affect/face/1/[\w./]+", PAGE))
     assert "/affect/face/1/expression/happiness" in named

@@ -70,6 +70,8 @@ def test_every_stream_tells_the_same_and_the_record_what_each_missed(tmp_path):
     assert told["websocket"]["markers"] == 1
     assert told["lines"]["missed"] >= 0
     assert told["osc"]["sent"] > 0
+    for counts in told.values():
+        assert counts["offered"] > counts["drops"] >= 0
     assert "begin" in (tmp_path / "a.csv").read_text()
 
 
