@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
 from affect_engines.ort import import_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 TOLERANCE: Final = 1e-4
@@ -71,3 +74,60 @@ def export_checked(
             message = f"onnxruntime differs from the network by {worst:.2g}"
             raise RuntimeError(message)
     return content
+
+
+def quantise(
+    content: bytes,
+    feeds: Iterable[Mapping[str, NDArray[Any]]],
+    kinds: Sequence[str] = ("Conv",),
+    plain: Sequence[str] = (),
+) -> bytes:
+    """Return the int8 form of an fp32 file, quantised statically.
+
+    Quantise and dequantise nodes: weights by channel in seven bits, what flows by tensor in eight.
+    Seven, because processors with AVX2 and without VNNI add two products of uint8 and int8 in 16
+    bits, which saturate: with weights up to 127 a shipped network lost 6.5 points there, without a
+    word. 2 * 255 * 64 just fits.
+
+    Parameters
+    ----------
+    content : bytes
+    feeds : iterable of dict
+        Inputs by name, on which the ranges are as they will be met.
+    kinds : sequence of str
+        Kinds of nodes that are quantised.
+    plain : sequence of str
+        Names of nodes that are not.
+    """
+    import onnx
+
+    import_onnxruntime()  # its telemetry off before any part of it is loaded
+    from onnxruntime.quantization import (  # noqa: TID251
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: TID251
+
+    left = iter(feeds)
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def get_next(self) -> Any:
+            return next(left, None)
+
+    with tempfile.TemporaryDirectory() as folder:
+        whole, ready, small = (Path(folder) / name for name in ("a.onnx", "b.onnx", "c.onnx"))
+        whole.write_bytes(content)
+        quant_pre_process(whole, ready, skip_symbolic_shape=True)
+        quantize_static(
+            ready, small, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True,
+            calibrate_method=CalibrationMethod.MinMax, op_types_to_quantize=list(kinds),
+            nodes_to_exclude=list(plain),
+        )  # fmt: skip
+        proto = onnx.load(small)
+    proto.ClearField("producer_version")
+    proto.doc_string = ""
+    return proto.SerializeToString()  # type: ignore[no-any-return]

@@ -27,7 +27,7 @@ AU28    lip suck               lips roll in (occurrence only)
 AU45    blink                  lids close
 ======  =====================  =================================
 
-Rendered faces (``training/synthetic``) and a teacher's ranks of real ones train it
+Rendered faces (``training/synthetic``), a teacher's ranks of real ones and raters' votes train it
 (``training/action_units``).
 """
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Float32, Image
 
 _CORNERS: Final = (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS[::-1])  # outer, inner
+_ENDS: Final = (len(AU_INTENSITIES), len(AU_INTENSITIES) + len(AU_OCCURRENCES))
 _REST_AT_MOST: Final = 2.0  # FACS B: a face that shows more is not taken for one at rest
 
 
@@ -223,15 +224,11 @@ class ActionUnitEstimator(Closeable):
             for name, known in zip(AU_OCCURRENCES, trusted, strict=True)
         ]
         known = {name for name, is_known in zip(AU_OCCURRENCES, trusted, strict=True) if is_known}
-        # A unit nobody has evidence for reads the column of NaN behind the outputs.
         column = {name: i for i, name in enumerate(outputs) if name.partition("_")[0] in known}
-        self._intensity = [column.get(name, len(outputs)) for name in AU_INTENSITIES]
-        self._occurrence = [column.get(name, len(outputs)) for name in AU_OCCURRENCES]
-        self._sides = [
-            column.get(f"{name}_{side}", len(outputs))
-            for name in SIDED_UNITS
-            for side in ("right", "left")
-        ]
+        told = [*AU_INTENSITIES, *AU_OCCURRENCES]
+        told += [f"{name}_{side}" for name in SIDED_UNITS for side in ("right", "left")]
+        self._columns = np.array([column.get(name, 0) for name in told])
+        self._unknown = np.array([name not in column for name in told])
         self._present_at = np.array(present_at, np.float32)
         self._n_features: int = card.decode["features"]
 
@@ -270,18 +267,17 @@ class ActionUnitEstimator(Closeable):
                 "calibration": calibration,
             }
         )
-        nothing = np.full((len(neutrals), 1), np.nan, np.float32)
-        scores = np.concatenate([outputs["units"], nothing], axis=1)
-        intensity = scores[:, self._intensity]
-        measured = scores[:, self._occurrence]
+        own, population = outputs["units"][:, 0], outputs["units"][:, 1]
+        told = own.take(self._columns, axis=1)
+        told[:, self._unknown] = np.nan
+        intensity, measured = told[:, : _ENDS[0]], told[:, _ENDS[0] : _ENDS[1]]
         occurrence = np.where(np.isnan(measured), np.nan, measured >= self._present_at)
-        sides = scores[:, self._sides].reshape(-1, len(SIDED_UNITS), 2)
-        features = np.array(outputs["features"], np.float32)
+        sides = told[:, _ENDS[1] :].reshape(-1, len(SIDED_UNITS), 2)
         return [
             UnitEstimate(
                 ActionUnits(intensity[i], occurrence[i], sides[i], neutral.calibration),
-                features[i],
-                is_at_rest(outputs["population_units"][i]),
+                outputs["features"][i],
+                is_at_rest(population[i]),
             )
             for i, neutral in enumerate(neutrals)
         ]

@@ -20,7 +20,7 @@ from tests.affect_engines.conftest import FakeEngine
 
 @pytest.fixture
 def card():
-    return load_card("action_units")
+    return load_card("htnet_live")
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def failing(text="CUDA failure 719"):
 def test_auto_takes_the_cpu_where_there_is_no_gpu_and_says_why(card, caplog):
     with caplog.at_level(logging.INFO), open_engine(card) as engine:
         assert isinstance(engine, OrtEngine)
-    assert "action_units: onnxruntime" in caplog.text
+    assert "htnet_live: onnxruntime" in caplog.text
     assert "not tensorrt: NVIDIA driver" in caplog.text
     assert "not cuda: NVIDIA driver" in caplog.text
 
@@ -77,7 +77,7 @@ def test_asked_for_without_tensorrt_the_error_names_the_extra(card, monkeypatch)
 
 
 def test_asked_for_without_a_plan_the_error_says_how_to_build_one(card, gpu):
-    with pytest.raises(ModelError, match=r"engines build action_units\."):
+    with pytest.raises(ModelError, match=r"engines build htnet_live\."):
         open_engine(card, backend="tensorrt")
 
 
@@ -92,11 +92,11 @@ def test_auto_takes_a_plan_there_is_and_goes_on_when_its_gpu_fails(card, gpu, ca
     with open_engine(card) as engine, open_engine(card, backend="onnxruntime") as cpu:
         assert engine.backend == "tensorrt"
         assert isinstance(engine._engine, TrtEngine)
-        want = cpu.infer(feeds(cpu))["units"]
-        np.testing.assert_allclose(engine.infer(feeds(engine))["units"], want, atol=1e-6)
+        want = cpu.infer(feeds(cpu))["logits"]
+        np.testing.assert_allclose(engine.infer(feeds(engine))["logits"], want, atol=1e-6)
         gpu[1].fails["cuStreamSynchronize"] = fake_cuda.LAUNCH_FAILED
         with caplog.at_level(logging.WARNING):
-            np.testing.assert_array_equal(engine.infer(feeds(engine))["units"], want)
+            np.testing.assert_array_equal(engine.infer(feeds(engine))["logits"], want)
         assert engine.backend == "onnxruntime"
     assert "tensorrt failed" in caplog.text
     assert "CUDA_ERROR_LAUNCH_FAILED" in caplog.text
@@ -217,7 +217,7 @@ def test_the_survey_tells_a_real_one_without_plans_and_with(gpu, card, monkeypat
     gpu[0].__version__ = "10.16.1.11"
     assert "no plan is built yet" in probe()[0].why
     plan = build_plan(card, "fp32")
-    assert probe()[0].why == "TensorRT 10.16.1.11 on Fake GPU: action_units fp32"
+    assert probe()[0].why == "TensorRT 10.16.1.11 on Fake GPU: htnet_live fp32"
     assert plan.key.tensorrt == "10.16.1.11"
 
 

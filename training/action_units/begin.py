@@ -1,11 +1,10 @@
 """The network shipped before, as the beginning of a training.
 
-    python -m training.action_units.begin --out FOLDER [--onnx OLD]
+    python -m training.action_units.begin --data FOLDER --out FOLDER [--onnx OLD]
 
-OLD is FILE of commit BEFORE, taken from the repository's history by default: it learned from
-76,951 rendered images of 700 people and from bounds of real faces, with the resting image as a
-second channel. What looks at the present image, its measures and its head are taken over; the
-answers against the population's rest are the same to the last digits.
+OLD is FILE of commit BEFORE, taken from the repository's history by default. It had no batch norms
+and looked at 6 x 6 places where 3 x 3 are left: norms begin as what they do to training faces, so
+that the convolutions answer as before, and weights of places that are pooled are summed.
 """
 
 from __future__ import annotations
@@ -14,17 +13,23 @@ import argparse
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
-from training.action_units.measures import MEASURES
-from training.action_units.network import N_LOOK, N_PROJECTED, ActionUnitNetwork
+from training.action_units.dataset import PRESENT, load_arrays
+from training.action_units.network import N_PROJECTED, ActionUnitNetwork
 from training.checkpoints import NAME
 
-BEFORE: Final = "f345220"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BEFORE: Final = "3336f2f"
 FILE: Final = "engines/affect_engines/weights/action_units.onnx"
-SHA256: Final = "eb30a4ff4667eb18d508a14f64ca614bfc551fdd50f887cc1c8528e05264a07c"
+SHA256: Final = "8f3686998bde6c2d8ba13008027a30bc6036789c579fa67055b0c325e6383fc9"
+_EACH: Final = 20  # pictures of each file that norms begin with
 
 
 def read_history() -> bytes:
@@ -43,61 +48,84 @@ def read_history() -> bytes:
     return content
 
 
-def take_over(content: bytes) -> ActionUnitNetwork:
-    """Return a network that begins with the weights of an old ONNX file."""
+@torch.no_grad()
+def take_over(content: bytes, crops: Tensor) -> ActionUnitNetwork:
+    """Return a network that begins with the weights of an old ONNX file.
+
+    Parameters
+    ----------
+    content : bytes
+    crops : (n, 96, 96) float
+        Aligned pictures, 0 to 255, that norms begin with.
+    """
     import onnx
     from onnx import numpy_helper
 
-    arrays = {
-        array.name: torch.from_numpy(numpy_helper.to_array(array).copy())
+    stored = {
+        array.name.removeprefix("network."): torch.from_numpy(numpy_helper.to_array(array).copy())
         for array in onnx.load_from_string(content).graph.initializer
     }
-    convolutions = sorted(
-        (int(name.rpartition("_")[2]), array)
-        for name, array in arrays.items()
-        if name.startswith("onnx::Conv")
-    )
     network = ActionUnitNetwork()
     looker = network.looker
-    blocks = [*looker.stem, looker.middle, *looker.top]
-    with torch.no_grad():
-        for k, block in enumerate(blocks):
-            weight, bias = convolutions[2 * k][1], convolutions[2 * k + 1][1]
-            block[0].weight.copy_(weight[:, :1] if k == 0 else weight)
-            block[0].bias.copy_(bias)
-        looker.look[1].weight.copy_(arrays["network.looker.look.1.weight"])
-        looker.look[1].bias.copy_(arrays["network.looker.look.1.bias"])
-        (project,) = (array for name, array in arrays.items() if name.startswith("onnx::MatMul"))
-        network.project.weight.copy_(project.T)
-        network.head[0].weight.copy_(_head(arrays["network.head.0.weight"], network.n_features))
-        network.head[0].bias.copy_(arrays["network.head.0.bias"])
-        for k in (3, 5):
-            network.head[k].weight.copy_(arrays[f"network.head.{k}.weight"])
-            network.head[k].bias.copy_(arrays[f"network.head.{k}.bias"])
+    blocks = [*looker.stem, looker.middle, looker.narrow, looker.top]
+    names = ["stem.0", "stem.1", "stem.2", "middle", "top.0", "top.1"]
+    hooks = []
+    for block, name in zip(blocks, names, strict=True):
+        convolution, norm, _ = block
+        convolution.weight.copy_(stored[f"looker.{name}.0.weight"])
+        bias = stored[f"looker.{name}.0.bias"]
+        hooks.append(norm.register_forward_pre_hook(_begin_with(bias)))
+    looker.eval()(crops)
+    for hook in hooks:
+        hook.remove()
+    look = stored["looker.look.1.weight"]
+    look = look.view(len(look), -1, 3, 2, 3, 2).sum(dim=(3, 5)).flatten(1)
+    looker.look.weight.copy_(look)
+    looker.look.bias.copy_(stored["looker.look.1.bias"])
+    network.usual.copy_(stored["usual"])
+    (lengths,) = (array for name, array in stored.items() if name.startswith("onnx::MatMul"))
+    network.project.weight.copy_(lengths[:, -N_PROJECTED:].T)
+    for layer, name in zip(network.head[::2], ("head.0", "head.3", "head.5"), strict=True):
+        layer.weight.copy_(stored[f"{name}.weight"])
+        layer.bias.copy_(stored[f"{name}.bias"])
     return network
 
 
-def _head(old: torch.Tensor, n_features: int) -> torch.Tensor:
-    """Order the columns of the first layer anew: what moved, what is foreign, calibration."""
-    parts = torch.split(old, [len(MEASURES), len(MEASURES), N_PROJECTED, 3, 1, N_LOOK], dim=1)
-    moved, foreign, projected, angles, calibration, look = parts
-    new = torch.zeros(len(old), 2 * n_features + 1)
-    new[:, :n_features] = torch.cat([moved, projected, angles, look], 1)
-    # Angles and look were not compared with the rest: both shares of them count the same.
-    new[:, n_features:-1] = torch.cat([foreign, 0 * projected, angles, look], 1)
-    new[:, -1:] = calibration
-    return new
+def read_pictures(data: Path) -> Tensor:
+    """Return a few aligned pictures of each training file in a folder, (n, 96, 96)."""
+    rng = np.random.default_rng(1)
+    chosen = []
+    for path in sorted([*data.glob("train_*.npz"), *data.glob("stills_*.npz")]):
+        stored = load_arrays(path)
+        found = np.flatnonzero(stored["presence"] >= PRESENT)  # type: ignore[operator]
+        chosen.append(stored["crops"][rng.choice(found, _EACH)])
+    return torch.from_numpy(np.concatenate(chosen).astype(np.float32))
+
+
+def _begin_with(bias: Tensor) -> Callable[[nn.BatchNorm2d, tuple[Tensor, ...]], None]:
+    """Return a hook that has a norm add the bias of the convolution before it, and no more."""
+
+    def hook(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        spread, mean = torch.var_mean(inputs[0], dim=(0, 2, 3), correction=0)
+        norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+        norm.running_var.copy_(spread)  # type: ignore[union-attr]
+        norm.weight.copy_((spread + norm.eps).sqrt())
+        norm.bias.copy_(mean + bias)
+
+    return hook
 
 
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of faces to train on")
     parser.add_argument("--onnx", type=Path, help="the file itself, where there is no history")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     content = read_history() if options.onnx is None else options.onnx.read_bytes()
-    torch.save({"network": take_over(content).state_dict()}, options.out / NAME)
+    network = take_over(content, read_pictures(options.data))
+    torch.save({"network": network.state_dict()}, options.out / NAME)
 
 
 if __name__ == "__main__":

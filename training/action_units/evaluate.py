@@ -1,8 +1,8 @@
 """What the action unit network scores: on rendered faces, and on real ones.
 
     python -m training.action_units.evaluate --data FOLDER --teacher FOLDER --lfw FILE \
-        --ferplus FILE --london FOLDER --run FOLDER [--without-picture FOLDER] \
-        [--without-lfw FOLDER] [--onnx FILE] --report report.json [--report-persons WHY]
+        --london FOLDER --run FOLDER [--without-picture FOLDER] [--without-lfw FOLDER] \
+        [--onnx FOLDER] --report report.json [--report-persons WHY]
 
 Thresholds were chosen before (``thresholds``). With ``--report-persons`` London persons 061 to 090
 and LFW's test persons are looked at too; each such look is a line in
@@ -18,21 +18,20 @@ import json
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from affect_engines.ort import import_onnxruntime
 from benchmarks.records import code_state
 from training.action_units.dataset import PRESENT, Samples, load_arrays
-from training.action_units.export import INPUTS, load_network
+from training.action_units.export import INPUTS, N_FEATURES, NAMES, load_network
 from training.action_units.faces import (
     Faces,
     join,
-    lfw_curves,
-    lfw_split,
-    select,
-    stills_part,
+    lfw_persons,
     studio_part,
 )
 from training.action_units.london import (
@@ -43,19 +42,16 @@ from training.action_units.london import (
     read_photographs,
 )
 from training.action_units.network import OUTPUTS, ActionUnitNetwork
-from training.action_units.real_faces import TAUGHT
+from training.action_units.real_faces import EVIDENCE, TAUGHT, Curves, evidence_of
 from training.action_units.thresholds import TRACE, read_faces
 from training.action_units.train import RANKED, REPORTED, predict, rank_agreement
+from training.checkpoints import NAME as CHECKPOINT
 from training.metrics import auc, f1, icc_3_1, mae, spearman
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 LOOKS: Final = Path("benchmarks/results/london_looks.jsonl")
-EVIDENCE: Final = {
-    "AU01": "surprise", "AU02": "surprise", "AU04": "anger", "AU05": "surprise",
-    "AU06": "happiness", "AU07": "anger", "AU09": "disgust", "AU10": "disgust",
-    "AU12": "happiness", "AU15": "sadness", "AU17": "sadness", "AU20": "fear",
-    "AU25": "surprise", "AU26": "surprise",
-}  # fmt: skip
-"""Expression in whose prototype a unit stands, so that it should rise against neutral faces."""
 _RESAMPLED: Final = 300
 
 
@@ -189,6 +185,58 @@ def ferplus_figures(network: ActionUnitNetwork, rated: Path) -> dict[str, Any]:
     return figures
 
 
+class Exported(torch.nn.Module):
+    """An exported file in the place of its network, against the population's rest alone."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        options = import_onnxruntime().SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self.session = import_onnxruntime().InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        self.usual = torch.zeros(len(OUTPUTS))
+
+    def embed(self, points: Tensor, crops: Tensor, angles: Tensor) -> Tensor:
+        """Return the intensities (n, 21) that the file tells."""
+        n = len(points)
+        feeds = (points, crops.to(torch.uint8), angles, torch.zeros(n, N_FEATURES),
+                 torch.zeros(n, 1))  # fmt: skip
+        named = {name: part.numpy() for name, part in zip(INPUTS, feeds, strict=True)}
+        units: NDArray[np.float32] = self.session.run(["units"], named)[0]
+        return torch.from_numpy(units[:, 1])
+
+    def compare(self, features: Tensor, rest: Tensor, calibration: Tensor) -> Tensor:  # noqa: ARG002
+        """Return the evidence (n, 21) of intensities."""
+        return torch.from_numpy(evidence_of(features.numpy()))
+
+
+def form_figures(
+    path: Path, persons: Faces, photographs: Photographs, rated: Path
+) -> dict[str, Any]:  # fmt: skip
+    """Return what an exported file scores on people who serve for choices, size and time."""
+    network: Any = Exported(path)
+    rows = persons.tested()
+    read = predict(network, persons, rows, calibrated=False)
+    scores = [
+        read_faces(network, faces)[:, OUTPUTS.index("AU12")]
+        for faces in (photographs.neutral, photographs.smiling)
+    ]
+    truth = np.repeat([False, True], len(scores[0]))
+    aucs = ferplus_figures(network, rated)["auc"].values()
+    return {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "bytes": path.stat().st_size,
+        "ms_a_face": time_onnx(path),
+        "lfw_validation_spearman": mean_ranks(rank_agreement(persons.taught[rows], read)),
+        "ferplus_valid_mean_auc": float(np.mean([found["auc"] for found in aucs])),
+        "london_001_045_smile_auc": auc(truth, np.concatenate(scores)),
+        "london_001_045_smile_accuracy": float(
+            ((np.concatenate(scores) >= TRACE) == truth).mean()
+        ),
+    }  # fmt: skip
+
+
 def time_onnx(path: Path, repeats: int = 300) -> float:
     """Return the milliseconds a face takes in onnxruntime on one thread, best of many."""
     onnxruntime = import_onnxruntime()
@@ -235,23 +283,23 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--without-picture", type=Path, help="checkpoint trained on the mesh alone")
     parser.add_argument("--without-lfw", type=Path, help="checkpoint trained without LFW")
-    parser.add_argument("--onnx", type=Path, help="exported file, to be timed")
+    parser.add_argument("--onnx", type=Path, help="folder of the exported files")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     parser.add_argument(
         "--report-persons", metavar="WHY", help="look at the persons kept for reporting"
     )
     options = parser.parse_args()
     code = code_state("training/action_units", "realtime_affect/face")
+
+    def persons_of(split: str) -> tuple[Faces, Curves]:
+        return lfw_persons(options.data, options.teacher, options.lfw, split)
+
     network = load_network(options.run)
     test = join({"studio": studio_part(sorted(options.data.glob("test_*.npz")))})
-    curves = lfw_curves(options.teacher, options.lfw)
-    stills = stills_part(options.data, options.teacher, "lfw", options.lfw, curves)
-
-    def persons_of(split: str) -> Faces:
-        return join({"lfw": select(stills, lfw_split(options.lfw, split)[: len(stills["low"])])})
-
+    validation, curves = persons_of("validation")
     teacher_at = curves.threshold
-    choosing, validation = read_photographs(options.london, CHOOSING), persons_of("validation")
+    choosing = read_photographs(options.london, CHOOSING)
+    rated = options.data / "rated_ferplus.npz"
     present_at = dict.fromkeys(OUTPUTS, TRACE)
     report: dict[str, Any] = {
         "about": json.loads((options.run / "about.json").read_text("utf-8")),
@@ -265,7 +313,7 @@ def main() -> None:
         },
         "lfw_validation": ranks_figures(network, validation, teacher_at, present_at),
         "london_001_045": london_figures(network, choosing, present_at),
-        "ferplus_valid": ferplus_figures(network, options.data / "rated_ferplus.npz"),
+        "ferplus_valid": ferplus_figures(network, rated),
     }
     ablation = {
         "mesh and picture, own rest": mean_icc(report["studio_test"]["calibrated"]),
@@ -281,16 +329,18 @@ def main() -> None:
         stranger = load_network(options.without_lfw)
         report["without_lfw"] = {
             "lfw_validation": ranks_figures(stranger, validation, teacher_at, present_at),
-            "ferplus_valid": ferplus_figures(stranger, options.data / "rated_ferplus.npz"),
+            "ferplus_valid": ferplus_figures(stranger, rated),
         }
     if options.onnx is not None:
-        report["ms_a_face"] = time_onnx(options.onnx)
-        report["onnx_sha256"] = hashlib.sha256(options.onnx.read_bytes()).hexdigest()
+        report["forms"] = {
+            precision: form_figures(options.onnx / file, validation, choosing, rated)
+            for precision, file in NAMES.items()
+        }
     if options.report_persons:
-        log_look(options.report_persons, options.onnx or options.run / "checkpoint.pt")
+        log_look(options.report_persons, options.run / CHECKPOINT)
         reporting = read_photographs(options.london, REPORTING)
         report["london_061_090"] = london_figures(network, reporting, present_at)
-        report["lfw_test"] = ranks_figures(network, persons_of("test"), teacher_at, present_at)
+        report["lfw_test"] = ranks_figures(network, persons_of("test")[0], teacher_at, present_at)
     report["made"] = code
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     print_report(report)

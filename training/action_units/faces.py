@@ -17,6 +17,7 @@ from training.action_units.network import OUTPUTS
 from training.action_units.real_faces import (
     HIGHEST,
     LOWEST,
+    MOSTLY,
     PROTOTYPES,
     Answers,
     Curves,
@@ -38,9 +39,14 @@ if TYPE_CHECKING:
 Part = dict[str, "NDArray[np.generic]"]
 """Arrays of one kind of face; see :func:`join`."""
 
+EXPRESSIONS: Final[dict[str | None, int]] = {name: k for k, name in enumerate(PROTOTYPES)}
+"""Numbers of the expressions that raters agree on."""
+
 _N_REST: Final = 6  # resting images of a person that are remembered
 _STUDIO_SLACK: Final = 0.5  # evidence a rendered face without a unit may have in a stranger's eyes
 _RARE: Final = ("surprise", "sadness", "anger", "disgust", "fear")
+_SMALL_SLACK: Final = 0.15  # evidence that FER+'s small pictures leave open
+_CLEAR: Final = ("neutral", "happiness")  # labels of LFW, one each, that are to be relied on
 _OFTEN: Final = 4  # times as often are faces of rare expressions shown as others
 _RESTING_AT_MOST: Final = 1.3  # evidence of any unit, on a still that counts as a person's rest
 
@@ -121,11 +127,12 @@ def stills_part(
     answers = Answers(answers.names, scores)
     about = load_arrays(pack)
     points = seen["points"].astype(np.float32) / 100
-    expressions: Sequence[str | None] = [None] * n
-    if "votes" in about:
-        expressions = agreed(about["votes"][:n], about["vote_names"].tolist())  # type: ignore[arg-type]
-    low, high = bounds_of(answers, curves, points, expressions)
+    bounding, shown = _named(about, n)
+    low, high = bounds_of(answers, curves, points, bounding)
     taught = curves.evidence(answers)
+    if "votes" in about:
+        low = np.where(low > LOWEST, low - _SMALL_SLACK, low)
+        high = np.minimum(high + _SMALL_SLACK, HIGHEST)
     rest = np.full((n, _N_REST), -1, np.int64)
     if "person" in about:
         rest = _stills_at_rest(about["person"][:n], taught)
@@ -135,12 +142,25 @@ def stills_part(
         "truth": np.full_like(low, np.nan), "taught": taught,
         "reference": np.zeros(n, bool),
     }  # fmt: skip
-    part["often"] = np.array([_OFTEN if name in _RARE else 1 for name in expressions])
-    known = np.isfinite(taught[:, 0]) | np.array([name in PROTOTYPES for name in expressions])
+    part["expression"] = np.array([EXPRESSIONS.get(name, -1) for name in shown], np.int8)
+    part["often"] = np.array([_OFTEN if name in _RARE else 1 for name in shown])
+    known = np.isfinite(taught[:, 0]) | np.array([name in PROTOTYPES for name in bounding])
     part["presence"] = np.where(known, part["presence"], 0.0)
     if split is None:
         return part
     return select(part, about["split"][:n] == split)
+
+
+def _named(
+    about: dict[str, NDArray[np.generic]], n: int
+) -> tuple[Sequence[str | None], Sequence[str | None]]:
+    """Return what n stills of a pack are called: surely enough for bounds, and for pairs."""
+    if "votes" in about:
+        votes, names = about["votes"][:n], about["vote_names"].tolist()
+        return agreed(votes, names), agreed(votes, names, MOSTLY)  # type: ignore[arg-type]
+    names = about["label_names"].tolist()
+    labels = [names[k] for k in about["label"][:n].tolist()]
+    return [None] * n, [name if name in _CLEAR else None for name in labels]
 
 
 def select(part: Part, chosen: NDArray[np.bool_]) -> Part:
@@ -156,6 +176,14 @@ def lfw_curves(teacher: Path, pack: Path) -> Curves:
     answers = read_answers(sorted(teacher.glob("teacher_lfw_*.npz")))
     learned = lfw_split(pack, "train")[: len(answers.scores)]
     return Curves(Answers(answers.names, answers.scores[learned]))
+
+
+def lfw_persons(data: Path, teacher: Path, pack: Path, split: str) -> tuple[Faces, Curves]:
+    """Return the stills of LFW's persons of a split, and the curves that made their evidence."""
+    curves = lfw_curves(teacher, pack)
+    stills = stills_part(data, teacher, "lfw", pack, curves)
+    chosen = lfw_split(pack, split)[: len(stills["presence"])]
+    return join({"lfw": select(stills, chosen)}), curves
 
 
 def london_part(path: Path) -> Part:
@@ -174,6 +202,9 @@ def london_part(path: Path) -> Part:
         "low": low, "high": high, "slack": np.zeros_like(low), "level": np.zeros_like(low),
         "rest": rest, "truth": np.full_like(low, np.nan),
         "reference": stored["reference"].astype(bool),
+        "expression": np.where(
+            stored["reference"], EXPRESSIONS["neutral"], EXPRESSIONS["happiness"]
+        ),
     }  # fmt: skip
 
 
@@ -213,6 +244,10 @@ class Faces:
         Rows of the same person at rest, -1 where there are no more.
     truth, taught : (n, 21) float32
         Intensities of rendered faces, the teacher's evidence on real ones; NaN elsewhere.
+    kind : (n,) int8
+        Number of its kind of face.
+    expression : (n,) int8
+        What raters agreed on, of EXPRESSIONS; -1 = nothing.
     present, reference, real : (n,) bool
         Whether Face Mesh (and the teacher) found it; whether it was filmed to be a rest; whether
         it is a real face.
@@ -230,6 +265,8 @@ class Faces:
     rest: NDArray[np.int64]
     truth: NDArray[np.float32]
     taught: NDArray[np.float32]
+    kind: NDArray[np.int8]
+    expression: NDArray[np.int8]
     present: NDArray[np.bool_]
     reference: NDArray[np.bool_]
     real: NDArray[np.bool_]
@@ -293,6 +330,9 @@ def join(parts: Mapping[str, Part]) -> Faces:
             [part.get(name, nothing[kind]) for kind, part in parts.items()]
         ).astype(dtype, copy=False)  # fmt: skip
 
+    expression = [
+        part.get("expression", np.full(len(part["presence"]), -1)) for part in parts.values()
+    ]
     present = all_of("presence", np.float32) >= PRESENT  # type: ignore[operator]
     rows = np.arange(len(present))
     often = np.concatenate(
@@ -304,6 +344,8 @@ def join(parts: Mapping[str, Part]) -> Faces:
         high=all_of("high", np.float32), slack=all_of("slack", np.float32),
         level=all_of("level", np.float32), rest=np.concatenate(rests),
         truth=all_of("truth", np.float32), taught=all_of("taught", np.float32),
+        kind=np.repeat(np.arange(len(parts), dtype=np.int8), np.diff(first)),
+        expression=np.concatenate(expression).astype(np.int8),
         present=present, reference=all_of("reference", np.bool_),
         real=np.repeat([kind != "studio" for kind in parts], np.diff(first)),
         kinds={

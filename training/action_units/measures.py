@@ -11,6 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime_affect.landmarks import (
+    EYE_LIDS,
+    LEFT_EYE_CORNERS,
+    OUTER_EYE_CORNERS,
+    RIGHT_EYE_CORNERS,
+)
 from realtime_affect.types import N_MESH_POINTS
 
 Float32 = NDArray[np.float32]
@@ -25,18 +31,29 @@ def _above(low: list[int], high: list[int]) -> _Terms:
     return [(low, Y, 1.0), (high, Y, -1.0)]
 
 
-_EYE_LINE = [33, 133, 263, 362]
+def _across(right: int, left: int) -> _Terms:
+    """Width from a point to one that lies more to the person's left."""
+    return [([left], X, 1.0), ([right], X, -1.0)]
+
+
+_EYE_LINE = [*RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS]
+_OUTER_CORNERS = list(OUTER_EYE_CORNERS)
+_INNER_CORNERS = [RIGHT_EYE_CORNERS[1], LEFT_EYE_CORNERS[0]]
+_RIGHT_LIDS, _LEFT_LIDS = ((list(lower), list(upper)) for lower, upper in EYE_LIDS)
+_LOWER_LIDS, _UPPER_LIDS = (
+    right + left for right, left in zip(_RIGHT_LIDS, _LEFT_LIDS, strict=True)
+)
 _SUBNASALE = [2]
 _LIP_CORNERS = [61, 291]
 
 _MEASURES: Final[dict[str, _Terms]] = {
     "inner_brow": _above(_EYE_LINE, [107, 55, 66, 65, 336, 285, 296, 295]),
-    "outer_brow": _above([33, 263], [70, 46, 63, 53, 300, 276, 293, 283]),
-    "brow_gap": [([285], X, 1.0), ([55], X, -1.0)],
-    "upper_lid": _above(_EYE_LINE, [158, 159, 160, 385, 386, 387]),
-    "lower_lid": _above(_EYE_LINE, [144, 145, 153, 373, 374, 380]),
-    "cheek": _above([33, 263], [50, 101, 117, 118, 280, 330, 346, 347]),
-    "nose_wing": _above([133, 362], [48, 64, 98, 278, 294, 327]),
+    "outer_brow": _above(_OUTER_CORNERS, [70, 46, 63, 53, 300, 276, 293, 283]),
+    "brow_gap": _across(55, 285),
+    "upper_lid": _above(_EYE_LINE, _UPPER_LIDS),
+    "lower_lid": _above(_EYE_LINE, _LOWER_LIDS),
+    "cheek": _above(_OUTER_CORNERS, [50, 101, 117, 118, 280, 330, 346, 347]),
+    "nose_wing": _above(_INNER_CORNERS, [48, 64, 98, 278, 294, 327]),
     "upper_lip": _above(_SUBNASALE, [0]),
     "corner_out": [([291], X, 0.5), ([61], X, -0.5)],
     "corner_up": _above(_SUBNASALE, _LIP_CORNERS),
@@ -45,10 +62,10 @@ _MEASURES: Final[dict[str, _Terms]] = {
     "lower_red": _above([17], [14]),
     "chin": _above(_SUBNASALE, [175, 199, 200]),
     "jaw": _above(_SUBNASALE, [152]),
-    "right_eye_gap": _above([144, 145, 153], [158, 159, 160]),
-    "left_eye_gap": _above([373, 374, 380], [385, 386, 387]),
-    "right_eye_width": [([133], X, 1.0), ([33], X, -1.0)],
-    "left_eye_width": [([263], X, 1.0), ([362], X, -1.0)],
+    "right_eye_gap": _above(*_RIGHT_LIDS),
+    "left_eye_gap": _above(*_LEFT_LIDS),
+    "right_eye_width": _across(*RIGHT_EYE_CORNERS),
+    "left_eye_width": _across(*LEFT_EYE_CORNERS),
 }
 
 MEASURES: Final = tuple(_MEASURES)

@@ -30,7 +30,9 @@ OUTPUTS: Final = (
 
 N_LOOK: Final = 96
 N_PROJECTED: Final = 64
-_MM: Final = 5.0  # movements are of this size
+MM: Final = 5.0
+"""Movements are of this size."""
+
 _POINTS: Final = 468
 
 
@@ -45,7 +47,9 @@ def intensity(evidence: Tensor) -> Tensor:
 
 
 def _block(inward: int, outward: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inward, outward, 3, stride, 1), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(inward, outward, 3, stride, 1, bias=False), nn.BatchNorm2d(outward), nn.ReLU()
+    )
 
 
 class Looker(nn.Module):
@@ -55,21 +59,24 @@ class Looker(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(_block(1, 16, 2), _block(16, 32, 2), _block(32, 48, 2))
         self.middle = _block(48, 48, 1)
-        self.top = nn.Sequential(_block(48, 64, 2), _block(64, 64, 1))
-        side = ALIGNED_PX // 16
-        self.look = nn.Sequential(nn.Dropout(0.1), nn.Linear(64 * side * side, N_LOOK))
+        self.narrow = _block(48, 64, 2)
+        self.top = _block(64, 64, 1)
+        side = ALIGNED_PX // 32
+        self.look = nn.Linear(64 * side * side, N_LOOK)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Look at pictures (n, 96, 96), 0 to 255; light and contrast are taken off first."""
-        x = self.stem(_standardised(crops)[:, None])
-        x = x + self.middle(x)
-        return self.look(self.top(x).flatten(1))  # type: ignore[no-any-return]
+        x = self.stem(standardised(crops[:, None]))
+        x = self.narrow(x + self.middle(x))
+        x = nn.functional.avg_pool2d(self.top(x), 2)
+        return self.look(x.flatten(1))  # type: ignore[no-any-return]
 
 
-def _standardised(crops: Tensor) -> Tensor:
-    mean = crops.mean(dim=(1, 2), keepdim=True)
-    spread = (crops - mean).pow(2).mean(dim=(1, 2), keepdim=True).sqrt()
-    return (crops - mean) / (spread + 4.0)
+def standardised(crops: Tensor) -> Tensor:
+    """Take light and contrast off pictures (n, 1, 96, 96)."""
+    centred = crops - crops.mean(dim=(2, 3), keepdim=True)
+    spread = torch.linalg.vector_norm(centred, dim=(2, 3), keepdim=True) / ALIGNED_PX
+    return centred / (spread + 4.0)
 
 
 class ActionUnitNetwork(nn.Module):
@@ -101,7 +108,7 @@ class ActionUnitNetwork(nn.Module):
         self.usual = nn.Parameter(torch.zeros(self.n_features))
         """Features of the population at rest."""
         self.head = nn.Sequential(
-            nn.Linear(2 * self.n_features + 1, 128), nn.ReLU(), nn.Dropout(0.1),
+            nn.Linear(2 * self.n_features + 1, 128), nn.ReLU(),
             nn.Linear(128, 96), nn.ReLU(), nn.Linear(96, len(OUTPUTS)),
         )  # fmt: skip
 
@@ -117,7 +124,7 @@ class ActionUnitNetwork(nn.Module):
         angles : (n, 3) float
             Head rotation, radians.
         """
-        moved = (points.flatten(1) - self.population) / _MM
+        moved = (points.flatten(1) - self.population) / MM
         look = self.looker(crops) if self.picture else points.new_zeros(len(points), N_LOOK)
         lengths = moved @ torch.cat([self.measures, self.project.weight.T], 1)
         return torch.cat([lengths, angles, look], 1)

@@ -11,7 +11,9 @@ Nobody has coded these faces. What is known of them is, for each unit, bounds of
   bound are the same.
 - **Rated** faces: a resting face shows no unit, and a face that most people call surprised has
   raised brows (Ekman, Friesen & Hager's prototypes, FACS Investigator's Guide, 2002). Bounds are
-  only ever the safe side of that; where a unit is taught, they hold the teacher's evidence.
+  only ever the safe side of that; where a unit is taught, they hold the teacher's evidence. Of two
+  faces of a kind, one of an expression and one neutral, the first shows more of the expression's
+  units (``EVIDENCE``): that orders faces where the teacher errs, and units that nobody teaches.
 - AU25 is a length: the gap between the inner lips of the mesh.
 
 The command films Face Research Lab London Set's persons 001 to 035 as worse cameras would have
@@ -48,7 +50,8 @@ Bounds = tuple[dict[str, float], dict[str, float]]
 
 PERSONS: Final = range(1, 36)
 VARIANTS: Final = 14
-AGREED: Final = 0.8  # share of FER+'s votes
+AGREED: Final = 0.8  # share of FER+'s votes that bounds are taken from
+MOSTLY: Final = 0.6  # share of FER+'s votes that pairs are made of
 HIGHEST: Final = 5.0
 LOWEST: Final = -1.0
 """Evidence under 0 shows as nothing, so that "none" leaves room below."""
@@ -79,22 +82,22 @@ def _pair(name: str) -> tuple[str, str]:
 
 TAUGHT: Final[dict[str, Taught]] = {
     "AU01": Taught(("browInnerUp",), 0.10, 0.95),
-    "AU02": Taught(_pair("browOuterUp"), 0.08, 0.95),
-    "AU04": Taught(_pair("browDown"), 0.15, 0.90),
+    "AU02": Taught(_pair("browOuterUp"), 0.10, 0.95),
+    "AU04": Taught(_pair("browDown"), 0.20, 0.90),
     "AU06": Taught(_pair("cheekSquint"), 0.15, 0.0),
     "AU07": Taught(_pair("eyeSquint"), 0.10, 0.90),
-    "AU10": Taught(_pair("mouthUpperUp"), 0.18, 0.90),
+    "AU10": Taught(_pair("mouthUpperUp"), 0.15, 0.90),
     "AU12": Taught(_pair("mouthSmile"), 0.40, 1.0),
-    "AU14": Taught(_pair("mouthDimple"), 0.06, 0.0),
-    "AU15": Taught(_pair("mouthFrown"), 0.08, 0.60),
-    "AU17": Taught(("mouthShrugLower",), 0.08, 0.60),
-    "AU20": Taught(_pair("mouthStretch"), 0.12, 0.80),
-    "AU26": Taught(("jawOpen",), 0.12, 0.80),
+    "AU14": Taught(_pair("mouthDimple"), 0.10, 0.0),
+    "AU15": Taught(_pair("mouthFrown"), 0.10, 0.60),
+    "AU17": Taught(("mouthShrugLower",), 0.10, 0.60),
+    "AU20": Taught(_pair("mouthStretch"), 0.10, 0.80),
+    "AU26": Taught(("jawOpen",), 0.10, 0.80),
     "AU45": Taught(_pair("eyeBlink"), 0.05, 0.75),
     "AU12_right": Taught(("mouthSmileRight",), 0.40, 1.0),
     "AU12_left": Taught(("mouthSmileLeft",), 0.40, 1.0),
-    "AU14_right": Taught(("mouthDimpleRight",), 0.06, 0.0),
-    "AU14_left": Taught(("mouthDimpleLeft",), 0.06, 0.0),
+    "AU14_right": Taught(("mouthDimpleRight",), 0.10, 0.0),
+    "AU14_left": Taught(("mouthDimpleLeft",), 0.10, 0.0),
 }
 """Blendshapes that stand for a unit (Apple's ARKit documentation names what each moves)."""
 
@@ -126,6 +129,14 @@ PROTOTYPES: Final[dict[str, Bounds]] = {
     "fear": ({"AU01": 0.8, "AU20": 0.6}, {"AU09": 1.5, "AU14": 1.0}),
 }
 """By the name of FER+'s vote. The units of raters' prototypes, not a coder's."""
+
+EVIDENCE: Final = {
+    "AU01": "surprise", "AU02": "surprise", "AU04": "anger", "AU05": "surprise",
+    "AU06": "happiness", "AU07": "anger", "AU09": "disgust", "AU10": "disgust",
+    "AU12": "happiness", "AU15": "sadness", "AU17": "sadness", "AU20": "fear",
+    "AU25": "surprise", "AU26": "surprise",
+}  # fmt: skip
+"""Expression in whose prototype a unit stands, so that it should rise against neutral faces."""
 
 
 def limits(bounds: Bounds) -> NDArray[np.float32]:
@@ -239,12 +250,14 @@ def lip_gap_mm(points_mm: Array) -> NDArray[np.float64]:
     return gap
 
 
-def agreed(votes: NDArray[np.uint8], names: Sequence[str]) -> list[str | None]:
-    """Return the name of FER+'s vote (n, 10) on which most raters agreed, None without any."""
+def agreed(
+    votes: NDArray[np.uint8], names: Sequence[str], least: float = AGREED
+) -> list[str | None]:
+    """Return the name of FER+'s vote (n, 10) with that share of raters, None without any."""
     share = votes / np.maximum(votes.sum(axis=1, keepdims=True), 1)
     best = votes.argmax(axis=1)
     return [
-        names[k] if share[i, k] >= AGREED else None for i, k in enumerate(best.tolist())
+        names[k] if share[i, k] >= least else None for i, k in enumerate(best.tolist())
     ]  # fmt: skip
 
 

@@ -4,20 +4,15 @@
         --ferplus ferplus_train_valid.npz --stills FOLDER --out FOLDER
 
 writes ``ifdd_stream.onnx`` and ``ifdd_stream.int8.onnx``. The fp32 file is checked against the
-network before it is kept; batch norms are folded away by the exporter. The int8 form is quantised
-statically (quantise and dequantise nodes, ranges from sequences of the training split): the weights
-of convolutions by channel in seven bits, their inputs by tensor in eight.
-
-Seven, because processors with AVX2 and without VNNI add two products of uint8 and int8 in 16 bits,
-which saturate: with weights up to 127 the shipped network lost 6.5 points there, without a word.
-2 * 255 * 64 just fits. The lifting stays in fp32: it is small, and what its many little nodes gain
-in int8 is lost again in turning values from one form to the other.
+network before it is kept; batch norms are folded away by the exporter. In the int8 form
+(``training.onnx_file.quantise``) the convolutions are quantised, with ranges from sequences of the
+training split. The lifting stays in fp32: it is small, and what its many little nodes gain in int8
+is lost again in turning values from one form to the other.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,7 +26,7 @@ from training.ifdd_stream.cuts import read_cuts
 from training.ifdd_stream.network import PLACES, SIDE, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
 from training.ifdd_stream.train import split_of
-from training.onnx_file import export_checked
+from training.onnx_file import export_checked, quantise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,44 +81,18 @@ def play(session: Any, clips: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[A
         memory = np.concatenate([memory[:, 1:], slot[:, None]], 1)
 
 
-def quantise(content: bytes, clips: NDArray[np.uint8]) -> bytes:
+def quantised(content: bytes, clips: NDArray[np.uint8]) -> bytes:
     """Return the int8 form of an fp32 file, with ranges as they are on clips (n, t, 48, 48)."""
-    import onnx
-
-    onnxruntime = import_onnxruntime()  # its telemetry off before any part of it is loaded
-    from onnxruntime.quantization import (  # noqa: TID251
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-    from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: TID251
-
+    onnxruntime = import_onnxruntime()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    feeds = iter([
-        {name: value.copy() for name, value in feed.items()}
-        for k in range(0, len(clips), 8)
-        for feed in play(session, clips[k : k + 8])
-    ])  # fmt: skip
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def get_next(self) -> Any:
-            return next(feeds, None)
-
-    with tempfile.TemporaryDirectory() as folder:
-        plain, ready, small = (Path(folder) / name for name in ("a.onnx", "b.onnx", "c.onnx"))
-        plain.write_bytes(content)
-        quant_pre_process(plain, ready, skip_symbolic_shape=True)
-        quantize_static(
-            ready, small, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, reduce_range=True,
-            calibrate_method=CalibrationMethod.MinMax, op_types_to_quantize=["Conv"],
-        )  # fmt: skip
-        proto = onnx.load(small)
-    proto.ClearField("producer_version")
-    proto.doc_string = ""
-    return proto.SerializeToString()  # type: ignore[no-any-return]
+    return quantise(
+        content,
+        [
+            {name: value.copy() for name, value in feed.items()}
+            for k in range(0, len(clips), 8)
+            for feed in play(session, clips[k : k + 8])
+        ],
+    )
 
 
 def calibration_clips(sequences: Path, stills: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -150,7 +119,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     content = export(load_network(options.run))
     faces = read_cuts(options.stills, options.ferplus, "ferplus_train").cut
-    small = quantise(content, calibration_clips(options.sequences, faces))
+    small = quantised(content, calibration_clips(options.sequences, faces))
     for precision, data in (("fp32", content), ("int8", small)):
         (options.out / NAMES[precision]).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

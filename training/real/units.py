@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS
 from training.action_units.dataset import load_arrays
+from training.action_units.real_faces import EVIDENCE, TAUGHT
 from training.metrics import auc, bootstrap_persons, pearson
 
 if TYPE_CHECKING:
@@ -24,56 +24,15 @@ if TYPE_CHECKING:
     Units = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
-@dataclass(frozen=True, slots=True)
-class Blendshapes:
-    """What stands for a unit in the teacher's answers.
-
-    Attributes
-    ----------
-    names : tuple of str
-        MediaPipe's blendshapes, averaged.
-    share : float
-        Of the validation persons' faces, on which it counts as present: that fixes its threshold.
-    """
-
-    names: tuple[str, ...]
-    share: float
-
-
-def _pair(name: str) -> tuple[str, str]:
-    return f"{name}Left", f"{name}Right"
-
-
-TEACHER: Final[dict[str, Blendshapes]] = {
-    "AU01": Blendshapes(("browInnerUp",), 0.10),
-    "AU02": Blendshapes(_pair("browOuterUp"), 0.10),
-    "AU04": Blendshapes(_pair("browDown"), 0.20),
-    "AU06": Blendshapes(_pair("cheekSquint"), 0.15),
-    "AU07": Blendshapes(_pair("eyeSquint"), 0.10),
-    "AU10": Blendshapes(_pair("mouthUpperUp"), 0.15),
-    "AU12": Blendshapes(_pair("mouthSmile"), 0.40),
-    "AU14": Blendshapes(_pair("mouthDimple"), 0.10),
-    "AU15": Blendshapes(_pair("mouthFrown"), 0.10),
-    "AU17": Blendshapes(("mouthShrugLower",), 0.10),
-    "AU20": Blendshapes(_pair("mouthStretch"), 0.10),
-    "AU26": Blendshapes(("jawOpen",), 0.10),
-    "AU45": Blendshapes(_pair("eyeBlink"), 0.05),
-}
+TEACHER: Final = {name: taught for name, taught in TAUGHT.items() if "_" not in name}
 """Blendshapes of MediaPipe's face landmarker (ARKit's names) that stand for a unit.
 
-AU25 has none; noseSneer (AU09) and eyeWide (AU05) do not move on news photographs; cheekSquint
-(AU06) and mouthDimple (AU14) are tiny, but rank well. Hence shares, not scores.
+Of each, ``share`` of the validation persons' faces fixes the score from which it counts. AU25 has
+none; noseSneer (AU09) and eyeWide (AU05) do not move on news photographs; cheekSquint (AU06) and
+mouthDimple (AU14) are tiny, but rank well. Hence shares, not scores.
 """
 RANKED_APART: Final = ("AU06", "AU14")
 """Units that the mean rank agreement leaves out."""
-
-EVIDENCE: Final = {
-    "AU01": "surprise", "AU02": "surprise", "AU04": "anger", "AU05": "surprise",
-    "AU06": "happiness", "AU07": "anger", "AU09": "disgust", "AU10": "disgust",
-    "AU12": "happiness", "AU15": "sadness", "AU17": "sadness", "AU20": "fear",
-    "AU25": "surprise", "AU26": "surprise",
-}  # fmt: skip
-"""Expression in whose prototype a unit stands, so that it should rise against neutral faces."""
 
 MARKED: Final = 1.0
 """Intensity above which a unit counts on a face at rest: FACS A."""
@@ -101,8 +60,8 @@ def read_answers(folder: Path, name: str, index: NDArray[np.int64]) -> NDArray[n
     names = parts[0]["names"].tolist()
     scores = np.concatenate([part["scores"] for part in parts]).astype(np.float64)
     known = index < len(scores)
-    for k, shapes in enumerate(TEACHER.values()):
-        columns = [names.index(shape) for shape in shapes.names]
+    for k, taught in enumerate(TEACHER.values()):
+        columns = [names.index(shape) for shape in taught.shapes]
         told[known, k] = scores[index[known]][:, columns].mean(axis=1)
     return told
 
@@ -110,8 +69,8 @@ def read_answers(folder: Path, name: str, index: NDArray[np.int64]) -> NDArray[n
 def teacher_thresholds(answers: NDArray[np.float64]) -> dict[str, float]:
     """Return the score from which each unit counts, of answers about validation persons."""
     return {
-        name: float(np.nanquantile(answers[:, k], 1 - shapes.share))
-        for k, (name, shapes) in enumerate(TEACHER.items())
+        name: float(np.nanquantile(answers[:, k], 1 - taught.share))
+        for k, (name, taught) in enumerate(TEACHER.items())
     }
 
 

@@ -61,7 +61,7 @@ def test_fp32_is_the_file_as_it_is():
 
 
 def test_fp16_keeps_inputs_and_outputs_and_says_nearly_the_same():
-    card = load_card("action_units")
+    card = load_card("action_units").form("fp32")
     content = read_model(card)
     turned = in_precision(card.name, content, "fp16")
     assert signature(turned) == signature(content)

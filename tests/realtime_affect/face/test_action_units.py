@@ -16,9 +16,7 @@ from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.face.vision import Vision
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, SIDED_UNITS
 
-FEATURES = np.linspace(-1, 1, load_card("action_units").decode.get("features", 182)).astype(
-    np.float32
-)
+FEATURES = np.linspace(-1, 1, load_card("action_units").decode["features"]).astype(np.float32)
 POINTS = load_neutral_face().points.astype(np.float32)
 CROP = np.full((96, 96), 120, np.uint8)
 OUTPUTS = load_card("action_units").decode["outputs"]
@@ -36,8 +34,7 @@ class FakeEngine:
         row = np.array([self.units.get(name, 0.0) for name in OUTPUTS], np.float32)
         marked = self.units.get("population", 0.0)
         return {
-            "units": np.tile(row, (n, 1)),
-            "population_units": np.full((n, len(OUTPUTS)), marked, np.float32),
+            "units": np.tile([row, np.full_like(row, marked)], (n, 1, 1)),
             "features": np.tile(FEATURES, (n, 1)),
         }
 

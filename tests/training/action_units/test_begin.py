@@ -1,16 +1,16 @@
 import subprocess
 
-import numpy as np
 import pytest
-
-from affect_engines.ort import import_onnxruntime
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
 pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
+import onnx
 import torch
+from onnx import numpy_helper
 
 from training.action_units import begin
+from training.action_units.network import standardised
 
 
 def old_file():
@@ -20,25 +20,29 @@ def old_file():
         pytest.skip(f"no history here: {error}")
 
 
-def test_what_is_taken_over_answers_as_before_against_the_population():
+@torch.no_grad()
+def test_convolutions_answer_as_before_on_the_pictures_that_norms_begin_with():
     content = old_file()
-    network = begin.take_over(content).eval()
-    rng = np.random.default_rng(0)
-    population = network.population.view(1, 468, 3).numpy()
-    points = population + rng.normal(0, 2, (3, 468, 3)).astype(np.float32)
-    crops = rng.integers(0, 255, (3, 96, 96), dtype=np.uint8)
-    angles = rng.normal(0, 0.2, (3, 3)).astype(np.float32)
-    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
-    (before,) = session.run(None, {
-        "points": points, "crops": crops, "angles": angles,
-        "rest": np.repeat(population, 3, axis=0), "rest_crops": 0 * crops,
-        "calibration": np.zeros((3, 1), np.float32),
-    })  # fmt: skip
-    nothing = torch.zeros(3, network.n_features), torch.zeros(3, 1)
-    seen = (torch.from_numpy(points), torch.from_numpy(crops).float(), torch.from_numpy(angles))
-    with torch.no_grad():
-        now = network(*seen, *nothing).clamp(0, 5).numpy()
-    assert np.abs(now - before).max() < 1e-4
+    crops = torch.randint(0, 255, (6, 96, 96), generator=torch.Generator().manual_seed(0)).float()
+    network = begin.take_over(content, crops).eval()
+    stored = {
+        array.name: torch.from_numpy(numpy_helper.to_array(array).copy())
+        for array in onnx.load_from_string(content).graph.initializer
+    }
+
+    def before(x, name, stride):
+        parts = (stored[f"network.looker.{name}.0.{part}"] for part in ("weight", "bias"))
+        return torch.relu(torch.nn.functional.conv2d(x, *parts, stride, 1))
+
+    looker = network.looker
+    x = standardised(crops[:, None])
+    now = looker.stem(x)
+    for k in range(3):
+        x = before(x, f"stem.{k}", 2)
+    assert torch.allclose(now, x, atol=1e-4)
+    now, x = looker.narrow(now + looker.middle(now)), before(x + before(x, "middle", 1), "top.0", 2)
+    assert torch.allclose(looker.top(now), before(x, "top.1", 1), atol=1e-4)
+    assert now.max() > 0.1
 
 
 def test_another_file_in_the_history_is_refused(monkeypatch):

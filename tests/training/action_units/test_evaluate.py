@@ -5,6 +5,10 @@ import json
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
+pytest.importorskip("onnx", reason="onnx is not installed: make training")
+
+import numpy as np
+import torch
 
 from tests.training.action_units.known_answers import (
     PERSONS,
@@ -14,9 +18,11 @@ from tests.training.action_units.known_answers import (
     studio,
 )
 from training.action_units import evaluate
+from training.action_units.export import export
 from training.action_units.london import groups
-from training.action_units.network import OUTPUTS
+from training.action_units.network import OUTPUTS, ActionUnitNetwork
 from training.action_units.real_faces import TAUGHT
+from training.action_units.thresholds import read_faces
 
 
 def test_a_perfect_network_scores_full():
@@ -69,3 +75,16 @@ def test_each_look_at_the_reported_persons_is_a_line(tmp_path, monkeypatch):
     lines = [json.loads(line) for line in (tmp_path / "looks.jsonl").read_text().splitlines()]
     assert [line["why"] for line in lines] == ["first", "second"]
     assert len(lines[0]["weights_sha256"]) == 64
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_exported_file_is_read_in_the_place_of_its_network(tmp_path):
+    torch.manual_seed(3)
+    network = ActionUnitNetwork().eval()
+    network.head[-1].weight.data *= 50  # what chance says is little
+    path = tmp_path / "network.onnx"
+    path.write_bytes(export(network))
+    pictures = photographs(3, 5).smiling
+    read = read_faces(network, pictures)
+    assert np.allclose(read_faces(evaluate.Exported(path), pictures), read, atol=1e-3)
+    assert read.max() > 0.1

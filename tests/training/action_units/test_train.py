@@ -13,7 +13,7 @@ import torch
 from realtime_affect.face.pose import load_neutral_face
 from training.action_units import train
 from training.action_units.export import load_network
-from training.action_units.faces import join, studio_part
+from training.action_units.faces import EXPRESSIONS, join, studio_part
 from training.action_units.network import (
     OUTPUTS,
     ActionUnitNetwork,
@@ -87,7 +87,10 @@ def lfw_folders(tmp_path, n=40):
     names |= {"mouthRollLower", "mouthRollUpper", "eyeWideLeft", "eyeWideRight"}
     scores = np.repeat(smiles[:, None], len(names), axis=1)
     np.savez(tmp_path / "teacher_lfw_000.npz", names=np.array(sorted(names)), scores=scores)
-    np.savez(tmp_path / "lfw.npz", person=np.array([f"{k:08x}" for k in range(n)]))
+    np.savez(
+        tmp_path / "lfw.npz", person=np.array([f"{k:08x}" for k in range(n)]),
+        label=(smiles > 0.5).astype(np.int8), label_names=np.array(["neutral", "happiness"]),
+    )  # fmt: skip
     return [
         "--data", str(tmp_path), "--teacher", str(tmp_path), "--lfw", str(tmp_path / "lfw.npz"),
         "--ferplus", str(tmp_path / "none.npz"),
@@ -100,6 +103,7 @@ def test_a_network_learns_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch,
     arguments = ["train", *lfw_folders(tmp_path), "--out", str(tmp_path / "run"), "--no-picture"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--rounds", "8", "--threads", "1"])
     monkeypatch.setattr(train, "ROUND", 6)
+    monkeypatch.setattr(train, "SHARES", {"studio": 16, "lfw": 16})
     stop = train.torch.save
 
     def stop_after_two(content, path):
@@ -142,8 +146,26 @@ def test_errors_within_bounds_cost_nothing():
     low, high = torch.tensor([[-1.0, 1.0, 3.0]]), torch.tensor([[1.0, 2.0, 3.0]])
     rendered = train._loss(evidence, low, high, torch.tensor([[False]]))
     real = train._loss(evidence, low, high, torch.tensor([[True]]))
-    assert rendered.item() == pytest.approx(1 / 3)
-    assert real.item() == pytest.approx(0.25 / 3)  # above a trace, ranks weigh less
+    assert rendered.item() == pytest.approx(train._RENDERED / 3)
+    assert real.item() == pytest.approx(
+        train._FLAT**2 / 3, rel=1e-4
+    )  # above a trace, ranks weigh less
+
+
+def test_a_pair_in_the_raters_order_costs_less_and_kinds_are_not_compared():
+    expression = np.array([EXPRESSIONS["happiness"], EXPRESSIONS["neutral"]], np.int8)
+    evidence = torch.zeros(2, len(OUTPUTS))
+    evidence[0, OUTPUTS.index("AU12")] = 0.5
+    same, other = np.zeros(2, np.int8), np.array([0, 1], np.int8)
+    right = train._rate_pairs(evidence, expression, same)
+    wrong = train._rate_pairs(-evidence, expression, same)
+    assert 0 < right < wrong
+    assert train._rate_pairs(evidence, expression, other) == 0
+
+
+def test_the_rate_rises_stands_and_falls_to_nothing():
+    rates = [train.rate_at(step, 10_000) for step in (0, 299, 5000, 6500, 8250, 10_000)]
+    assert rates == pytest.approx([1 / 300, 1, 1, 1, 0.5, 0])
 
 
 def test_augmented_pictures_stay_pictures_of_the_same_size():

@@ -14,7 +14,7 @@ import onnx
 import torch
 
 from training.ifdd_stream.evaluate import read_clips
-from training.ifdd_stream.export import export, play, quantise
+from training.ifdd_stream.export import export, play, quantised
 from training.ifdd_stream.network import SLOTS, StreamNetwork
 
 onnxruntime = import_onnxruntime()
@@ -63,7 +63,7 @@ def test_a_still_clip_says_the_same_all_the_time(fp32):
 
 def test_int8_is_smaller_and_close(fp32):
     clips = np.random.default_rng(2).integers(0, 256, (8, SLOTS, 48, 48)).astype(np.uint8)
-    small = quantise(fp32, clips)
+    small = quantised(fp32, clips)
     assert len(small) < 0.5 * len(fp32)
     kinds = {node.op_type for node in onnx.load_from_string(small).graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
@@ -73,7 +73,7 @@ def test_int8_is_smaller_and_close(fp32):
 
 def test_no_two_products_of_int8_exceed_sixteen_bits(fp32):
     clips = np.random.default_rng(3).integers(0, 256, (2, SLOTS, 48, 48)).astype(np.uint8)
-    assert largest_weight(quantise(fp32, clips)) == 64
+    assert largest_weight(quantised(fp32, clips)) == 64
 
 
 def test_the_shipped_form_is_right_on_processors_without_vnni():

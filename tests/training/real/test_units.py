@@ -60,7 +60,7 @@ def test_a_network_that_never_fires_ranks_nothing_in_vain():
 
 
 def test_answers_are_read_by_their_place_and_those_to_come_are_unknown(tmp_path):
-    names = [shape for shapes in TEACHER.values() for shape in shapes.names]
+    names = [shape for shapes in TEACHER.values() for shape in shapes.shapes]
     scores = np.arange(3 * len(names), dtype=np.float32).reshape(3, -1)
     np.savez(tmp_path / "teacher_lfw_000.npz", names=np.array(names), scores=scores)
     told = read_answers(tmp_path, "lfw", np.array([2, 7]))
