@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.outputs.streams.clock import measure_offset
 from realtime_affect.outputs.streams.liblsl import load_liblsl, time_correction
+from realtime_affect.outputs.streams.rate import Allowance
 from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from realtime_affect.outputs.streams.config import LslConfig
 
 _LOG = logging.getLogger(__name__)
+
+MOST_HZ: Final = 100.0
+"""Markers a second, on average, that are taken: an experiment's, not a recording's."""
+
 _WAIT_S: Final = 0.2
 _CORRECT_EVERY_S: Final = 5.0
 _CLOSE_S: Final = 5.0
@@ -43,8 +48,10 @@ class LslMarkers:
         self._lsl = load_liblsl(allow_remote=config.allow_remote)
         self._name, self._mark = config.markers_from or "", mark
         self._ours = f"{config.name}/"
-        self.counts: dict[str, float] = {"connected": 0, "markers": 0}
-        """Whether the stream is there, and markers taken."""
+        self.counts: dict[str, float] = {"connected": 0, "markers": 0, "refused": 0}
+        """Whether the stream is there; markers taken; looks at a stream that is sampled and
+        markers beyond :data:`MOST_HZ`, which were not."""
+        self._allowance = Allowance(MOST_HZ, burst=2 * MOST_HZ)
         self._closing = threading.Event()
         self._worker = Worker("LSL markers", self._run)
         self._worker.start()
@@ -57,8 +64,7 @@ class LslMarkers:
     def _run(self) -> None:
         while not self._closing.is_set():
             found = self._lsl.resolve_byprop("name", self._name, 1, _WAIT_S)
-            # Our own events would come back as markers, and go out again, for ever.
-            found = [info for info in found if not info.source_id().startswith(self._ours)]
+            found = [info for info in found if self._may_be(info)]
             if not found:
                 self._closing.wait(_WAIT_S)
                 continue
@@ -71,6 +77,15 @@ class LslMarkers:
                 self.counts["connected"] = 0
                 inlet.close_stream()
 
+    def _may_be(self, info: Any) -> bool:
+        """Whether a stream of that name can be one of markers."""
+        if info.source_id().startswith(self._ours):
+            return False  # our own events would come back as markers, and go out again, for ever
+        if info.nominal_srate() > 0 and not self.counts["refused"]:
+            _LOG.warning("LSL stream %r is sampled, so it is none of markers", self._name)
+        self.counts["refused"] += info.nominal_srate() > 0
+        return bool(info.nominal_srate() == 0)
+
     def _follow(self, inlet: Any) -> None:
         """Mark what comes until the stream is lost."""
         correction_s = uncertainty_s = 0.0
@@ -82,6 +97,9 @@ class LslMarkers:
                 self.counts["connected"] = 1
             sample, stamp_s = inlet.pull_sample(_WAIT_S)
             if sample is None:
+                continue
+            if not self._allowance.take(time.monotonic()):
+                self.counts["refused"] += 1
                 continue
             clock = measure_offset(self._lsl.local_clock, looks=5)
             at_ns = clock.monotonic_ns(stamp_s + correction_s)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _TELL_S: Final = 1.0
+_CLOSE_S: Final = 5.0
 
 
 class OpenStreams(Closeable):
@@ -151,6 +152,9 @@ class OpenStreams(Closeable):
         """Close every stream. Idempotent."""
         self._closing.set()
         self._teller.wait()
+        for thread in self._threads.values():  # a source that goes on writes into none closed
+            thread.close()
+            thread.wait(_CLOSE_S)
         self._opened.close()
 
     def _add(self, name: str, sink: Sink, counts: Mapping[str, Any]) -> None:

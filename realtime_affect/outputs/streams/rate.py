@@ -1,4 +1,4 @@
-"""At most so many a second, evenly."""
+"""At most so many a second: evenly, for what is sent; on average, for what comes."""
 
 from __future__ import annotations
 
@@ -28,4 +28,29 @@ class RateLimit:
         # From when it was due, so that the average holds; after a pause, from now.
         late_s = now_s - self._due_s
         self._due_s = (self._due_s if late_s < period_s else now_s) + period_s
+        return True
+
+
+class Allowance:
+    """Let through what comes in bursts, up to a mean rate.
+
+    Parameters
+    ----------
+    rate_hz : float
+        On average at most.
+    burst : float
+        So many at once.
+    """
+
+    def __init__(self, rate_hz: float, burst: float) -> None:
+        self._rate_hz, self._burst = rate_hz, burst
+        self._left, self._at_s = burst, 0.0
+
+    def take(self, now_s: float) -> bool:
+        """Return whether one more is allowed now, and count it if so."""
+        self._left = min(self._burst, self._left + (now_s - self._at_s) * self._rate_hz)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
         return True

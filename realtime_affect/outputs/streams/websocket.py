@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from realtime_affect.errors import UsageError
-from realtime_affect.measure import GROUPS
 from realtime_affect.outputs.json_lines import VERSION, health_line, reading_line
 from realtime_affect.outputs.stream_server import listen_tcp
+from realtime_affect.outputs.streams.config import STREAMED
 from realtime_affect.outputs.streams.extra import import_extra
-from realtime_affect.outputs.streams.rate import RateLimit
+from realtime_affect.outputs.streams.rate import Allowance, RateLimit
 from realtime_affect.outputs.streams.subscription import (
     MarkRequest,
     RequestError,
@@ -75,7 +75,7 @@ _PAGE_HEADERS: Final = {
 class WebSocketServer:
     """Send every client what it subscribed to, the newest first; a sink that outlives runs.
 
-    Any thread may call :meth:`write` and :meth:`publish`, which never wait for a client.
+    Any thread may call :meth:`write` and :meth:`tell`, which never wait for a client.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ class WebSocketServer:
 
     async def _take(self, client: _Client, message: str | bytes) -> bool:
         """Do what a client asks for; return whether it may go on."""
-        if not client.may_ask(self._loop.time()):
+        if not client.messages.take(self._loop.time()):
             self.counts["rejected"] += 1
             await client.connection.close(1008, f"more than {_MESSAGES_A_S:g} messages a second")
             return False
@@ -333,7 +333,8 @@ class _Client:
         self._server = server
         self._waiting: dict[str, str] = {}
         self._changed = asyncio.Event()
-        self._allowance, self._asked_s = _BURST, 0.0
+        self.messages = Allowance(_MESSAGES_A_S, _BURST)
+        """What it may still send."""
         with contextlib.suppress(OSError, AttributeError):
             opened = connection.transport.get_extra_info("socket")
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
@@ -341,12 +342,6 @@ class _Client:
     def subscribe(self, subscription: Subscription) -> None:
         """Send this from now on."""
         self.subscription, self.rate = subscription, RateLimit(subscription.rate_hz)
-
-    def may_ask(self, now_s: float) -> bool:
-        """Whether one more message is within the rate of a client."""
-        earned = (now_s - self._asked_s) * _MESSAGES_A_S
-        self._allowance, self._asked_s = min(_BURST, self._allowance + earned) - 1, now_s
-        return self._allowance >= 0
 
     def offer(self, kind: str, line: str) -> None:
         """Let `line` wait in the place of an older one of its kind."""
@@ -390,7 +385,7 @@ def _hello_line() -> str:
         }
         for measure in WITH_LANDMARKS.measures if measure.key
     ]  # fmt: skip
-    hello = {"v": VERSION, "kind": "hello", "groups": list(GROUPS), "measures": measures}
+    hello = {"v": VERSION, "kind": "hello", "groups": list(STREAMED), "measures": measures}
     return json.dumps(hello, separators=(",", ":"))
 
 

@@ -86,6 +86,12 @@ def test_the_lsl_example_prints_a_unit(capsys):
     assert 0 <= au12 <= 5
 
 
+def test_the_example_in_python_prints_where_the_page_is(monkeypatch, capsys):
+    monkeypatch.setattr("realtime_affect.Pipeline", lambda *_: pattern_pipeline(1), raising=False)
+    run(example("OpenStreams"))
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
 def test_every_address_that_the_page_names_is_one_that_is_sent():
     known = {f"/affect/face/1/{channel.address}" for channel in osc_channels(GROUPS)}
     known |= {"/affect/face/1/id", "/affect/face/1/..."}

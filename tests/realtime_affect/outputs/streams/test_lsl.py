@@ -208,3 +208,17 @@ def test_an_offset_is_that_of_the_quickest_look_and_within_its_uncertainty():
     found = measure_offset(lambda: next(looks), lambda: next(times), looks=3)
     assert found == ClockOffset(6000 - 1050 + 45, 50)
     assert found.monotonic_ns(found.seconds(123_456_789)) == 123_456_789
+
+
+def test_a_sampled_stream_is_not_taken_for_markers(caplog):
+    import pylsl
+
+    opened().shut_down()
+    name = f"eeg {uuid.uuid4().hex[:8]}"
+    outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "EEG", 1, 250, "float32", name), 1, 60)
+    taken = LslMarkers(LslConfig(markers_from=name), lambda *marked: None)
+    wait_until(lambda: taken.counts["refused"] > 1)
+    taken.shut_down()
+    assert not taken.counts["connected"]
+    assert [r.levelname for r in caplog.records if "is sampled" in r.message] == ["WARNING"]
+    del outlet

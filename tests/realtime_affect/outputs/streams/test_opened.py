@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from realtime_affect.config import Config
-from realtime_affect.errors import DependencyError
+from realtime_affect.errors import DependencyError, OutputError
 from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run
 from realtime_affect.outputs.streams import extra
@@ -85,3 +85,22 @@ def test_a_stream_that_cannot_be_opened_leaves_none_open():
         values = ALL | {"serve.port": 0, "websocket.port": taken.getsockname()[1]}
         with pytest.raises(OSError, match="in use"):
             OpenStreams(Config().with_values(values))
+
+
+def test_streams_that_close_first_break_nothing(caplog):
+    values = {name: value for name, value in ALL.items() if "serve" not in name}
+    try:
+        streams = OpenStreams(Config().with_values(values | {"lsl.enabled": True}))
+    except OutputError as error:
+        pytest.skip(f"LSL cannot be kept to this machine here: {error.got}")
+    with pattern_pipeline(1, fps=200) as pipeline:
+        streams.attach(pipeline)
+        pipeline.start()
+        while not streams.stats()["lsl"]["sent"]:
+            assert pipeline.running
+        streams.close()
+        slot = pipeline.subscribe()
+        for _ in range(5):
+            slot.get(LIMIT_S)
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+    assert streams.stats()["osc"]["refused"] == 0
