@@ -77,13 +77,13 @@ peers: .venv-peers/.ready  ## the peers to measure against, in an environment of
 bench: .venv/.test peers  ## record all speeds, on the demo or on CLIPS="demo a.mp4"; needs a quiet machine
 	@$(MODELS)
 	@.venv/bin/python benchmarks/peer_mediapipe.py $(CLIPS) --record
-	@for scenario in benchmarks/scenarios/*.toml; do \
-		.venv/bin/python benchmarks/latency.py --scenario $$scenario --record || exit 1; done
+	@.venv/bin/python benchmarks/latency.py --record
 	@.venv/bin/python benchmarks/expression.py --record
 	@.venv/bin/python benchmarks/engines.py --record
 	@.venv/bin/python benchmarks/jetson_budget.py --record
 	@.venv/bin/python benchmarks/streams.py --record
 	@.venv/bin/python benchmarks/hostile_peers.py --record
+	@.venv/bin/python benchmarks/plots.py
 	@.venv/bin/python benchmarks/tables.py --write
 
 tables: .venv/.test  ## write the tables of README and docs/ anew, from records and code
@@ -118,10 +118,11 @@ clean:  ## remove environments and caches; results under out/ stay
 .venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing into .venv (about 1 GB, once)"
 	@$(INSTALL) --build-constraint constraints.txt --editable '.[gui,streams]'
+	@.venv/bin/python -c 'import realtime_affect.runtime.pipeline'  # compiles kernels, once
 	@touch $@
 
 .venv/.test: .venv/.run
-	@$(INSTALL) --group dev --group train
+	@$(INSTALL) --group dev
 	@$(call qt,offscreen) || { $(call apt,$(QT_PACKAGES)); }
 	@touch $@
 

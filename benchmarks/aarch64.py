@@ -44,8 +44,8 @@ FRAMES = 8
 MOST_APART = 0.01
 PACKAGES = ("realtime_affect", "engines/affect_engines", "kernels/affect_kernels")
 LIBRARIES = (
-    "numpy", "scipy", "cv2", "av", "ai_edge_litert.interpreter", "onnxruntime", "matplotlib",
-    "rich", "typer", "platformdirs",
+    "numpy", "numba", "scipy", "cv2", "av", "ai_edge_litert.interpreter", "onnxruntime",
+    "matplotlib", "rich", "typer", "platformdirs",
 )  # fmt: skip
 # In a fresh interpreter: import, and do a little work where importing alone runs no code.
 PROBES = {
@@ -57,6 +57,7 @@ PROBES = {
         "from scipy.optimize import linear_sum_assignment as pairs; "
         "assert pairs([[4, 1], [2, 9]])[1].tolist() == [1, 0]"
     ),
+    "numba": "assert m.njit('int64(int64)')(lambda x: 2 * x)(21) == 42",
     "cv2": "import numpy; assert m.resize(numpy.full((8, 8, 3), 9, 'u1'), (4, 4)).mean() == 9",
     "av": "assert 'h264' in m.codecs_available",
 }

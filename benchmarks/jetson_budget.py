@@ -166,7 +166,7 @@ def make_record() -> dict[str, Any]:
 
 
 def worker_mmac(
-    record: dict[str, Any], faces: int, fps: float, decisions_hz: float
+    record: dict[str, Any], faces: int, fps: float, gaze_hz: float
 ) -> tuple[float, float]:
     """Return the millions of multiply-accumulates a second of the vision and the affect worker.
 
@@ -178,7 +178,7 @@ def worker_mmac(
     spotter = record["spotter"]
     vision = fps * ((short + full) / DETECT_EVERY + faces * (face + spotter["picture_mmac"]))
     eyes, look = 2 * cost["iris_landmark.tflite"], cost["ifdd_stream.onnx"]
-    affect = decisions_hz * eyes + LOOKS_HZ * look + fps * spotter["motion_mmac"]
+    affect = gaze_hz * eyes + LOOKS_HZ * look + fps * spotter["motion_mmac"]
     return vision, faces * affect
 
 
@@ -195,7 +195,7 @@ def table(record: dict[str, Any]) -> str:
         config = load_settings(machine.preset)
         faces, fps, hz = config.track.max_faces, config.serve.fps, config.serve.decisions_hz
         width, height = config.capture.width or 0, config.capture.height or 0
-        works = worker_mmac(record, faces, fps, hz)
+        works = worker_mmac(record, faces, fps, min(hz, config.affect.gaze_hz or hz))
         peak = machine.ghz * 1e3 * machine.macs_per_cycle
         busy = [" to ".join(f"{work / peak / share:.0%}" for share in SHARES) for work in works]
         pictures = FRAMES_HELD * 3 * (width * height - MEASURED_PX) + 4 * width * height

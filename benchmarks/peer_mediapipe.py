@@ -1,4 +1,4 @@
-"""CPU time a frame: the whole product beside MediaPipe 0.10.21's face mesh, on the same frames.
+"""CPU time a frame: the whole product beside peers, on the same frames.
 
     python benchmarks/peer_mediapipe.py [CLIP ...] [--rounds 7] [--note TEXT] [--record]
 
@@ -8,7 +8,9 @@ All see the same decoded pixels, in turn, in the same run, each pinned to the sa
   head pose, action units, gaze, blinks, expression and micro-expressions; a source of decoded
   frames gives it the next one when the reading is there;
 - of it, the vision step alone: detection to action units;
-- the peer: ``mp.solutions.face_mesh`` (468 points, tracking mode), which has none of the rest.
+- the peer: MediaPipe 0.10.21's ``mp.solutions.face_mesh`` (468 points, tracking mode), which has
+  none of the rest;
+- further peers that are at hand (``DELIVERS``); why one is not, the record says.
 
 CPU time is that of all threads of the process; decoding is no part of it. Before anything is timed
 product and peer must find the same faces. MediaPipe lives in an environment of its own
@@ -43,6 +45,25 @@ if TYPE_CHECKING:
 PEER_PYTHON = Path(__file__).resolve().parents[1] / ".venv-peers/bin/python"
 
 
+DELIVERS = {
+    "ours": "tracks, 468 points, head pose, 18 action units, gaze, blinks, expression, "
+    "micro-expressions, interpretation",
+    "mediapipe": "468 points",
+    "refined": "478 points, irises among them",
+    "blendshapes": "478 points, 52 blendshapes, pose",
+}
+"""What each gives for its time; the last two are MediaPipe's too."""
+
+OTHERS = ("fer", "feat", "libreface", "emotiefflib")
+"""Peers that are named where they cannot be run."""
+
+BUNDLE = Path("../shared/data/teachers/face_landmarker.task")
+"""MediaPipe's FaceLandmarker with blendshapes."""
+
+MORE_ROUNDS = 3
+"""Of the peers that are no bar of ours."""
+
+
 def measured(step: Callable[[np.ndarray], int], images: np.ndarray) -> dict[str, Any]:
     """Run a step over all frames (T, H, W, 3); return CPU and wall ms a frame, and the faces."""
     wall = time.perf_counter_ns()
@@ -64,12 +85,38 @@ def run_peer(frames: Path, shape: tuple[int, ...], max_faces: int, core: int) ->
     cv2.setNumThreads(1)
     bgr = np.memmap(frames, np.uint8, "r", shape=shape)
     rgb = np.ascontiguousarray(bgr[..., ::-1])  # the peer wants RGB: not part of its time
-    for _ in sys.stdin:
-        with mediapipe.solutions.face_mesh.FaceMesh(
-            static_image_mode=False, max_num_faces=max_faces, refine_landmarks=False
-        ) as mesh:
-            answer = measured(lambda i: len(mesh.process(i).multi_face_landmarks or ()), rgb)
+    for line in sys.stdin:
+        if line.strip() == "blendshapes":
+            answer = measure_blendshapes(mediapipe, rgb, max_faces)
+        else:
+            with mediapipe.solutions.face_mesh.FaceMesh(
+                static_image_mode=False,
+                max_num_faces=max_faces,
+                refine_landmarks=line.strip() == "refined",
+            ) as mesh:
+                answer = measured(lambda i: len(mesh.process(i).multi_face_landmarks or ()), rgb)
         print(json.dumps(answer), flush=True)
+
+
+def measure_blendshapes(mediapipe: Any, rgb: np.ndarray, max_faces: int) -> dict[str, Any]:
+    """Measure a round of FaceLandmarker, or say why there is none."""
+    if not BUNDLE.is_file():
+        return {"skipped": f"no {BUNDLE.name}"}
+    vision = mediapipe.tasks.vision
+    options = vision.FaceLandmarkerOptions(
+        base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(BUNDLE)),
+        running_mode=vision.RunningMode.VIDEO,
+        output_face_blendshapes=True,
+        num_faces=max_faces,
+    )
+    times = iter(range(0, 10**9, 33))
+    with vision.FaceLandmarker.create_from_options(options) as landmarker:
+
+        def step(image: np.ndarray) -> int:
+            shown = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
+            return len(landmarker.detect_for_video(shown, next(times)).face_landmarks)
+
+        return measured(step, rgb)
 
 
 def run_vision(images: np.ndarray, fps: float) -> dict[str, Any]:
@@ -177,8 +224,8 @@ def compare(
             assert peer.stdin is not None
             assert peer.stdout is not None
 
-            def ask() -> dict[str, Any]:
-                peer.stdin.write("go\n")
+            def ask(kind: str = "mediapipe") -> dict[str, Any]:
+                peer.stdin.write(f"{kind}\n")
                 peer.stdin.flush()
                 line = peer.stdout.readline()
                 if not line:
@@ -200,6 +247,10 @@ def compare(
                 }
                 for _ in range(rounds)
             ]
+            more = {
+                kind: [ask(kind) for _ in range(min(rounds, MORE_ROUNDS))]
+                for kind in ("refined", "blendshapes")
+            }
             peer.stdin.close()
     figures: dict[str, Any] = {"frames": len(stack), "faces": max_faces, "same_faces": float(agree)}
     for name in runs[0]:
@@ -207,6 +258,13 @@ def compare(
         figures[f"{name}_cpu_ms"] = float(cpu.min(axis=0).mean())
         figures[f"{name}_cpu_ms_by_round"] = cpu.mean(axis=1).round(4).tolist()
         figures[f"{name}_wall_ms_by_round"] = [round(run[name]["wall_ms"], 4) for run in runs]
+    figures["skipped"] = dict.fromkeys(OTHERS, "not in the peers' environment")
+    for name, answers in more.items():
+        if "skipped" in answers[0]:
+            figures["skipped"][name] = answers[0]["skipped"]
+        else:
+            cpu = np.array([answer["cpu_ms"] for answer in answers])
+            figures[f"{name}_cpu_ms"] = float(cpu.min(axis=0).mean())
     figures["ratio"] = figures["ours_cpu_ms"] / figures["mediapipe_cpu_ms"]
     figures["vision_ratio"] = figures["vision_cpu_ms"] / figures["mediapipe_cpu_ms"]
     figures["ratio_of_best_rounds"] = min(figures["ours_cpu_ms_by_round"]) / min(

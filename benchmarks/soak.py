@@ -20,8 +20,8 @@ import numpy as np
 import records
 from rich.console import Console
 from rich.progress import Progress
-from sources import open_endless
 
+from realtime_affect.bench.clips import open_endless
 from realtime_affect.capture import CaptureConfig
 from realtime_affect.face.vision import Vision
 from realtime_affect.runtime.pipeline import Pipeline

@@ -18,9 +18,12 @@ from typing import Any
 
 import accuracy_tables
 import jetson_budget
+import plots
 import records
+from peer_mediapipe import DELIVERS
 
 from affect_engines.cards import list_cards, load_card
+from realtime_affect.bench.table import bench_table
 from realtime_affect.config import Config
 from realtime_affect.measure import GROUPS
 from realtime_affect.outputs.streams.channels import channels_of
@@ -37,38 +40,37 @@ def peer_table() -> str:
     """CPU time of the whole product beside MediaPipe's face mesh."""
     rows = [
         "| clip | faces | whole product | its vision step | MediaPipe 0.10.21 face mesh "
-        "| product / MediaPipe |",
-        "|---" * 6 + "|",
+        "| refined mesh | with blendshapes | product / face mesh |",
+        "|---" * 8 + "|",
     ]
+    skipped: dict[str, str] = {}
     for clip, record in records.newest("peer_mediapipe").items():
         figures = record["figures"]
         if "vision_cpu_ms" not in figures:  # of the time when only the vision step was measured
             continue
-        times = (figures[f"{name}_cpu_ms"] for name in ("ours", "vision", "mediapipe"))
-        cells = " | ".join(f"{cpu_ms:.2f} ms" for cpu_ms in times)
+        skipped |= figures.get("skipped", {})
+        names = ("ours", "vision", "mediapipe", "refined", "blendshapes")
+        times = (figures.get(f"{name}_cpu_ms") for name in names)
+        cells = " | ".join("-" if cpu_ms is None else f"{cpu_ms:.2f} ms" for cpu_ms in times)
         rows.append(f"| {clip} | {figures['faces']} | {cells} | {figures['ratio']:.2f} |")
+    given = [f"- *{name}*: {what}" for name, what in DELIVERS.items()]
+    rows += ["", "What each gives for its time:", "", *given]
+    if skipped:
+        told = "; ".join(f"`{name}`: {why}" for name, why in skipped.items())
+        rows += ["", f"Not measured: {told}."]
     return "\n".join([*rows, "", records.signature("peer_mediapipe")])
 
 
 def latency_table() -> str:
-    """Percentiles of every stage, by scenario."""
-    parts = []
-    for scenario, record in records.newest("latency").items():
-        figures = record["figures"]
-        parts += [
-            f"`{scenario}`: {figures['frames_analysed']} frames analysed, "
-            f"{figures['frames_dropped']} dropped, "
-            f"first reading after {figures['first_reading_ms'] / 1e3:.1f} s.",
-            "",
-            "| milliseconds | p50 | p90 | p99 | max |",
-            "|---|---|---|---|---|",
-        ]
-        for name, stage in figures["stage_ms"].items():
-            if stage["n"]:
-                cells = " | ".join(f"{stage[key]:.1f}" for key in ("p50", "p90", "p99", "max"))
-                parts.append(f"| {name} | {cells} |")
-        parts.append("")
-    return "\n".join([*parts, records.signature("latency")])
+    """Return ages, cost and stages of every scenario, how they grow, and what was not run."""
+    found = plots.scenarios()
+    planned = sorted(path.stem for path in (records.REPOSITORY / "benchmarks/scenarios").iterdir())
+    absent = [f"`{name}`" for name in planned if name not in found]
+    parts = [bench_table({name: record["figures"] for name, record in found.items()})]
+    parts += [plots.growth(found)] if found else []
+    parts += [f"Not run: {', '.join(absent)}."] if absent else []
+    parts += [f"![{what}]({path.name})" for path, what in plots.PICTURES.items() if path.exists()]
+    return "\n\n".join([*parts, records.signature("latency")])
 
 
 def soak_table() -> str:
@@ -135,6 +137,31 @@ def budget_table() -> str:
     """Return what the presets for Jetsons should need."""
     record = records.report("jetson_budget")
     return jetson_budget.table(record) if record else "No record yet."
+
+
+def floors_table() -> str:
+    """Return what each network multiplies and reads, and how much of that a face costs a second."""
+    record = records.report("jetson_budget")
+    if not record:
+        return "No record yet."
+    affect, fps = Config().affect, 30.0
+    runs = {
+        "face_landmark.tflite": fps, "action_units.onnx": fps,
+        "iris_landmark.tflite": 2 * min(fps, affect.gaze_hz or fps),
+        "ifdd_stream.onnx": jetson_budget.LOOKS_HZ,
+    }  # fmt: skip
+    rows = [
+        "| network | MMAC a run | weights | runs a second and face at 30 fps | MMAC a second |",
+        "|---" * 5 + "|",
+    ]
+    for name, each in runs.items():
+        network = record["networks"][name]
+        rows.append(
+            f"| `{name}` | {network['mmac']:.1f} | {network['bytes'] / 1e6:.2f} MB | {each:g} "
+            f"| {each * network['mmac']:.0f} |"
+        )
+    rows += ["", f"<sub>counted; {records.origin([record])}</sub>"]
+    return "\n".join(rows)
 
 
 def networks_table() -> str:
@@ -255,6 +282,7 @@ TABLES = {
     "hostile": hostile_table,
     "peer": peer_table,
     "latency": latency_table,
+    "floors": floors_table,
     "soak": soak_table,
     "units": accuracy_tables.units_table,
     "faces": accuracy_tables.faces_table,

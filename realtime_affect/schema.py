@@ -181,15 +181,16 @@ SCHEMA: Final = Schema(
         Measure(
             "gaze_angle", lambda affect, _: affect.gaze_rad.tolist(), subject="affect",
             group="gaze and blinks", dtype="float32", unit="rad", trust="not evaluated",
-            doc="Mean gaze of both eyes: x to the image's right, y downwards; empty while the "
+            doc="Mean gaze of both eyes: x to the image's right, y downwards; looked at ten "
+            "times a second (``affect.gaze_hz``), in between the last look stands; empty while the "
             "eyes are shut or turned away.",
             parts=("x", "y"), key="gaze_rad", as_list=True, decimals=4,
         ),
         Measure(
             "affect_age_ms", _affect_age_ms, subject="affect", group="gaze and blinks",
             dtype="float32", unit="ms", trust="exact",
-            doc="How much older than the frame the gaze and the blink rate are; 0 in offline "
-            "analysis.",
+            doc="How much older than the frame the job is that gaze and blink rate come from; 0 in "
+            "offline analysis.",
             columns=("gaze_age_ms",), decimals=1,
         ),
         Measure(

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realtime_affect.types import EyeWindow
 
 WINDOW_S: Final = 60.0
@@ -21,6 +23,7 @@ WINDOW_S: Final = 60.0
 MIN_SEEN_S: Final = 10.0
 """Seconds the eyes must have been seen in the window before a rate is given."""
 
+_RECOUNT_NS: Final = 200_000_000  # a rate over a minute needs no counting in every frame
 _MAX_BLINK_S: Final = 0.5  # longer closures are not blinks (Caffier et al. 2003: 0.1 to 0.4 s)
 _DIP: Final = 0.75  # lids closed by a quarter of what they were just before and after
 _GAP_S: Final = 0.2  # a face unseen for longer ends a stretch
@@ -62,3 +65,25 @@ def blinks_per_min(window: EyeWindow) -> float:
     """Blink rate over the window; NaN until the eyes were seen for :data:`MIN_SEEN_S`."""
     blinks, seen_s = count_blinks(window)
     return 60.0 * blinks / seen_s if seen_s >= MIN_SEEN_S else float("nan")
+
+
+class BlinkRates:
+    """The blink rate of every track, counted anew five times a second; belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[int, float]] = {}
+
+    def update(self, windows: Sequence[EyeWindow]) -> dict[int, float]:
+        """Return the rate of each window's track; see :func:`blinks_per_min`.
+
+        Tracks that are not among `windows` are forgotten: one that returns is counted at once.
+        """
+        known = {}
+        for window in windows:
+            now_ns = int(window.t_ns[-1])
+            counted = self._known.get(window.track_id)
+            if counted is None or now_ns - counted[0] >= _RECOUNT_NS:
+                counted = now_ns, blinks_per_min(window)
+            known[window.track_id] = counted
+        self._known = known
+        return {track_id: rate for track_id, (_, rate) in known.items()}

@@ -51,11 +51,14 @@ class _Memory:
         Of the last T - 1 moments, the newest last; rows before the first one known mean nothing.
     reported : ReportedExpression
         What the moments so far amount to.
+    clip : ClipWindow or None
+        The last one that was looked at.
     """
 
     t_ns: NDArray[np.int64]
     tokens: Float32
     reported: ReportedExpression
+    clip: ClipWindow | None = None
     shown: Expression | None = None
 
     def keep(self, t_ns: NDArray[np.int64]) -> None:
@@ -140,6 +143,9 @@ class ExpressionClassifier(Closeable):
             tokens = np.zeros((self._slots - 1, *self._tokens_shape), np.float32)
             memory = _Memory(np.empty(0, np.int64), tokens, self._new_report())
             self._memories[clip.track_id] = memory
+        if clip is memory.clip:  # most frames bring no new moment
+            return []
+        memory.clip = clip
         memory.keep(clip.t_ns)
         if not len(memory.t_ns):  # the clip began anew: what was reported before says nothing
             memory.reported.begin_anew()

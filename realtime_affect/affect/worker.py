@@ -8,13 +8,14 @@ box.
 from __future__ import annotations
 
 import contextlib
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat
 
-from realtime_affect.affect.blink import blinks_per_min
+from realtime_affect.affect.blink import BlinkRates
 from realtime_affect.affect.expression import ExpressionClassifier
 from realtime_affect.affect.gaze import GazeEstimator
 from realtime_affect.affect.reported import MARGIN, ONSET_MS, RELEASE_MS
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from realtime_affect.micro.config import MicroConfig
     from realtime_affect.types import AffectJob
 
+_UNKNOWN = np.full(2, np.nan, np.float32)
+_UNKNOWN.flags.writeable = False
+
 
 class AffectConfig(Section):
     """What the affect worker estimates.
@@ -37,7 +41,10 @@ class AffectConfig(Section):
     Attributes
     ----------
     gaze : bool
-        Measure gaze with the iris network (two runs a face, the costliest part a face has).
+        Measure gaze.
+    gaze_hz : float
+        Looks at a face's eyes a second, by source time; in between the last one stands. 0 = one a
+        frame.
     expression : bool
         Classify the expression displayed, twelve times a second.
     micro : bool
@@ -65,6 +72,7 @@ class AffectConfig(Section):
     section: ClassVar[str] = "affect"
 
     gaze: bool = True
+    gaze_hz: NonNegativeFloat = 10.0
     expression: bool = True
     micro: bool = True
     interpretation: bool = True
@@ -102,12 +110,13 @@ class AffectEstimator:
         self._interpreter: Interpreter | None = None
         if config.interpretation and config.expression:
             self._interpreter = Interpreter(interpret)
+        self._blinks = BlinkRates()
         self._gaze: GazeEstimator | None = None
         self._expression: ExpressionClassifier | None = None
         self._micro: MicroSpotter | None = None
         with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
             if config.gaze:
-                self._gaze = opened.enter_context(GazeEstimator())
+                self._gaze = opened.enter_context(GazeEstimator(rate_hz=config.gaze_hz))
             if config.expression:
                 expression = ExpressionClassifier(
                     config.precision, config.backend, onset_ms=config.expression_onset_ms,
@@ -122,19 +131,17 @@ class AffectEstimator:
     def decide(self, job: AffectJob) -> AffectSnapshot:
         """Return the results of every face measured in the job's scene."""
         frame = job.scene.frame
-        windows = {window.track_id: window for window in job.windows}
+        rates = self._blinks.update(job.windows)
         shown = self._expression.decide(job.clips) if self._expression is not None else {}
         brief = self._micro.decide(job.moments) if self._micro is not None else {}
         meanings = self._interpreter.decide(job, shown) if self._interpreter is not None else {}
         results = {}
+        looks = self._gaze.estimate(job.scene) if self._gaze is not None else {}
         for track in job.scene.tracks:
             if track.face is None:
                 continue
-            gaze = np.full(2, np.nan, np.float32)
-            if self._gaze is not None:
-                gaze = self._gaze.estimate(frame.image, track.face)
-            window = windows.get(track.track_id)
-            rate = blinks_per_min(window) if window is not None else float("nan")
+            gaze = looks.get(track.track_id, _UNKNOWN)
+            rate = rates.get(track.track_id, math.nan)
             results[track.track_id] = AffectResult(
                 track.track_id, frame.t_ns, gaze, rate, shown.get(track.track_id),
                 brief.get(track.track_id), meanings.get(track.track_id),
@@ -149,7 +156,8 @@ class AffectEstimator:
 
     def reset(self) -> None:
         """Forget every track: the next job is of another source."""
-        for part in (self._expression, self._micro, self._interpreter):
+        self._blinks = BlinkRates()
+        for part in (self._gaze, self._expression, self._micro, self._interpreter):
             if part is not None:
                 part.reset()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -81,6 +82,8 @@ _MaxFacesOption = Annotated[
 
 def main() -> None:
     """Run the command line; the console script."""
+    # Before NumPy loads: our products are small, and BLAS's threads would take the workers' cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # SIGTERM ends a run as Ctrl-C does: files are closed, the summary is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app(prog_name="realtime-affect")
@@ -280,6 +283,29 @@ def serve(  # noqa: PLR0913  (a command's options)
         serve_until_stopped(
             named, overrides or (), source, lambda config: with_streams(config, stream)
         )
+
+
+@app.command(epilog=_EPILOG)
+def bench(
+    source: Annotated[
+        str | None, typer.Argument(help="Camera, video or stream instead of the demo.")
+    ] = None,
+    scenarios: Annotated[
+        list[Path] | None,
+        typer.Option("--scenario", metavar="FILE", help="TOML file instead of ours; repeatable."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1.0, help="Of each scenario.  [20]")
+    ] = None,
+    config_file: _ConfigOption = None,
+    overrides: _SetOption = None,
+) -> None:
+    """Measure speed here: one table of ages, stages, drops, CPU time and memory, to pass on."""
+    with _reporting():
+        from realtime_affect.cli.bench import bench as run_scenarios
+
+        config = _load(config_file, overrides, neutral=False, max_faces=None)
+        _say(run_scenarios(source, scenarios or (), seconds, config, _remark))
 
 
 @app.command(epilog=_EPILOG)

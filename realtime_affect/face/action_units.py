@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from affect_engines import Engine
     from realtime_affect.types import Float32, Image
 
-_CORNERS: Final = (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS[::-1])  # outer, inner
+# Of the right and the left eye: outer corners, inner corners; lower and upper lids, (2, 2, 3).
+_CORNERS: Final = np.array((RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS[::-1])).T
+_LIDS: Final = np.array(EYE_LIDS)
 _ENDS: Final = (len(AU_INTENSITIES), len(AU_INTENSITIES) + len(AU_OCCURRENCES))
 _REST_AT_MOST: Final = 2.0  # FACS B: a face that shows more is not taken for one at rest
 
@@ -66,12 +68,10 @@ def eye_openness(points: Float32) -> Float32:
     Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on meshes
     (n, 468, 3) turned to the front and with three pairs of lid points instead of two.
     """
-    openness = []
-    for (lower, upper), (outer, inner) in zip(EYE_LIDS, _CORNERS, strict=True):
-        gap = points[:, lower, 1].mean(axis=1) - points[:, upper, 1].mean(axis=1)
-        width = np.abs(points[:, outer, 0] - points[:, inner, 0])
-        openness.append(np.maximum(gap, 0.0) / np.maximum(width, 1.0))
-    return np.stack(openness, axis=1).astype(np.float32)
+    gaps = points[:, _LIDS, 1].mean(axis=3)
+    width = np.abs(points[:, _CORNERS[0], 0] - points[:, _CORNERS[1], 0])
+    openness = np.maximum(gaps[..., 0] - gaps[..., 1], 0.0) / np.maximum(width, 1.0)
+    return openness.astype(np.float32)  # type: ignore[no-any-return]
 
 
 class ActionUnitConfig(Section):

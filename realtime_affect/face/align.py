@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
+from affect_kernels.similarity.cpu import invert
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -58,7 +60,7 @@ def turn_to_front(points: NDArray[np.floating], heads: Similarity) -> Float32:
         Millimetres in the head's frame: x to the image's right of a face seen from the front, y
         down, z away from the camera.
     """
-    return heads.invert(points).astype(np.float32)
+    return invert(heads, np.asarray(points, np.float32))
 
 
 def align_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
@@ -69,8 +71,8 @@ def align_crop(crop: Image, region: Region, heads: Similarity, i: int) -> Image:
 
     Parameters
     ----------
-    crop : (S, S, 3) uint8
-        RGB, from ``MeshEstimator.estimate``.
+    crop : (S, S, 3) or (S, S) uint8
+        RGB from ``MeshEstimator.estimate``, or that in grey: for a caller who needs it twice.
     region : Region
         The square of the frame that `crop` shows.
     heads : Similarity
@@ -123,17 +125,26 @@ def slot_points(points: NDArray[np.floating], heads: Similarity, i: int) -> Floa
 
 def _align(crop: Image, region: Region, heads: Similarity, i: int, frame: _Frame) -> Image:
     c, s, x0, y0 = region.to_frame(crop.shape[0])
-    if not c * c + s * s > 0.0:
+    size = c * c + s * s
+    if not size > 0.0:
         return np.zeros((ALIGNED_PX, ALIGNED_PX), np.uint8)
     # Aligned pixel -> head millimetres -> frame pixels, an affine map of the plane ...
-    plane = heads.scale[i] * heads.rotation[i, :2]
-    half = (ALIGNED_PX - 1) / 2.0
-    to_frame = plane[:, :2] * frame.mm_per_px
-    origin = plane @ frame.centre_mm + heads.translation[i, :2] - to_frame @ (half, half)
+    scale, half = float(heads.scale[i]), (ALIGNED_PX - 1) / 2.0
+    (xx, xy, xz), (yx, yy, yz), _ = heads.rotation[i].tolist()
+    x, y, _ = heads.translation[i].tolist()
+    u, v, w = frame.centre_mm
+    u, v = u - half * frame.mm_per_px, v - half * frame.mm_per_px
+    x += scale * (xx * u + xy * v + xz * w) - x0
+    y += scale * (yx * u + yy * v + yz * w) - y0
+    step = scale * frame.mm_per_px / size
     # ... and back into the crop, whose pixel (u, v) shows the frame at to_frame(side) of (u, v).
-    back = np.array(((c, s), (-s, c))) / (c * c + s * s)
-    warp = np.column_stack((back @ to_frame, back @ (origin - (x0, y0))))
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    warp = np.array(
+        (
+            (step * (c * xx + s * yx), step * (c * xy + s * yy), (c * x + s * y) / size),
+            (step * (c * yx - s * xx), step * (c * yy - s * xy), (c * y - s * x) / size),
+        )
+    )
+    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     return cv2.warpAffine(  # type: ignore[return-value]
         grey, warp, (ALIGNED_PX, ALIGNED_PX),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,

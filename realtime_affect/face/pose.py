@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from affect_kernels.similarity import Similarity, fit_similarity
+from affect_kernels.similarity.cpu import fit_similarity
 from realtime_affect.landmarks import RIGID_POINTS
 from realtime_affect.types import HeadPose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from affect_kernels.similarity import Similarity
 
 _OPENFACE_FOCAL_PER_WIDTH: Final = 500 / 640
 _OPENFACE_FOCAL_PER_HEIGHT: Final = 500 / 480

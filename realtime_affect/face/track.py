@@ -39,10 +39,11 @@ class TrackConfig(Section):
         Faces measured in one frame; when more are in view they take turns, the one not measured
         for longest first. Stills have no limit.
     detect_every_ms : float
-        Look for new faces at least this often while every known face is in view. With no face in
-        view every frame is searched.
+        Look for new faces at least this often while every known face is in view.
     detect_missing_ms : float
         The same while a face is out of view and may return.
+    detect_empty_ms : float
+        The same while no face is in view, live; in ``analyze`` every frame is searched then.
     reentry_ms : float
         A face that returns near where it was expected within this time keeps its id.
     birth_frames : int
@@ -57,6 +58,7 @@ class TrackConfig(Section):
     max_faces: PositiveInt = 8
     detect_every_ms: NonNegativeFloat = 2000.0
     detect_missing_ms: NonNegativeFloat = 100.0
+    detect_empty_ms: NonNegativeFloat = 100.0
     reentry_ms: NonNegativeFloat = 2000.0
     birth_frames: PositiveInt = 3
     min_presence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
@@ -190,6 +192,8 @@ class Tracker:
 
         self._solve = linear_sum_assignment
         self._config = config
+        self.live = False
+        """Whether frames without a face may pass unsearched (``detect_empty_ms``)."""
         self._faces: list[TrackedFace] = []
         self._next_id = 1
         self._turns = 0
@@ -249,10 +253,14 @@ class Tracker:
 
     def _wants_detection(self) -> bool:
         """Whether this frame should be searched for faces."""
-        if self._detected_ns is None or all(face.misses for face in self._faces):
+        if self._detected_ns is None:
             return True
-        missing = any(face.misses for face in self._faces)
-        wait_ms = self._config.detect_missing_ms if missing else self._config.detect_every_ms
+        if all(face.misses for face in self._faces):
+            wait_ms = self._config.detect_empty_ms if self.live else 0.0
+        elif any(face.misses for face in self._faces):
+            wait_ms = self._config.detect_missing_ms
+        else:
+            wait_ms = self._config.detect_every_ms
         assert self._t_ns is not None
         return self._t_ns - self._detected_ns >= wait_ms * 1e6
 

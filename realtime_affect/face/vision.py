@@ -157,11 +157,14 @@ class Vision:
             self._opened = opened.pop_all()
         self._tracker = Tracker(self._track_config)
         self._people: dict[TrackedFace, _Person] = {}
+        self.live = False
+        """Whether the next frames are a camera's, so that empty ones need not all be searched."""
         self.times = StageTimes()
         """Stage times of the last frame."""
 
     def analyse(self, frame: Frame) -> Scene:
         """Analyse the next frame of a video; source times must not run backwards."""
+        self._tracker.live = self.live
         in_view, crops = self._track(self._tracker, frame)
         seen = [face for face in crops if face.misses == 0]
         self._measure(seen, crops, frame, stabilized=self._stabilized)
@@ -261,7 +264,13 @@ class Vision:
         poses = head_poses(heads, width, height)
         front = turn_to_front(points, heads)
         openness = eye_openness(front)
-        aligned = [align_crop(*crops[face], heads, i) for i, face in enumerate(faces)]
+        greys: list[Image] = [
+            cv2.cvtColor(crops[face].crop, cv2.COLOR_RGB2GRAY)  # type: ignore[misc]
+            for face in faces
+        ]
+        aligned = [
+            align_crop(greys[i], crops[face].region, heads, i) for i, face in enumerate(faces)
+        ]
         people = [self._person(face) for face in faces]
         angles = np.array([pose.rotation_rad for pose in poses], np.float32)
         estimates = self._units.read(front, aligned, angles, [p.baseline for p in people])
@@ -269,7 +278,7 @@ class Vision:
             assert face.mesh is not None
             units, features, at_rest = estimates[i]
             quality = _quality(float(heads.scale[i]), poses[i], crops[face].crop)
-            moment = slot_crop(*crops[face], heads, i)
+            moment = slot_crop(greys[i], crops[face].region, heads, i)
             still = _stabilized_crop(person.stabilized, frame, points[i]) if stabilized else None
             person.measured = Face(face.mesh, poses[i], openness[i], quality, units, moment, still)
             person.frame_index = frame.index

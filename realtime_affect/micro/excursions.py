@@ -323,7 +323,9 @@ class ExcursionDetector:
     def _details(self, at: int) -> Float64:
         """Return the details (4, R, 2) of a moment."""
         surroundings = self._ticks.places[at - _BEFORE : at + _AFTER + 1]
-        return np.tensordot(detail_filters(), surroundings, axes=(1, 0))
+        return (detail_filters() @ surroundings.reshape(len(surroundings), -1)).reshape(
+            _LEVELS, -1, 2
+        )
 
     def _doubts(self, at: int) -> Float64:
         return self._ticks.doubts[at - _GATE : at + _GATE + 1].max(axis=0)  # type: ignore[no-any-return]

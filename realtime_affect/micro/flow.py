@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from affect_kernels.flow_features import flow_features
+from affect_kernels.rigid_motion.cpu import fit_rigid, rigid_basis
 from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.face.stabilize import CENTRE_MM, CROP_PX, IOD_PX, MM_PER_PX
 from realtime_affect.landmarks import STIFF_POINTS
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 FLOW_MAP_PX: Final = 56
 """Side of what HTNet-Live looks at."""
-
-_FIT_ROUNDS: Final = 3
-_FIT_FLOOR_PX: Final = 0.05  # flow noise: points off by less than this all count alike
 
 
 class _StiffPlaces(NamedTuple):
@@ -62,31 +60,6 @@ def _stiff_places() -> _StiffPlaces:
     )  # fmt: skip
 
 
-def rigid_basis(places: Float64, depths: Float64) -> Float64:
-    """Return what unit rigid motions do at points.
-
-    Parameters
-    ----------
-    places : (m, 2) float64
-        x and y from the middle of the crop, pixels.
-    depths : (m,) float64
-        Pixels, away from the camera.
-
-    Returns
-    -------
-    (m, 2, 6) float64
-        Flow of a shift in x, in y, growth, turn, and turns about the vertical and the level axis,
-        each as far as it changes with depth.
-    """
-    x, y = places.T
-    basis = np.zeros((len(places), 2, 6))
-    basis[:, 0, 0] = basis[:, 1, 1] = 1.0
-    basis[:, :, 2] = places
-    basis[:, 0, 3], basis[:, 1, 3] = -y, x
-    basis[:, 0, 4] = basis[:, 1, 5] = depths
-    return basis
-
-
 def _depth_at(grid: Float64, places: Float64, depths: Float64) -> Float64:
     """Spread the depths of the mesh's points over pixels: a smooth mean of the near ones."""
     depth = np.empty(len(grid))
@@ -96,34 +69,6 @@ def _depth_at(grid: Float64, places: Float64, depths: Float64) -> Float64:
         nearness = 1.0 / (squared + 9.0) ** 2
         depth[first : first + 2048] = (nearness @ depths) / nearness.sum(axis=1)
     return depth
-
-
-def fit_rigid(moves: Float64, basis: Float64) -> Float64:
-    """Fit the rigid motion that most of a face follows.
-
-    Parameters
-    ----------
-    moves : (m, 2) floating
-        Flow at stiff points.
-    basis : (m, 2, 6) float64
-        From :func:`rigid_basis`.
-
-    Returns
-    -------
-    (6,) float64
-        Least squares with Geman and McClure's weights: points that move by themselves count little.
-    """
-    flat, wanted = basis.reshape(-1, 6), moves.reshape(-1).astype(np.float64)
-    columns = np.ascontiguousarray(flat.T)
-    fitted = np.linalg.solve(columns @ flat, columns @ wanted)
-    middle = len(moves) // 2
-    for _ in range(_FIT_ROUNDS - 1):
-        off = np.square(wanted - flat @ fitted)
-        off = off[::2] + off[1::2]
-        scale = max(_FIT_FLOOR_PX**2, 2.0 * float(np.partition(off, middle)[middle]))
-        weighted = columns / np.repeat(np.square(1.0 + off / scale), 2)
-        fitted = np.linalg.solve(weighted @ flat, weighted @ wanted)
-    return np.asarray(fitted, np.float64)
 
 
 def remove_rigid(flow: Float32) -> Float32:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import cv2
 import numpy as np
 
+from affect_kernels.patch_tracking import Settings, Templates
+from affect_kernels.patch_tracking.cpu import make_templates, track
+from affect_kernels.rigid_motion.cpu import rigid_basis, take_off_rigid
 from realtime_affect.face.stabilize import CROP_PX, IOD_PX
 from realtime_affect.landmarks import SKIN_REGIONS, STIFF_POINTS
-from realtime_affect.micro.flow import fit_rigid, rigid_basis
 
 if TYPE_CHECKING:
     from realtime_affect.types import Face, Float32, Float64, Image, StabilizedCrop
@@ -33,10 +34,8 @@ MOUTH_REGIONS: Final = np.array([any(w in r for w in ("mouth", "lip", "chin")) f
 # How flow is measured, tied to the crop's 128 pixels and to the spotter's thresholds, which were
 # chosen with it:
 _SPAN_S: Final = 0.2  # longer, skin changes too much for its patch; shorter, errors add up
-_COARSER: Final = 1  # levels above the image itself: it begins where the last image left it
-_PATCH_PX: Final = 15  # about the size of a region
-_ROUNDS: Final = 8  # at most, and no further step below this many pixels:
-_SETTLED_PX: Final = 0.02
+_LEVELS: Final = 2  # the image and its half: it begins where the last image left it
+_SEARCH: Final = Settings(rounds=8, settled_px=0.02)
 _MAX_FIX_PX: Final = 6.0  # a patch that wanders further from one image to the next is lost
 _ENDS: Final = np.array(list(SKIN_REGIONS.values())).reshape(-1, 2)  # (R, 2) points
 
@@ -65,16 +64,15 @@ class _Key(NamedTuple):
 
     Attributes
     ----------
-    points : (m + R, 2) float32
-        Stiff places, then regions, by this image's mesh; x, y in the crop.
+    templates : Templates
+        Of m stiff places, then R regions, by this image's mesh.
     basis : (m + R, 2, 6) float64
-        What rigid motion does there (``flow.rigid_basis``), by this mesh's depths.
+        What rigid motion does there (``rigid_motion.rigid_basis``), by this mesh's depths.
     """
 
     t_ns: int
-    image: Image
     skin: Skin
-    points: Float32
+    templates: Templates
     basis: Float64
 
 
@@ -108,29 +106,25 @@ class SkinMotion:
             self._key = _make_key(t_ns, face, crop, still)
             self._moves = np.zeros_like(self._moves)
             return None
-        moves = self._measure(key, crop.image)
         m = len(STIFF_POINTS)
-        rigid = fit_rigid(moves[:m], key.basis[:m])
-        left = (moves - key.basis @ rigid) / IOD_PX
-        misfit = float(np.partition(np.abs(left[:m]).ravel(), m)[m])
-        skin = Skin(key.skin.places + left[m:], key.skin.turn_rad + rigid[4:], misfit)
+        left, rigid, misfit = take_off_rigid(self._measure(key, crop.image), key.basis, m)
+        skin = Skin(
+            key.skin.places + left[m:] / IOD_PX, key.skin.turn_rad + rigid[4:], misfit / IOD_PX
+        )
         if t_ns - key.t_ns >= _SPAN_S * 1e9:
             self._key = _make_key(t_ns, face, crop, skin)
             self._moves = np.zeros_like(self._moves)
         return skin
 
-    def _measure(self, key: _Key, image: Image) -> Float64:
+    def _measure(self, key: _Key, image: Image) -> Float32:
         """Return how far the key's points have moved, (m + R, 2) crop pixels."""
-        begun = key.points + self._moves
-        found, seen, _ = cv2.calcOpticalFlowPyrLK(
-            key.image, image, key.points, begun.copy(),
-            winSize=(_PATCH_PX, _PATCH_PX), maxLevel=_COARSER, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-            criteria=(cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ROUNDS, _SETTLED_PX),
-        )  # fmt: skip
-        lost = (seen[:, 0] == 0) | (np.abs(found - begun).max(axis=1) > _MAX_FIX_PX)
+        points = key.templates.points
+        begun = points + self._moves
+        found, seen = track(key.templates, image, begun, _SEARCH)
+        lost = ~seen | (np.abs(found - begun).max(axis=1) > _MAX_FIX_PX)
         found[lost] = begun[lost]
-        self._moves = found - key.points
-        return self._moves.astype(np.float64)
+        self._moves = found - points
+        return self._moves
 
 
 def _make_key(t_ns: int, face: Face, crop: StabilizedCrop, skin: Skin) -> _Key:
@@ -142,4 +136,5 @@ def _make_key(t_ns: int, face: Face, crop: StabilizedCrop, skin: Skin) -> _Key:
     inside = np.clip(placed, 0, CROP_PX - 1)
     depths = np.nan_to_num(points[:, 2] - points[: len(STIFF_POINTS), 2].mean()) / scale
     basis = rigid_basis(inside - (CROP_PX - 1) / 2, depths)
-    return _Key(t_ns, crop.image, skin, inside.astype(np.float32), basis)
+    templates = make_templates(crop.image, inside.astype(np.float32), _LEVELS)
+    return _Key(t_ns, skin, templates, basis)

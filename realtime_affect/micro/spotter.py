@@ -7,6 +7,7 @@ unseen video at webcam frame rates, and a micro-expression may be anything.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -163,8 +164,8 @@ class _Watch:
             doubts[~MOUTH_REGIONS] = config.blink_doubt
         self._turns.append((t_ns, skin.turn_rad))
         (then_ns, then), (now_ns, now) = self._turns[0], self._turns[-1]
-        speed = float(np.hypot(*(now - then))) * 1e9 / max(1, now_ns - then_ns)
-        free, most = np.deg2rad([config.free_turn_deg_per_s, config.max_turn_deg_per_s])
+        speed = math.hypot(*(now - then).tolist()) * 1e9 / max(1, now_ns - then_ns)
+        free, most = map(math.radians, (config.free_turn_deg_per_s, config.max_turn_deg_per_s))
         doubts *= max(1.0, speed / free, skin.misfit / config.usual_misfit_iod)
         if speed > most or self._unfit(face):
             doubts[:] = np.inf

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+import cv2
+
 from affect_engines.base import Closeable
 from realtime_affect.affect.worker import AffectEstimator
 from realtime_affect.face.vision import Vision
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 class Analysers(Closeable):
     """What the vision and the affect worker run; one pipeline at a time.
+
+    While it is open, OpenCV keeps to the thread that calls it, in the whole process: each worker
+    has a core of its own, and OpenCV's threads take the others' for images too small to share.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ class Analysers(Closeable):
     ) -> None:
         config = config or PipelineConfig()
         with contextlib.ExitStack() as opened:
+            opened.callback(cv2.setNumThreads, cv2.getNumThreads())
+            cv2.setNumThreads(1)
             self.vision = vision or Vision(
                 config.detect, config.track, config.action_units, stabilized=config.affect.micro
             )

@@ -114,6 +114,7 @@ class Pipeline(Closeable):
             self._source: Source = source
             self._opened = opened.pop_all()
         self._vision, self._affect = analysers.vision, analysers.affect
+        self._vision.live = live
         self._models = analysers.models
         self._frames: LatestSlot[Frame] = LatestSlot() if live else LosslessSlot()
         self._jobs: LatestSlot[AffectJob] = LatestSlot() if live else LosslessSlot()
@@ -419,12 +420,15 @@ class Pipeline(Closeable):
                 return
 
     def _decide(self) -> None:
+        stills = self._source.info.kind == "stills"
         while True:
             try:
                 job = self._jobs.get()
             except SlotClosed:
                 return
             start_ns = time.perf_counter_ns()
+            if stills:  # faces with the numbers of the last image's are others
+                self._affect.reset()
             snapshot = self._affect.decide(job)
             self._clock.add("affect", time.perf_counter_ns() - start_ns)
             self._newest_affect = snapshot

@@ -25,6 +25,7 @@ class Percentiles:
     n: int
     p50: float
     p90: float
+    p95: float
     p99: float
     max: float
 
@@ -32,9 +33,9 @@ class Percentiles:
     def of(cls, samples_ms: NDArray[np.floating]) -> Percentiles:
         """Summarise samples (n,) in milliseconds."""
         if not len(samples_ms):
-            return cls(0, *[float("nan")] * 4)
-        p50, p90, p99 = np.percentile(samples_ms, [50, 90, 99])
-        return cls(len(samples_ms), float(p50), float(p90), float(p99), float(samples_ms.max()))
+            return cls(0, *[float("nan")] * 5)
+        ranks = np.percentile(samples_ms, [50, 90, 95, 99, 100])
+        return cls(len(samples_ms), *ranks.tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,4 +86,7 @@ def test_both_see_the_same_faces_and_the_ratio_is_of_their_times(script):
     ours, theirs = figures["ours_cpu_ms"], figures["mediapipe_cpu_ms"]
     assert figures["ratio"] == pytest.approx(ours / theirs)
     assert 0 < figures["vision_cpu_ms"] < ours
+    assert figures["refined_cpu_ms"] > 0
+    assert "blendshapes_cpu_ms" in figures or "blendshapes" in figures["skipped"]
+    assert "fer" in figures["skipped"]
     assert len(figures["ours_cpu_ms_by_round"]) == len(figures["mediapipe_wall_ms_by_round"]) == 1

@@ -11,7 +11,7 @@ EMPTY = (
 )
 PEER = {"faces": 2, "ours_cpu_ms": 3.14159, "mediapipe_cpu_ms": 6.28318, "ratio": 0.5}
 PEER |= {"vision_cpu_ms": 1.5}
-STAGE = {"n": 9, "p50": 1.04, "p90": 2.0, "p99": 3.0, "max": 4.0}
+STAGE = {"n": 9, "p50": 1.04, "p90": 2.0, "p95": 2.46, "p99": 3.0, "max": 4.0}
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_only_what_is_between_markers_is_replaced(script, add):
     add("peer_mediapipe", {"clip": "demo"}, PEER)
     made = script("tables").filled(EMPTY)
     assert "old" not in made
-    assert "| demo | 2 | 3.14 ms | 1.50 ms | 6.28 ms | 0.50 |" in made
+    assert "| demo | 2 | 3.14 ms | 1.50 ms | 6.28 ms | - | - | 0.50 |" in made
     head, _, rest = made.partition("<!-- peer -->")
     _, _, rest = rest.partition("<!-- /peer -->")
     middle, _, rest = rest.partition("<!-- soak -->")
@@ -137,15 +137,35 @@ def test_the_newest_record_of_each_clip_makes_its_row(script, add):
     assert [row.split(" | ")[-1] for row in rows] == ["0.40 |", "0.70 |"]
 
 
-def test_latency_leaves_out_stages_that_never_ran(script, add):
-    stages = {"vision": STAGE, "painted": STAGE | {"n": 0}}
-    figures = {"frames_analysed": 90, "frames_dropped": 1, "stage_ms": stages}
-    figures["first_reading_ms"] = 249.0
-    add("latency", {"scenario": "demo_headless"}, figures)
+def scenario(faces, cpu_s, **changes):
+    config = {"mode": "live", "faces": faces, "size_px": None, "fps": None, "window": False}
+    figures = {
+        "frames_analysed": 90, "frames_dropped": 10, "fps": 29.9, "cpu_s_per_frame": cpu_s,
+        "stage_ms": {"age": STAGE, "mesh": STAGE, "jitter": STAGE, "painted": STAGE | {"n": 0}},
+        "first_reading_ms": 249.0, "resident_mib": 400.0, "faces_by_frame": {str(faces): 90},
+    }  # fmt: skip
+    config |= {"scenario": f"faces_{faces}", "record": False, "source": "demo", **changes}
+    return "latency", config, figures
+
+
+def test_scenarios_have_a_row_each_and_say_how_cost_grows_and_what_was_not_run(script, add):
+    for faces, cpu_s in ((1, 0.010), (2, 0.017), (6, 0.045)):
+        add(*scenario(faces, cpu_s))
     table = script("tables").latency_table()
-    assert "| vision | 1.0 | 2.0 | 3.0 | 4.0 |" in table
-    assert "painted" not in table
-    assert "90 frames analysed, 1 dropped, first reading after 0.2 s" in table
+    assert (
+        "| faces_1 | 1 | 29.9 | 10.0% | 1 / 2 / 2 / 3 / 4 | 1.0 | 0.2 s | 10.0 | 400 MiB |" in table
+    )
+    assert "| faces_6 | - | - | 1.0 / 2.5 | - | - | - |" in table
+    assert "3.0 ms and 7.0 ms for each face; six faces 0.75 of six times one" in table
+    assert "Not run: `faces_20`" in table
+    assert "`gpu_tensorrt_4`" in table
+
+
+def test_scenarios_of_an_older_form_are_left_out(script, add):
+    name, config, figures = scenario(1, 0.01)
+    del figures["cpu_s_per_frame"]
+    add(name, config, figures)
+    assert "| faces_1 | 1 |" not in script("tables").latency_table()
 
 
 def test_soak_states_both_slopes_with_their_signs(script, add):

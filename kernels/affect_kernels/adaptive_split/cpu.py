@@ -8,18 +8,18 @@ from __future__ import annotations
 from math import erf, exp, sqrt, tanh
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from affect_kernels.adaptive_split.reference import EPSILON, REACH, Bands, SplitWeights, check
+from affect_kernels.compiled import compiled
 
 Array = NDArray[np.floating[Any]]
 
 _ROOT = sqrt(0.5)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _see(x: Array, look: Array, look_bias: Array) -> Array:
     slots, tokens, channels = x.shape
     looks = len(look)
@@ -34,7 +34,7 @@ def _see(x: Array, look: Array, look_bias: Array) -> Array:
     return seen
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _shares(similarity: Array, sign: int, shares: Array) -> None:
     slots = len(similarity)
     for t in range(slots):
@@ -49,7 +49,7 @@ def _shares(similarity: Array, sign: int, shares: Array) -> None:
             shares[t * slots + u] /= total
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _times(seen: Array, channels: int, to_approx: Array, to_detail: Array, times: Array) -> None:
     slots = len(seen)
     similarity = np.empty((slots, slots), seen.dtype)
@@ -70,7 +70,7 @@ def _times(seen: Array, channels: int, to_approx: Array, to_detail: Array, times
             times[band * len(to_approx) + k] = 2 * k + band + REACH * tanh(total)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _sample(x: Array, times: Array, gain: Array, bias: Array, out: Array) -> None:
     slots, tokens, channels = x.shape
     for k in range(len(times)):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.face_crops.reference import (
     COLOURS,
     Colour,
@@ -23,7 +23,7 @@ from affect_kernels.face_crops.reference import (
 Array = NDArray[np.floating[Any]]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _level(pixels: Any, at: tuple[int, int, int], colour: Array, channel: int) -> Any:
     """Return R, G or B of the pixel (row, column) of a frame `at[2]` high; BGR has three axes."""
     y, x, height = at
@@ -38,7 +38,7 @@ def _level(pixels: Any, at: tuple[int, int, int], colour: Array, channel: int) -
     return min(max(level, colour.dtype.type(0)), colour.dtype.type(255))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _crop(  # noqa: PLR0913  (compiled code takes arrays, not objects)
     pixels: Any, height: int, to_frame: Array, scaling: Array, colour: Array, out: Array
 ) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.flow_features.reference import check_corners, check_flow
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.floating[Any]]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@compiled(inline=True)
 def _strain(flow: Array, row: int, column: int) -> Any:
     """Return the strain at a place of a flow (H, W, 2)."""
     height, width, _ = flow.shape
@@ -35,7 +35,7 @@ def _strain(flow: Array, row: int, column: int) -> Any:
     return np.sqrt(u_x * u_x + v_y * v_y + flow.dtype.type(0.5) * shear * shear)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _features(flow: Array, out: Array) -> None:
     n, height, width, _ = flow.shape
     for i in range(n):
@@ -46,7 +46,7 @@ def _features(flow: Array, out: Array) -> None:
                 out[i, row, column, 2] = _strain(flow[i], row, column)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _composed(flow: Array, corners: NDArray[np.int64], out: Array) -> None:
     n, side = flow.shape[:2]
     half = side // 2

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.lifting.reference import Wavelet, hat_weights
 from affect_kernels.lifting.reference import split as _check
 
@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 _BLOCK = 64  # floats: four cache lines a slot
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _lift(  # noqa: PLR0913  (compiled code takes arrays, not objects)
     approx: Array, detail: Array, kinds: Ints, weights: Array, shifts: Ints, counts: Ints,
     scales: Array,
@@ -69,7 +69,7 @@ def analyse(x: Array, wavelet: Wavelet) -> tuple[Array, Array]:
     return approx, detail
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _sample(x: Array, hats: Array, out: Array) -> None:
     for k in range(hats.shape[0]):
         fresh = True

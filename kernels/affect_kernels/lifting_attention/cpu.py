@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.lifting_attention.reference import HEADS, StepWeights, check
 
 Array = NDArray[np.floating[Any]]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _share(logits: Array, scale: float) -> None:
     """Replace logits (N, N), still to be scaled, by their softmax along the last axis."""
     factor = logits.dtype.type(scale)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.pool_norm.reference import EPS, Grid, check, pooled_grid
 
 Array = NDArray[np.floating[Any]]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _pool(  # noqa: PLR0913  (compiled code takes arrays, not objects)
     x: Array, kernel: Array, slots: int, height: int, width: int, rows: int, columns: int,
     stride: int, eps: float, out: Array,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from affect_kernels.compiled import compiled
 from affect_kernels.pooled_attention.reference import Grid, Tables, check, relative_rows
 
 Array = NDArray[np.floating[Any]]
@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 _QUERIES = 48
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _share(  # noqa: PLR0913  (compiled code takes arrays, not objects)
     logits: Array, by_time: Array, by_row: Array, by_column: Array, first: int, scale: float
 ) -> None:

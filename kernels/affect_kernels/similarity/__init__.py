@@ -1,6 +1,6 @@
 """Least-squares similarity between point sets: what turns face meshes to the front.
 
-A dozen array calls for all faces of a frame; the plain form is the only one.
+``reference`` is the plain form; ``cpu`` has the same names compiled by numba.
 """
 
 from affect_kernels.similarity.reference import Similarity, fit_similarity

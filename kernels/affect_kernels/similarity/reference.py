@@ -59,8 +59,10 @@ def _quaternion_products() -> Float64:
 
 
 _PRODUCTS: Final = _quaternion_products()
-_TO_ROTATION: Final = _PRODUCTS.reshape(16, 9)
-_FROM_COVARIANCE: Final = np.ascontiguousarray(_TO_ROTATION.T)  # trace(R^T M) = q^T N(M) q
+TO_ROTATION: Final = _PRODUCTS.reshape(16, 9)
+"""Row 4 a + b, column 3 i + j: what q[a] q[b] gives to rotation[i, j]."""
+
+_FROM_COVARIANCE: Final = np.ascontiguousarray(TO_ROTATION.T)  # trace(R^T M) = q^T N(M) q
 
 
 def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) -> Similarity:
@@ -88,7 +90,7 @@ def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) 
     values, vectors = np.linalg.eigh(forms)
     quaternions = vectors[:, :, 3]  # of the largest eigenvalue: greatest trace(R^T M)
     pairs = quaternions[:, :, None] * quaternions[:, None, :]
-    rotation = (pairs.reshape(-1, 16) @ _TO_ROTATION).reshape(-1, 3, 3)
+    rotation = (pairs.reshape(-1, 16) @ TO_ROTATION).reshape(-1, 3, 3)
     scale = values[:, 3] / np.vdot(centred, centred)
     translation = mean_target - scale[:, None] * (rotation @ mean_source)
     return Similarity(scale, rotation, translation)

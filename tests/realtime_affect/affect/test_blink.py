@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from realtime_affect.affect.blink import blinks_per_min, count_blinks
+from realtime_affect.affect.blink import BlinkRates, blinks_per_min, count_blinks
 from realtime_affect.types import EyeWindow
 
 
@@ -60,3 +60,14 @@ def test_no_rate_is_given_before_ten_seconds_were_seen():
 
 def test_an_empty_window_has_no_rate():
     assert np.isnan(blinks_per_min(window([])))
+
+
+def test_a_rate_stands_for_a_fifth_of_a_second_and_a_new_track_is_counted_at_once():
+    openness, rates = eyes(20, blinks=(11, 19.75)), BlinkRates()
+    before = window(openness[:590])
+    assert rates.update([before])[1] == blinks_per_min(before)
+    (soon,) = rates.update([window(openness[:595])]).values()
+    assert soon == blinks_per_min(before)
+    (later,) = rates.update([window(openness)]).values()
+    assert later == blinks_per_min(window(openness)) > soon
+    assert rates.update([]) == {}

@@ -212,3 +212,15 @@ def test_an_update_detects_when_it_is_time_and_measures_no_more_faces_than_allow
     assert [face.track_id for face in in_view[-1]] == [1, 2, 3]
     assert searched == [0, 15]
     assert all(measured.count(index) == 2 for index in range(30))
+
+
+@pytest.mark.parametrize(("live", "searched"), [(False, 30), (True, 10)])
+def test_an_empty_image_is_searched_ten_times_a_second_live_and_always_in_files(live, searched):
+    world = World(lambda index: [])
+    vision, looks = Vision(detector=world, mesher=world), []
+    detect = world.detect
+    world.detect = lambda *args, **kwargs: looks.append(1) or detect(*args, **kwargs)
+    vision.live = live
+    for index in range(30):
+        vision.analyse(frame_at(index))
+    assert len(looks) == pytest.approx(searched, abs=1)

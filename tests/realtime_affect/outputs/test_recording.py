@@ -324,7 +324,7 @@ def test_the_summary_holds_counts_drops_stages_config_and_versions(tmp_path):
     (entry,) = content["inputs"]
     assert entry["frames"] == 20
     assert entry["drops"] == {"frames": 0, "affect": 0, "rows": 0, "events": 0}
-    assert set(entry["stage_ms"]["vision"]) == {"n", "p50", "p90", "p99", "max"}
+    assert set(entry["stage_ms"]["vision"]) == {"n", "p50", "p90", "p95", "p99", "max"}
     assert entry["files"]["rows"].endswith("fake.csv")
     assert content["config"]["record"]["video"] is False
     assert content["versions"]["numpy"]

@@ -1,3 +1,4 @@
+import cv2
 import pytest
 
 from realtime_affect.capture import SourceInfo
@@ -103,3 +104,13 @@ def test_a_pipeline_is_a_source_of_readings():
         assert isinstance(pipeline, ReadingSource)
         assert pipeline.can_set_neutral
         assert isinstance(pipeline.source_info, SourceInfo)
+
+
+def test_opencv_keeps_to_the_thread_that_calls_it_while_analysers_are_open():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    _, vision, affect = fakes()
+    with Analysers(vision=vision, affect=affect):
+        assert cv2.getNumThreads() == 1
+    assert cv2.getNumThreads() == 2
+    cv2.setNumThreads(before)
