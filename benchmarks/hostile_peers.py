@@ -5,8 +5,9 @@
 One live pipeline feeds TCP, WebSocket, OSC and LSL; one well-behaved WebSocket client listens all
 the time. In every other period there are also: clients that never read (TCP, WebSocket, LSL),
 floods of connections, garbage, huge messages, messages without an end, and connections that say
-nothing. They run at the lowest priority: what they take is what the streams cost the loop, not the
-processor time that any program could take. "dropped" are frames captured and never analysed.
+nothing. They run at the lowest priority (``hostile.py``): what is measured is what the streams cost
+the loop, not processor time that any program could take. "dropped" are frames captured and never
+analysed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import multiprocessing
-import os
-import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hostile
 import records
 from soak import resident_mib
 from sources import open_endless
@@ -30,75 +32,10 @@ from realtime_affect.runtime.pipeline import Pipeline
 from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 NAME = "realtime-affect hostile"
-HANDSHAKE = (
-    b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 _SETTLE_S = 5.0
-
-
-def _connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), 5)
-
-
-def never_reading(ports: dict[str, int]) -> None:
-    """Connect to everything, read nothing, and come back when hung up on."""
-    import pylsl
-
-    found = pylsl.resolve_byprop("name", f"{NAME} face 1", 1, 10)
-    inlets = [pylsl.StreamInlet(info, max_buflen=1) for info in found]
-    for inlet in inlets:
-        inlet.open_stream(10)
-    while True:
-        held = []
-        for _ in range(4):
-            with contextlib.suppress(OSError):
-                held.append(_connect(ports["tcp"]))
-                held.append(_connect(ports["websocket"]))
-                held[-1].sendall(HANDSHAKE)
-        time.sleep(3)
-        for one in held:
-            one.close()
-
-
-def flooding(ports: dict[str, int]) -> None:
-    """Open two hundred connections at a time, say nothing or garbage, and close them."""
-    garbage = os.urandom(50_000)
-    while True:
-        held = []
-        for n in range(200):
-            with contextlib.suppress(OSError):
-                held.append(_connect(ports["websocket" if n % 2 else "tcp"]))
-                if n % 3:
-                    held[-1].sendall(garbage)
-        time.sleep(0.5)
-        for one in held:
-            one.close()
-
-
-def talking(ports: dict[str, int]) -> None:
-    """Send messages and huge frames without an end, from handshake to being hung up on."""
-    from websockets.exceptions import WebSocketException
-    from websockets.sync.client import connect
-
-    for n in range(10**9):
-        with (
-            contextlib.suppress(OSError, WebSocketException),
-            connect(f"ws://127.0.0.1:{ports['websocket']}/stream", compression=None) as client,
-        ):
-            while True:
-                client.send('{"subscribe": {"rate_hz": 1000}}' if n % 2 else "x" * 1_000_000)
-
-
-PEERS: tuple[Callable[[dict[str, int]], None], ...] = (never_reading, flooding, talking)
-
-
-def _peer(act: Callable[[dict[str, int]], None], ports: dict[str, int]) -> None:
-    os.nice(19)
-    act(ports)
 
 
 class Listener:
@@ -135,7 +72,6 @@ def run(source: str, seconds: float, rounds: int) -> dict[str, Any]:
             "osc.enabled": True, "lsl.enabled": True, "lsl.name": NAME, "lsl.faces": 2,
         }
     )  # fmt: skip
-    spawn = multiprocessing.get_context("spawn")
     periods: dict[str, list[dict[str, float]]] = {"alone": [], "with hostile peers": []}
     with (
         Pipeline(open_endless(source, config.capture), config) as pipeline,
@@ -149,19 +85,35 @@ def run(source: str, seconds: float, rounds: int) -> dict[str, Any]:
         time.sleep(seconds / 2)  # caches are filled
         for _ in range(rounds):
             periods["alone"].append(period(pipeline, listener, seconds))
-            peers = [spawn.Process(target=_peer, args=(act, ports), daemon=True) for act in PEERS]
-            for peer in peers:
-                peer.start()
-            time.sleep(_SETTLE_S)
-            periods["with hostile peers"].append(period(pipeline, listener, seconds))
-            for peer in peers:
-                peer.kill()
-                peer.join()
+            with hostile_peers(ports):
+                periods["with hostile peers"].append(period(pipeline, listener, seconds))
             time.sleep(_SETTLE_S)
         listener.stop()
         pipeline.raise_failure()
         counts = streams.stats()
     return {"periods": periods, "streams": counts}
+
+
+@contextlib.contextmanager
+def hostile_peers(ports: dict[str, int]) -> Iterator[None]:
+    """Have all of them at work inside."""
+    script = str(Path(__file__).with_name("hostile.py"))
+    where = [str(ports["tcp"]), str(ports["websocket"]), NAME]
+    peers = [
+        subprocess.Popen([sys.executable, script, act, *where], stdout=subprocess.PIPE)
+        for act in hostile.ACTS
+    ]
+    try:
+        for peer in peers:
+            assert peer.stdout is not None
+            if not peer.stdout.readline():
+                message = "a hostile peer did not start"
+                raise SystemExit(message)
+        yield
+    finally:
+        for peer in peers:
+            peer.kill()
+            peer.wait()
 
 
 def period(pipeline: Pipeline, listener: Listener, seconds: float) -> dict[str, float]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _SEND_BYTES: Final = 1 << 16  # of the kernel for each client: what waits there is not the newest
 _CLOSE_WAIT_S: Final = 2.0
+_WORD_EVERY_S: Final = 60.0  # of the log, about refused clients
 _LAST_LINE_S: Final = 0.2  # for clients that are reading to take the last line
 
 
@@ -86,6 +87,7 @@ class StreamServer:
             self._release()
             raise
         self._loop = asyncio.new_event_loop()
+        self._next_word_s = 0.0
         self._closing = asyncio.Event()
         self._thread = Worker("stream", self._run)
         self._thread.start()
@@ -145,7 +147,10 @@ class StreamServer:
         """Take a client in where there is room; the loop's thread calls."""
         if len(self._clients) >= self._max_clients:
             self.refused += 1
-            _LOG.warning("refused a client: %d are connected", len(self._clients))
+            if self._loop.time() >= self._next_word_s:  # a flood of connections is none of words
+                self._next_word_s = self._loop.time() + _WORD_EVERY_S
+                said = "refused a client: %d are connected; %d refused so far"
+                _LOG.warning(said, len(self._clients), self.refused)
             return False
         self._clients.add(client)
         return True

@@ -218,3 +218,12 @@ def test_standard_output_gets_whole_lines_and_the_last_one():
     stream.close()
     with os.fdopen(reader, "rb") as lines:
         assert [json.loads(text)["n"] for text in lines] == [1]
+
+
+def test_a_flood_of_connections_is_not_one_of_the_log(caplog):
+    with closing(StreamServer("127.0.0.1", 0, max_clients=1)) as server, join(server):
+        for _ in range(30):
+            with socket.create_connection(("127.0.0.1", server.port), LIMIT_S) as stranger:
+                assert stranger.recv(10) == b""
+        assert server.refused == 30
+    assert [r.levelname for r in caplog.records if "refused" in r.message] == ["WARNING"]
