@@ -322,6 +322,16 @@ def _backends() -> Iterator[Finding]:
         yield Finding("our networks", "ok", f"run by {first}, the first of these that is usable")
 
 
+def _streams() -> Iterator[Finding]:
+    names = ("websockets", "pylsl", "python-osc")
+    missing = [name for name in names if _version(name) is None]
+    if missing:
+        hint = "pip install 'realtime-affect[streams]'; JSON lines need none."
+        yield Finding("streams", "absent", f"not installed: {', '.join(missing)}", hint)
+    else:
+        yield Finding("streams", "ok", ", ".join(f"{name} {_version(name)}" for name in names))
+
+
 def _video() -> Iterator[Finding]:
     import av
     import cv2
@@ -357,5 +367,6 @@ _CHECKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _tensorrt,
     _backends,
     _video,
+    _streams,
     _output,
 )

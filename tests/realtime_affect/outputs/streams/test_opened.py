@@ -1,7 +1,9 @@
 """All streams of one run at once, by their own clients; and what a run's record says of them."""
 
+import contextlib
 import json
 import socket
+import threading
 import time
 from contextlib import closing
 
@@ -12,9 +14,12 @@ from realtime_affect.config import Config
 from realtime_affect.errors import DependencyError, OutputError
 from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run
-from realtime_affect.outputs.streams import extra
+from realtime_affect.outputs.streams import extra, pattern
 from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.outputs.streams.pattern import pattern_pipeline, shown_at
+from realtime_affect.runtime.pipeline import Pipeline
+from tests.realtime_affect.outputs.streams.test_websocket import Deaf
+from tests.realtime_affect.runtime.test_pipeline import PacedSource
 
 LIMIT_S = 60.0
 ALL = {
@@ -104,3 +109,47 @@ def test_streams_that_close_first_break_nothing(caplog):
             slot.get(LIMIT_S)
     assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
     assert streams.stats()["osc"]["refused"] == 0
+
+
+def test_peers_that_are_deaf_dead_or_flooding_cost_no_frame():
+    """Each frame comes when the one before it was analysed: none is lost, however slow this is."""
+    values = ALL | {"osc.port": 9, "serve.max_clients": 2, "websocket.max_clients": 2}
+    over = threading.Event()
+    with OpenStreams(Config().with_values(values)) as streams, contextlib.ExitStack() as held:
+        ports = streams.lines[0].port, streams.websocket.port
+
+        def wait(index):
+            while pipeline.stats().frames_analysed < index:
+                time.sleep(0.001)
+
+        parts = {"vision": pattern._Vision(4), "affect": pattern._Affect()}
+        pipeline = held.enter_context(Pipeline(PacedSource(100, wait), live=True, **parts))
+        streams.attach(pipeline)
+        deaf = held.enter_context(closing(Deaf(streams.websocket)))
+        held.enter_context(closing(socket.create_connection(("127.0.0.1", ports[0]))))
+
+        floods = []
+
+        def flood():
+            while not over.is_set():
+                for port in ports:
+                    with (
+                        contextlib.suppress(OSError),
+                        socket.create_connection(("127.0.0.1", port)) as one,
+                    ):
+                        one.sendall(b"\xff" * 5000)
+                        floods.append(port)
+
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        while len(floods) < 2:
+            time.sleep(0.001)
+        pipeline.start()
+        ended = pipeline.join(LIMIT_S)
+        over.set()
+        flooding.join()
+        assert deaf.socket.recv(12) == b"HTTP/1.1 101"
+    stats = pipeline.stats()
+    assert ended
+    assert (stats.frames_analysed, stats.drops) == (100, 0)
+    assert len(floods) > 1
