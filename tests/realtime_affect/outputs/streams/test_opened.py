@@ -140,7 +140,7 @@ def test_peers_that_are_deaf_dead_or_flooding_cost_no_frame():
                         one.sendall(b"\xff" * 5000)
                         floods.append(port)
 
-        flooding = threading.Thread(target=flood)
+        flooding = threading.Thread(target=flood, daemon=True)
         flooding.start()
         while len(floods) < 2:
             time.sleep(0.001)
