@@ -79,6 +79,7 @@ bench: .venv/.test peers  ## record all speeds, on the demo or on CLIPS="demo a.
 	@.venv/bin/python benchmarks/peer_mediapipe.py $(CLIPS) --record
 	@.venv/bin/python benchmarks/latency.py --record
 	@.venv/bin/python benchmarks/expression.py --record
+	@.venv/bin/python benchmarks/interpretation.py --record
 	@.venv/bin/python benchmarks/engines.py --record
 	@.venv/bin/python benchmarks/jetson_budget.py --record
 	@.venv/bin/python benchmarks/streams.py --record

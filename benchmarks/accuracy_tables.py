@@ -316,3 +316,43 @@ def real_table() -> str:
     """Return the examination of everything that ships on real faces kept out of training."""
     return "\n".join([real_faces_table(records.report("real_faces")), "",
                       records.report_signature("real_faces")])  # fmt: skip
+
+
+def interpretation_table() -> str:
+    """Return how good interpretations are."""
+    report = records.report("interpretation")
+    if report is None:
+        return "No record yet."
+    studio, onsets = report["studio"], report["smile_onsets"]
+    n_blends = sum(found["n"] for found in studio["by_compound"].values())
+    n_single = studio["sequences"] - n_blends
+    rows = [
+        "| what | on | figure |",
+        "|---|---|---|",
+        f"| first observation is a unit that is shown, of FACS B or more "
+        f"| {studio['sequences']} studio sequences | {studio['top_observation_right']:.0%} |",
+        f"| compound named right | {n_blends} blended studio sequences "
+        f"| {studio['compound_right']:.0%} |",
+        f"| no compound named | {n_single} studio sequences of one expression "
+        f"| {studio['no_compound_right']:.0%} |",
+        f"| AU12 named at the end of a smile | {onsets['persons']} photographed persons, morphed "
+        f"| {onsets['au12_named']} |",
+        f"| its onset within 2 frames of 33 ms | those | {onsets['onset_within_2_frames']}; median "
+        f"{_frames(onsets['onset_error_frames']['median'])} |",
+        "",
+        "| acted clip | votes of the face alone | told at its peak | agrees, of all decisions |",
+        "|---|---|---|---|",
+    ]
+    for clip in report["acted"]:
+        votes = ", ".join(f"{name} {n}" for name, n in clip["votes"].items())
+        peak = clip["peak"]
+        share = clip["verdicts"].get("agrees", 0.0)
+        rows.append(
+            f"| {clip['clip']} | {votes} | {peak['expression']}; {peak['line']} | {share:.0%} |"
+        )
+    found = "<sub>" + records.origin([report]) + "; benchmarks/results/interpretation.json</sub>"
+    return "\n".join([*rows, "", found])
+
+
+def _frames(value: float | None) -> str:
+    return "not known" if value is None else f"{value:+.1f} frames"

@@ -103,6 +103,18 @@ def decision_table() -> str:
     return "\n".join([*rows, "", records.signature("expression")])
 
 
+def interpreting_table() -> str:
+    """Return what interpreting a decision costs."""
+    rows = ["| CPU time a face and decision, one thread | p50 | p99 | max |", "|---" * 4 + "|"]
+    for record in records.newest("interpretation").values():
+        cpu = record["figures"]["cpu_ms"]
+        cells = " | ".join(f"{cpu[key]:.3f} ms" for key in ("p50", "p99", "max"))
+        rows.append(f"| interpretation, short line included | {cells} |")
+        text = record["figures"]["text_cpu_ms"]["p50"]
+        rows.append(f"| full text, where it is asked for | {text:.3f} ms | | |")
+    return "\n".join([*rows, "", records.signature("interpretation")])
+
+
 def rewrites_table() -> str:
     """Return what the exact rewrites of the published network save."""
     lines = [
@@ -273,6 +285,8 @@ def _toml(value: Any) -> str:
 
 
 TABLES = {
+    "interpreting": interpreting_table,
+    "interpretation": accuracy_tables.interpretation_table,
     "trust": accuracy_tables.trust_table,
     "budget": budget_table,
     "networks": networks_table,

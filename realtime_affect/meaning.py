@@ -115,6 +115,10 @@ class Meaning:
         Parrott's three tiers of the reported expression, or of both parts of the compound.
     line : str
         All of it in one short line, for an image or a list.
+    intensity : (17,) tuple of float
+        Of ``names.AU_INTENSITIES`` above `baseline`.
+    probabilities : (8,) tuple of float
+        Of ``names.EXPRESSIONS``, relative to a profile's rest where one is used.
     """
 
     t_ns: int
@@ -133,6 +137,8 @@ class Meaning:
     baseline: str = "average face"
     tiers: tuple[tuple[str, ...], ...] = ()
     line: str = ""
+    intensity: tuple[float, ...] = ()
+    probabilities: tuple[float, ...] = ()
 
     @property
     def units(self) -> tuple[str, ...]:

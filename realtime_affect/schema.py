@@ -253,6 +253,7 @@ SCHEMA: Final = Schema(
             group="interpretation", dtype="text", unit="", trust="not evaluated",
             doc="Whether the measured action units bear out the reported expression: `agrees`, "
             "`partly`, `disagrees`; `unchecked` where none was measured.",
+            caption="evidence: {}",
         ),
         Measure(
             "observations", _observed, subject="meaning", group="interpretation", dtype="names",
@@ -424,3 +425,24 @@ WITH_LANDMARKS: Final = SCHEMA.with_measures(
     )
 )  # fmt: skip
 """All measures and the mesh, for rows with ``record.landmarks``."""
+
+RELATIVE: Final = (
+    Measure(
+        "action_unit_above_rest", lambda meaning, _: list(meaning.intensity), subject="meaning",
+        group="interpretation", dtype="float32", unit="0 to 5", trust="not evaluated",
+        doc="Intensities above the rest in the profile (`interpret.profile`), mean of 100 ms; on "
+        "rows where a profile is used.",
+        parts=AU_INTENSITIES, columns=tuple(f"{name}_above" for name in AU_INTENSITIES), key="",
+    ),
+    Measure(
+        "expression_above_rest", lambda meaning, _: list(meaning.probabilities), subject="meaning",
+        group="interpretation", dtype="float32", unit="0 to 1", trust="not evaluated",
+        doc="Probabilities without what the rest in the profile has of each expression; on rows "
+        "where a profile is used.",
+        parts=EXPRESSIONS, columns=tuple(f"p_{name}_above" for name in EXPRESSIONS), key="",
+    ),
+)  # fmt: skip
+"""What rows hold in addition where a profile is used."""
+
+EVERYTHING: Final = WITH_LANDMARKS.with_measures(*RELATIVE)
+"""All measures that there are."""

@@ -153,6 +153,9 @@ def explain(evidence: Evidence, table: UnitTable | None = None) -> Meaning:
         phase=_phase(evidence.probability, evidence.earlier, None, _SHARE_STEP),
         shown_ms=evidence.shown_ms, caveats=_caveats(evidence), baseline=_baseline(evidence),
         tiers=tiers(evidence.name if compound == NONE else compound),
+        # One NaN for all, so that equal meanings are equal.
+        intensity=tuple(value if value == value else math.nan for value in evidence.intensity),
+        probabilities=tuple(evidence.probabilities),
     )  # fmt: skip
 
 

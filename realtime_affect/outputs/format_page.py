@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from realtime_affect.measure import GROUPS, TRUSTS
 from realtime_affect.outputs.json_lines import VERSION
-from realtime_affect.schema import WITH_LANDMARKS
+from realtime_affect.schema import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ _OBJECTS: Final = {
 }
 
 
-def format_page(schema: Schema = WITH_LANDMARKS) -> str:
+def format_page(schema: Schema = EVERYTHING) -> str:
     """Return the page as Markdown."""
     sections = [
         _HEAD,
@@ -106,7 +106,7 @@ _ROWS: Final = """\
 UTF-8, comma, newline; fixed decimals, so that equal readings give equal bytes. Every frame has a
 row for each face in it; one without a face has one row with `face_id` 0 and `success` 0. Images
 share one `images.csv` with a leading column `input`, the file's name. `--landmarks` adds the mesh
-points, `x_0` to `z_467`, at the end.
+points, `x_0` to `z_467`, at the end; `interpret.profile` adds the columns that end in `_above`.
 
 A micro-expression is decided when it is over. Offline it stands on its face's rows from onset to
 offset; live on the first row of the face after the decision. `macro` events stand in the events

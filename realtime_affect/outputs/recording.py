@@ -120,7 +120,10 @@ class Recording:
         self._manifest = manifest
         self._began_ns = time.monotonic_ns()
         self._rows = RowSink(
-            files.rows, landmarks=config.record.landmarks, backfill=not source.live
+            files.rows,
+            landmarks=config.record.landmarks,
+            backfill=not source.live,
+            relative=bool(config.interpret.profile),
         )
         self._tally = self._rows.tally
         self._events = EventSink(files.events) if files.events is not None else None

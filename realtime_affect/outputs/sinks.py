@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from realtime_affect.outputs.csv_events import EventWriter
 from realtime_affect.outputs.csv_rows import RowWriter
 from realtime_affect.outputs.json_lines import reading_line
-from realtime_affect.schema import SCHEMA, WITH_LANDMARKS
+from realtime_affect.schema import RELATIVE, SCHEMA, WITH_LANDMARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -57,14 +57,18 @@ class RowSink:
     path : Path
     landmarks : bool
         With the mesh points.
+    relative : bool
+        With units and probabilities above a profile's rest.
     backfill : bool
         As in :class:`~realtime_affect.outputs.csv_rows.RowWriter`; stills have nothing to wait for.
     """
 
-    def __init__(self, path: Path, *, landmarks: bool, backfill: bool) -> None:
+    def __init__(
+        self, path: Path, *, landmarks: bool, backfill: bool, relative: bool = False
+    ) -> None:
         self.path = path
         self.tally = Tally()
-        self._landmarks, self._backfill = landmarks, backfill
+        self._landmarks, self._relative, self._backfill = landmarks, relative, backfill
         self._writer: RowWriter | None = None
 
     @property
@@ -75,9 +79,10 @@ class RowSink:
     def open(self, info: SourceInfo) -> None:
         """Create the file, with its header."""
         stills = info.kind == "stills"
+        schema = WITH_LANDMARKS if self._landmarks else SCHEMA
         self._writer = RowWriter(
             self.path,
-            schema=WITH_LANDMARKS if self._landmarks else SCHEMA,
+            schema=schema.with_measures(*RELATIVE) if self._relative else schema,
             input_column=stills,
             origin_ns=origin_ns(info),
             backfill=self._backfill and not stills,

@@ -92,7 +92,11 @@ class PanelContent:
 
     def captions(self) -> list[str]:
         """Return what the schema's captions say, those that are known."""
-        things = {"face": self.face, "affect": self.affect, "expression": self.expression}
+        meaning = None if self.affect is None else self.affect.meaning
+        things = {
+            "face": self.face, "affect": self.affect, "expression": self.expression,
+            "meaning": meaning,
+        }  # fmt: skip
         moment = Moment(self.t_ns)
         said = []
         for measure in self.schema.captioned:

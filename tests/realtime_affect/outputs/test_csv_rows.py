@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from realtime_affect.errors import OutputError
+from realtime_affect.interpret.rationale import explain
 from realtime_affect.markers import Marker
 from realtime_affect.outputs import line_file
 from realtime_affect.outputs.csv_rows import COLUMNS, RowTable, RowWriter
-from realtime_affect.schema import WITH_LANDMARKS
+from realtime_affect.schema import RELATIVE, SCHEMA, WITH_LANDMARKS
 from realtime_affect.types import (
     ActionUnits,
     AffectResult,
@@ -30,6 +31,7 @@ from realtime_affect.types import (
     Scene,
     Track,
 )
+from tests.realtime_affect.interpret.cases import evidence
 
 OPENFACE = """
     frame face_id timestamp confidence success x y w h pose_Rx pose_Ry pose_Rz quality AU01_r
@@ -287,3 +289,18 @@ def test_a_folder_that_is_missing_or_a_file_is_an_output_error(tmp_path):
     for path in (tmp_path / "missing" / "a", tmp_path / "file" / "a", tmp_path):
         with pytest.raises(OutputError, match="expected a file that can be written"):
             RowWriter(path)
+
+
+def test_rows_hold_what_is_above_a_profile_s_rest_where_one_is_used():
+    schema = SCHEMA.with_measures(*RELATIVE)
+    meaning = explain(evidence({"AU12": 3.0}, {"happiness": 0.9}))
+    shown = reading()
+    result = replace(shown.affect.results[1], meaning=meaning)
+    shown = replace(shown, affect=replace(shown.affect, results={1: result}))
+    table = RowTable(schema)
+    (row,) = table.rows(shown)
+    values = dict(zip(table.columns, table.line(row).rstrip().split(","), strict=True))
+    assert (values["AU12_above"], values["AU23_above"]) == ("3.000", "")
+    assert values["p_happiness_above"] == "0.900"
+    assert (values["compound"], values["evidence"]) == ("none", "agrees")
+    assert "AU12_above" not in COLUMNS

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
+from realtime_affect.interpret.rationale import explain
 from realtime_affect.names import AU_OCCURRENCES, EXPRESSIONS, FACS_NAMES
 from realtime_affect.overlay.drawing import Canvas
 from realtime_affect.overlay.panel import PanelContent, paint_panel, panel_size, strongest_units
 from realtime_affect.types import AffectResult, Expression, Spotting
+from tests.realtime_affect.interpret.cases import evidence
 from tests.realtime_affect.micro_world import MS, facial_event
 from tests.realtime_affect.overlay.test_painter import face_of
 from tests.realtime_affect.world import Person
@@ -53,6 +56,13 @@ def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, 
     drawn = (image != 255).any(axis=2)
     assert np.flatnonzero(drawn.any(axis=1))[[0, -1]].tolist() == [20, 19 + height]
     assert np.flatnonzero(drawn.any(axis=0))[[0, -1]].tolist() == [20, 19 + width]
+
+
+def test_the_panel_says_whether_the_evidence_agrees():
+    meaning = explain(evidence({"AU12": 3.0}, {"happiness": 0.9}))
+    affect = dataclasses.replace(affect_of(14.0, "happiness"), meaning=meaning)
+    content = PanelContent(face_of(PERSON, units={"AU12": 3.0}), affect, False)
+    assert content.captions() == ["14 blinks/min", "evidence: agrees"]
 
 
 def test_a_face_without_any_unit_needs_no_panel():
