@@ -7,7 +7,7 @@ moments, so that onsets are known to the frame.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
@@ -24,7 +24,6 @@ from realtime_affect.interpret.rationale import (
     unit_table,
 )
 from realtime_affect.interpret.valence_arousal import smoothed, valence_arousal
-from realtime_affect.interpret.words import short_line
 from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
 from realtime_affect.settings import Section
 
@@ -168,8 +167,8 @@ class Interpreter:
             _earlier(past, expression.name), (t_ns - past.since_ns) / 1e6, _speaks(past),
             *now, "" if baseline is None else baseline.name,
         )  # fmt: skip
-        meaning = explain(evidence, self._table if baseline is None else self._own_table)
-        return replace(meaning, line=short_line(meaning, self._language))
+        table = self._table if baseline is None else self._own_table
+        return explain(evidence, table, self._language)
 
     def _forget(self, t_ns: int) -> None:
         if len(self._pasts) > 1:

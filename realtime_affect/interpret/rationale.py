@@ -23,6 +23,7 @@ from realtime_affect.interpret.prototypes import (
     SHARES,
     consistent_units,
 )
+from realtime_affect.interpret.words import line_of
 from realtime_affect.meaning import Candidate, Meaning, Observation
 from realtime_affect.names import AU_INTENSITIES, COMPOUNDS, EXPRESSIONS, SIDED_UNITS
 
@@ -134,7 +135,7 @@ def unit_table() -> UnitTable:
     )
 
 
-def explain(evidence: Evidence, table: UnitTable | None = None) -> Meaning:
+def explain(evidence: Evidence, table: UnitTable | None = None, language: str = "en") -> Meaning:
     """Interpret one decision; the same evidence gives the same meaning."""
     table = table or unit_table()
     observations = observe(evidence, table)
@@ -153,6 +154,7 @@ def explain(evidence: Evidence, table: UnitTable | None = None) -> Meaning:
         phase=_phase(evidence.probability, evidence.earlier, None, _SHARE_STEP),
         shown_ms=evidence.shown_ms, caveats=_caveats(evidence), baseline=_baseline(evidence),
         tiers=tiers(evidence.name if compound == NONE else compound),
+        line=line_of(compound, observations, verdict, language),
         # One NaN for all, so that equal meanings are equal.
         intensity=tuple(value if value == value else math.nan for value in evidence.intensity),
         probabilities=tuple(evidence.probabilities),

@@ -19,7 +19,7 @@ from realtime_affect.names import COMPOUNDS, FACS_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from realtime_affect.meaning import Candidate, Meaning, Observation
+    from realtime_affect.meaning import Candidate, Meaning, Observation, Verdict
 
     Translate = Callable[[str], str]
 
@@ -107,13 +107,20 @@ def short_line(meaning: Meaning, language: str = "en") -> str:
     --------
     ``"AU12 D, AU06 B: agrees"``, ``"no movement: disagrees"``
     """
+    return line_of(meaning.compound, meaning.observations, meaning.verdict, language)
+
+
+def line_of(
+    compound: str, observations: Sequence[Observation], verdict: Verdict, language: str
+) -> str:
+    """Return the short line of these parts of a meaning."""
     _ = _translation(language)
-    shown = [_short(o, _) for o in meaning.observations[:_MOST_IN_LINE]]
-    if len(meaning.observations) > _MOST_IN_LINE:
+    shown = [_short(o, _) for o in observations[:_MOST_IN_LINE]]
+    if len(observations) > _MOST_IN_LINE:
         shown.append("...")
     what = ", ".join(shown) or _("no movement")
-    mixed = "" if meaning.compound == NONE else f"{_(meaning.compound)}; "
-    return f"{mixed}{what}: {_(_SHORT_VERDICTS[meaning.verdict])}"
+    mixed = "" if compound == NONE else f"{_(compound)}; "
+    return f"{mixed}{what}: {_(_SHORT_VERDICTS[verdict])}"
 
 
 def full_text(meaning: Meaning, language: str = "en", origin_ns: int = 0) -> str:
