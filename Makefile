@@ -29,7 +29,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro setup peers bench soak tables golden sbom clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak tables golden sbom clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -69,6 +69,9 @@ train-expression: .venv/.torch  ## film, train, evaluate and ship the expression
 
 train-micro: .venv/.torch  ## the same for the classifier of micro-expressions
 	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.htnet $(ARGS)
+
+train-gaze: .venv/.torch  ## the same for the eye network
+	@PYTHONPATH=.:engines:kernels:gui .venv/bin/python -m training.gaze $(ARGS)
 
 setup: .venv/.test  ## prepare .venv for work on the project
 	@.venv/bin/pre-commit install

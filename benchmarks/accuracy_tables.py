@@ -283,6 +283,31 @@ _LEFT_OUT = {
 }
 
 
+def gaze_table() -> str:
+    """Return how far the eye network is from the iris network that taught it."""
+    report = records.report("eye_live")
+    if not report:
+        return "No record yet."
+    parts = {
+        "LFW, persons kept out of training: validation": report["validation"],
+        "LFW, persons kept out of training: test": report["test"],
+        "real clips, every frame": report["clips"]["every_frame"],
+        "real clips, looked at ten times a second": report["clips"]["ten_a_second"],
+    }
+    rows = ["| faces | n | mean | median | 95th percentile |", "|---" * 5 + "|"]
+    for name, found in parts.items():
+        figures = " | ".join(f"{found[key]:.1f}°" for key in ("mean_deg", "p50_deg", "p95_deg"))
+        rows.append(f"| {name} | {found['faces']} | {figures} |")
+    noise = report["test"]["teacher_noise_deg"]
+    rows += [
+        "",
+        f"On LFW's stills one answer of the iris network is off its own mean by {noise:.1f}°.",
+        "",
+        f"<sub>{records.origin([report['made']])}; benchmarks/results/eye_live.json</sub>",
+    ]
+    return "\n".join(rows)
+
+
 def micro_table() -> str:
     """Return what the classifier of micro-expressions scores, and what honest folds score."""
     live, looks, loso = (records.report(f"htnet_{name}") for name in ("live", "zero_shot", "loso"))

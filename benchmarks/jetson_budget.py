@@ -177,7 +177,9 @@ def worker_mmac(
     face = cost["face_landmark.tflite"] + cost["action_units.onnx"]
     spotter = record["spotter"]
     vision = fps * ((short + full) / DETECT_EVERY + faces * (face + spotter["picture_mmac"]))
-    eyes, look = 2 * cost["iris_landmark.tflite"], cost["ifdd_stream.onnx"]
+    # Records of the time before the eye network was there know the iris network alone.
+    eyes = cost.get("eye_live.onnx", 2 * cost["iris_landmark.tflite"])
+    look = cost["ifdd_stream.onnx"]
     affect = gaze_hz * eyes + LOOKS_HZ * look + fps * spotter["motion_mmac"]
     return vision, faces * affect
 

@@ -159,7 +159,7 @@ def floors_table() -> str:
     affect, fps = Config().affect, 30.0
     runs = {
         "face_landmark.tflite": fps, "action_units.onnx": fps,
-        "iris_landmark.tflite": 2 * min(fps, affect.gaze_hz or fps),
+        "eye_live.onnx": min(fps, affect.gaze_hz or fps),
         "ifdd_stream.onnx": jetson_budget.LOOKS_HZ,
     }  # fmt: skip
     rows = [
@@ -167,7 +167,9 @@ def floors_table() -> str:
         "|---" * 5 + "|",
     ]
     for name, each in runs.items():
-        network = record["networks"][name]
+        network = record["networks"].get(name)
+        if network is None:  # counted before there was such a network
+            continue
         rows.append(
             f"| `{name}` | {network['mmac']:.1f} | {network['bytes'] / 1e6:.2f} MB | {each:g} "
             f"| {each * network['mmac']:.0f} |"
@@ -305,6 +307,7 @@ TABLES = {
     "real": accuracy_tables.real_table,
     "spotting": accuracy_tables.spotting_table,
     "micro": accuracy_tables.micro_table,
+    "gaze": accuracy_tables.gaze_table,
     "decision": decision_table,
     "rewrites": rewrites_table,
     "engines": engines_table,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from affect_engines.base import Closeable
-from realtime_affect.affect.eyes import IrisFinder
+from realtime_affect.affect.eyes import EyeNetFinder
 from realtime_affect.face.pose import load_neutral_face, rotation_matrix
 from realtime_affect.landmarks import LEFT_EYE_CORNERS, OUTER_EYE_CORNERS, RIGHT_EYE_CORNERS
 
@@ -73,7 +73,7 @@ class GazeEstimator(Closeable):
     Parameters
     ----------
     finder : EyeFinder, optional
-        What finds irises; None opens the iris network. Closed with the estimator.
+        What finds irises; None opens the eye network. Closed with the estimator.
     rate_hz : float
         Looks at a face's eyes a second of source time; 0 = one a frame.
 
@@ -84,7 +84,7 @@ class GazeEstimator(Closeable):
     """
 
     def __init__(self, finder: EyeFinder | None = None, rate_hz: float = 0.0) -> None:
-        self._finder: EyeFinder = IrisFinder() if finder is None else finder
+        self._finder: EyeFinder = EyeNetFinder() if finder is None else finder
         self.cards = self._finder.cards
         self._period_ns = 1e9 / rate_hz if rate_hz > 0 else 0.0
         corners = load_neutral_face().points[list(OUTER_EYE_CORNERS)]

@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeFloat
 
 from realtime_affect.affect.blink import BlinkRates
 from realtime_affect.affect.expression import ExpressionClassifier
+from realtime_affect.affect.eyes import EyeNetFinder, IrisFinder
 from realtime_affect.affect.gaze import GazeEstimator
 from realtime_affect.affect.reported import MARGIN, ONSET_MS, RELEASE_MS
 from realtime_affect.interpret.interpreter import Interpreter
@@ -42,6 +43,9 @@ class AffectConfig(Section):
     ----------
     gaze : bool
         Measure gaze.
+    gaze_network : str
+        What finds irises: "live", a small network for both eyes at once, or "iris", MediaPipe's,
+        which taught it and multiplies two hundred times as much.
     gaze_hz : float
         Looks at a face's eyes a second, by source time; in between the last one stands. 0 = one a
         frame.
@@ -72,6 +76,7 @@ class AffectConfig(Section):
     section: ClassVar[str] = "affect"
 
     gaze: bool = True
+    gaze_network: Literal["live", "iris"] = "live"
     gaze_hz: NonNegativeFloat = 10.0
     expression: bool = True
     micro: bool = True
@@ -116,7 +121,8 @@ class AffectEstimator:
         self._micro: MicroSpotter | None = None
         with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
             if config.gaze:
-                self._gaze = opened.enter_context(GazeEstimator(rate_hz=config.gaze_hz))
+                finder = EyeNetFinder() if config.gaze_network == "live" else IrisFinder()
+                self._gaze = opened.enter_context(GazeEstimator(finder, config.gaze_hz))
             if config.expression:
                 expression = ExpressionClassifier(
                     config.precision, config.backend, onset_ms=config.expression_onset_ms,

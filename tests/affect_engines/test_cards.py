@@ -17,8 +17,8 @@ FETCHED = ("blazeface_full", "blazeface_short", "face_mesh", "iris")
 
 def test_the_face_networks_and_our_own_have_cards():
     assert list_cards() == (
-        "action_units", "blazeface_full", "blazeface_short", "face_mesh", "htnet", "htnet_live",
-        "ifdd", "ifdd_stream", "iris",
+        "action_units", "blazeface_full", "blazeface_short", "eye_live", "face_mesh", "htnet",
+        "htnet_live", "ifdd", "ifdd_stream", "iris",
     )  # fmt: skip
 
 

@@ -121,6 +121,7 @@ def test_the_list_tells_right_missing_and_damaged_apart(folder):
         "action_units": "ok",
         "blazeface_full": "ok",
         "blazeface_short": "ok",
+        "eye_live": "ok",
         "face_mesh": "damaged",
         "htnet_live": "ok",
         "ifdd_stream": "ok",

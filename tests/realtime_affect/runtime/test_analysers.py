@@ -91,7 +91,7 @@ def test_the_networks_in_use_are_told_with_their_hashes():
 
     with Analysers() as analysers:
         models = analysers.models
-    assert {"face_mesh", "iris", "action_units", "ifdd_stream", "htnet_live"} <= set(models)
+    assert {"face_mesh", "eye_live", "action_units", "ifdd_stream", "htnet_live"} <= set(models)
     assert models["face_mesh"] == load_card("face_mesh").sha256
     _, vision, affect = fakes()
     with Analysers(vision=vision, affect=affect) as analysers:
