@@ -58,7 +58,7 @@ def test_with_tensorrt_and_no_gpu_building_says_so_and_exits_with_7(gpu):
 def test_a_wrong_name_or_precision_exits_with_2():
     assert call("build", "nobody")[0] == 2
     assert call("build", "face_mesh")[0] == 2
-    assert call("build", "action_units", "--precision", "int8")[0] == 2
+    assert call("build", "htnet_live", "--precision", "int8")[0] == 2
     assert call("clear", "nobody")[0] == 2
 
 
@@ -153,7 +153,7 @@ def test_an_answer_that_is_no_number_is_never_agreement(gpu, monkeypatch):
 
 
 def test_int8_of_all_leaves_out_what_has_no_quantised_form(gpu, monkeypatch):
-    monkeypatch.setattr(engine_report, "buildable", lambda: ("action_units",))
+    monkeypatch.setattr(engine_report, "buildable", lambda: ("htnet_live",))
     code, text = call("build", "--precision", "int8")
     assert code == 0
     assert "left out" in text
