@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from affect_engines.base import Closeable
-from realtime_affect.capture import find_inputs, open_stills
+from realtime_affect.capture import open_stills
 from realtime_affect.config import Config
-from realtime_affect.errors import AffectError, InputError, UsageError
+from realtime_affect.errors import (
+    AffectError,
+    DependencyError,
+    DeviceError,
+    InputError,
+    ModelError,
+    OutputError,
+    UsageError,
+)
+from realtime_affect.outputs.folder import RunFolder
 from realtime_affect.outputs.manifest import Manifest
-from realtime_affect.outputs.recording import OutputFiles, Recording, follow
+from realtime_affect.outputs.recording import Recording, follow
 from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
-    make_folder,
     write_traceback,
 )
-from realtime_affect.redact import redact, redact_source
+from realtime_affect.outputs.tasks import Task, Wanted, plan_tasks
+from realtime_affect.redact import redact_source
 from realtime_affect.runtime.analysers import Analysers
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 from realtime_affect.schema import SCHEMA
+from realtime_affect.worker import uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from realtime_affect.outputs.narration import Narrator
     from realtime_affect.outputs.recording import Progress
@@ -36,7 +45,9 @@ _WHOLE_NUMBERS: Final = frozenset({"frame", "face_id", "success"})
 _WORDS: Final = frozenset(
     {"input", *(m.name for m in SCHEMA.in_rows if m.dtype in ("text", "names"))}
 )
-_IMAGES: Final = "images"
+_LISTED: Final = 20  # failures that one message names
+# What would fail every other input too: a full disk, a missing model, a library, a GPU.
+_FATAL: Final = (OutputError, ModelError, DependencyError, DeviceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +64,15 @@ class Analysis:
         What went wrong with the inputs whose outcome is "failed", in the same order.
     interrupted : bool
         Ctrl-C ended it early; inputs not begun are not listed.
+    left_out : tuple of str
+        What was met beside the inputs and is none, a sentence each.
     """
 
     out: Path
     inputs: tuple[InputSummary, ...]
     failures: tuple[Exception, ...] = ()
     interrupted: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -113,8 +127,10 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
     ``<stem>.timeline.png``, ``<stem>.episodes.json`` and ``<stem>.report.html`` (what was displayed
     when, and why) and, on demand, ``<stem>.annotated.mp4`` for each video, ``images.csv`` for all
     stills, and ``summary.json``. Videos of the same stem are numbered in the order given
-    (``clip.csv``, ``clip-2.csv``). Existing files of these names are replaced. The same input
-    gives the same bytes of CSV. Ctrl-C ends it early and keeps what is written.
+    (``clip.csv``, ``clip-2.csv``). An input that is analysed anew replaces its own results; those
+    of others in the same folder stay, their ``summary.json`` as ``summary-1.json``. A folder that
+    another run writes into is left to it: :attr:`Analysis.out` says where the results are. The same
+    input gives the same bytes of CSV. Ctrl-C ends it early and keeps what is written.
 
     Parameters
     ----------
@@ -169,56 +185,73 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
             expected="at least one file or folder",
             hint="Name videos, images or folders of them.",
         )
-    folder = make_folder(out)
     explain = explain and config.affect.interpretation and config.affect.expression
-    wanted = _Wanted(annotate, timeline, explain, explain and config.interpret.windows_ms > 0)
-    tasks = _plan(listed, folder, wanted)
-    manifest = Manifest(folder, "analyze", config, [task.name for task in tasks])
-    networks = _Networks(config, manifest)
+    wanted = Wanted(annotate, timeline, explain, explain and config.interpret.windows_ms > 0)
+    with RunFolder(out) as folder:
+        left_out: list[str] = []
+        tasks = plan_tasks(listed, folder, left_out, wanted)
+        folder.keep_record(task.source_id for task in tasks)
+        names = [task.name for task in tasks]
+        with (
+            Manifest(folder.path, "analyze", config, names, left_out=left_out) as manifest,
+            _Networks(config, manifest) as networks,
+        ):
+            manifest.update([task.planned() for task in tasks])
+            return _carry_out_all(tasks, manifest, config, networks, left_out, narrator, progress)
+
+
+def _carry_out_all(  # noqa: PLR0913  (of one place)
+    tasks: Sequence[Task],
+    manifest: Manifest,
+    config: Config,
+    networks: _Networks,
+    left_out: Sequence[str],
+    narrator: Narrator | None,
+    progress: Callable[[Progress], None] | None,
+) -> Analysis:
+    """Analyse one input after the other, complete the record, raise what ended it."""
+    folder = manifest.path.parent
     summaries: list[InputSummary] = []
     failures: list[Exception] = []
     fatal: AffectError | None = None
     interrupted = False
     for task in tasks:
         summary, failure = _carry_out(task, config, networks, narrator, progress)
-        summaries.append(summary)
+        summaries.append(dataclasses.replace(summary, source_id=task.source_id))
         interrupted = summary.outcome == "interrupted"
         if failure is not None:
             failures.append(failure)
-        if isinstance(failure, AffectError) and not isinstance(failure, InputError):
-            fatal = failure  # a full disk or a missing model would fail every other input too
+        if isinstance(failure, _FATAL):
+            fatal = failure
         elif failure is not None and not isinstance(failure, AffectError):
             write_traceback(folder / "error.log", failure)
         if interrupted or fatal is not None:
             break
-    networks.close()
-    done = Analysis(folder, tuple(summaries), tuple(failures), interrupted)
-    manifest.finish(done.outcome, summaries)
-    if fatal is None and len(failures) == len(summaries):
-        raise failures[0]
+    done = Analysis(folder, tuple(summaries), tuple(failures), interrupted, tuple(left_out))
+    with uninterrupted():
+        manifest.finish(done.outcome, summaries)
     if fatal is not None:
         raise fatal
+    if failures and len(failures) == len(summaries):
+        raise _of_all(failures)
     return done
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One input: what to open and where its results go, or why it cannot be opened."""
-
-    name: str
-    source: str | Path | None = None
-    stills: tuple[Path, ...] = ()  # instead of a source: images that share one table
-    files: OutputFiles | None = None
-    error: InputError | None = None
-
-
-class _Wanted(NamedTuple):
-    """Which files are written beside the rows and events of a video."""
-
-    video: bool
-    timeline: bool
-    episodes: bool
-    windows: bool
+def _of_all(failures: Sequence[Exception]) -> Exception:
+    """Return the first failure, with the others in its hint."""
+    first = failures[0]
+    if len(failures) == 1:
+        return first
+    others = "; ".join(
+        f"{failure.thing}: {failure.got}" if isinstance(failure, AffectError) else str(failure)
+        for failure in failures[1:_LISTED]
+    )
+    more = f"; and {len(failures) - _LISTED} more" if len(failures) > _LISTED else ""
+    also = f"Neither can the others be read: {others}{more}."
+    if isinstance(first, AffectError):
+        hint = f"{first.hint} {also}"
+        return type(first)(first.thing, got=first.got, expected=first.expected, hint=hint)
+    return WorkerError(f"{first} {also}").with_traceback(first.__traceback__)
 
 
 class _Networks(Closeable):
@@ -243,13 +276,16 @@ class _Networks(Closeable):
 
 
 def _carry_out(
-    task: _Task,
+    task: Task,
     config: Config,
     networks: _Networks,
     narrator: Narrator | None,
     progress: Callable[[Progress], None] | None,
 ) -> tuple[InputSummary, Exception | None]:
-    """Analyse one input; what goes wrong is returned, not raised."""
+    """Analyse one input; what goes wrong is returned, not raised, whatever it is.
+
+    Files from anywhere meet here decoders, networks and writers: none of them may end a batch.
+    """
     nothing = InputSummary(redact_source(task.name))
     if task.files is None:
         return dataclasses.replace(nothing, error=str(task.error)), task.error
@@ -263,8 +299,15 @@ def _carry_out(
             failure = recording.failure
     except KeyboardInterrupt:
         return dataclasses.replace(nothing, outcome="interrupted"), None
-    except (AffectError, WorkerError) as error:
-        return dataclasses.replace(nothing, error=str(error)), error
+    except MemoryError:
+        failure = _too_large(task.name)
+        return dataclasses.replace(nothing, error=str(failure)), failure
+    except Exception as error:  # noqa: BLE001  (the one boundary of an input)
+        networks.close()
+        return dataclasses.replace(nothing, error=str(error) or repr(error)), error
+    if isinstance(failure, WorkerError) and isinstance(failure.__cause__, MemoryError):
+        failure = _too_large(task.name)
+        summary = dataclasses.replace(summary, error=str(failure))
     if isinstance(failure, WorkerError):
         networks.close()  # what an internal error left them in, nobody knows
     if failure is None and summary.outcome == "complete":
@@ -274,6 +317,15 @@ def _carry_out(
     if failure is not None and not isinstance(failure, Exception):
         raise failure
     return summary, failure
+
+
+def _too_large(name: str) -> InputError:
+    return InputError(
+        thing=f"input {redact_source(name)}",
+        got="images that do not fit into the memory",
+        expected="images of this machine's size",
+        hint="Scale it down: ffmpeg -i IN -vf scale=1920:-2 OUT.",
+    )
 
 
 def _shortfall(summary: InputSummary, wanted: int) -> InputError | None:
@@ -294,77 +346,3 @@ def _shortfall(summary: InputSummary, wanted: int) -> InputError | None:
         expected="at least one image",
         hint="The file may be empty or cut off at its beginning.",
     )
-
-
-def _plan(paths: Sequence[str | Path], folder: Path, wanted: _Wanted) -> list[_Task]:
-    """Expand folders and give every input its output files, by the order of `paths` alone.
-
-    Raises
-    ------
-    UsageError
-        A result would replace an input.
-    """
-    tasks: list[_Task] = []
-    stills: list[Path] = []
-    taken, met = {_IMAGES}, set[str | Path]()
-    for given in paths:
-        try:
-            found = find_inputs([given])
-        except InputError as error:
-            tasks.append(_Task(str(given), error=error))
-            continue
-        for item in found:
-            key = item.path.resolve() if isinstance(item.path, Path) else item.path
-            if key in met:
-                continue
-            met.add(key)
-            if item.kind == "still":
-                stills.append(Path(item.path))
-                continue
-            stem = _free_name(_stem(str(item.path)), taken)
-            files = OutputFiles(
-                rows=folder / f"{stem}.csv",
-                events=folder / f"{stem}.events.csv",
-                video=folder / f"{stem}.annotated.mp4" if wanted.video else None,
-                timeline=folder / f"{stem}.timeline.png" if wanted.timeline else None,
-                episodes=folder / f"{stem}.episodes.json" if wanted.episodes else None,
-                report=folder / f"{stem}.report.html" if wanted.episodes else None,
-                windows=folder / f"{stem}.windows.csv" if wanted.windows else None,
-            )
-            tasks.append(_Task(str(item.path), item.path, files=files))
-    if stills:
-        files = OutputFiles(folder / f"{_IMAGES}.csv")
-        tasks.append(_Task(_IMAGES, stills=tuple(stills), files=files))
-    _refuse_to_replace(met, tasks)
-    return tasks
-
-
-def _stem(source: str) -> str:
-    """Return a name for the files of `source`: a path's stem, or what of a URL can be a name."""
-    if "://" not in source:
-        return Path(source).stem
-    shown = re.split(r"[?#]", redact(source))[0]
-    return re.sub(r"[^\w.-]+", "_", Path(shown).stem)
-
-
-def _free_name(stem: str, taken: set[str]) -> str:
-    """Return `stem`, numbered where it is taken (whatever the case of its letters), and take it."""
-    name, number = stem, 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    taken.add(name.lower())
-    return name
-
-
-def _refuse_to_replace(inputs: Collection[str | Path], tasks: Sequence[_Task]) -> None:
-    """Raise UsageError where a result would be written over an input."""
-    for task in tasks:
-        for path in task.files.named().values() if task.files is not None else ():
-            if path.resolve() in inputs:
-                raise UsageError(
-                    thing=f"output file {path}",
-                    got="a path that is also an input",
-                    expected="results apart from their inputs",
-                    hint="Choose another folder with --out.",
-                )

@@ -6,8 +6,11 @@ gathers them and reads files.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.errors import UsageError
 from realtime_affect.outputs.csv_rows import RecordConfig
@@ -18,6 +21,8 @@ from realtime_affect.serve.config import ServeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_MAX_BYTES: Final = 1 << 20  # of a file; ours with every setting has a hundredth
 
 
 class Config(PipelineConfig):
@@ -89,7 +94,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(_read_text(path))
     except OSError as error:
         raise UsageError(
             thing=f"config file {path}",
@@ -97,14 +102,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
             expected="a readable TOML file",
             hint="Check the path and its permissions, or leave it away to use the defaults.",
         ) from error
-    except ValueError as error:  # bad TOML, bad UTF-8
+    except (ValueError, RecursionError) as error:  # bad TOML, bad UTF-8, lists in lists in lists
         raise UsageError(
             thing=f"config file {path}",
             got=str(error),
             expected="TOML, such as [track] and below it max_faces = 4",
             hint="Text stands in quotes, true and false in lower case.",
         ) from error
-    pairs = {}
+    pairs: dict[str, Any] = {}
     for section, table in tables.items():
         if not isinstance(table, dict):
             # A key above the first [section]; the section check alone would name it wrongly.
@@ -119,6 +124,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
     return pairs
 
 
+def _read_text(path: Path) -> str:
+    """Return the text of a file; of a pipe or device, which may never end, nothing is read."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        raise OSError(errno.EINVAL, "no regular file")
+    if status.st_size > _MAX_BYTES:
+        raise OSError(errno.EFBIG, f"{status.st_size} bytes")
+    return path.read_text(encoding="utf-8")
+
+
 def _parsed(text: str) -> Any:
     """Read an override's value: TOML where it is TOML, else the text itself."""
     import tomllib
@@ -127,5 +144,5 @@ def _parsed(text: str) -> Any:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

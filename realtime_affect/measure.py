@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+
+import numpy as np
 
 from affect_engines import load_card
 
@@ -229,7 +231,12 @@ def _refuse_twice(what: str, names: list[Any]) -> None:
 def subjects(
     frame: Frame | None, track: Track | None = None, affect: AffectResult | None = None
 ) -> dict[str, Any]:
-    """Return what there is of each :data:`Subject`, None where there is none."""
+    """Return what there is of each :data:`Subject`, None where there is none.
+
+    Box and mesh are in the pixels of the source's own image.
+    """
+    if frame is not None and track is not None and frame.stretch != (1.0, 1.0):
+        track = _unstretched(track, frame.stretch)
     return {
         "frame": frame,
         "track": track,
@@ -241,3 +248,14 @@ def subjects(
         "event": None,
         "marker": None,
     }
+
+
+def _unstretched(track: Track, stretch: tuple[float, float]) -> Track:
+    """Return `track` in the pixels that its frame had before they were made square."""
+    x, y = stretch
+    face = track.face
+    if face is not None:
+        # Depth is in the unit of x, as the mesh has it.
+        points = np.divide(face.mesh.points, (x, y, x), dtype=np.float32)
+        face = replace(face, mesh=replace(face.mesh, points=points))
+    return replace(track, xyxy=np.divide(track.xyxy, (x, y, x, y), dtype=np.float32), face=face)

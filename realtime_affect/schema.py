@@ -41,11 +41,11 @@ _SHORT_SIDES: Final = {"": "", "both": "", "right": " right", "left": " left"}
 
 
 def _image_width(frame: Frame, _: Moment) -> int:
-    return int(frame.image.shape[1])
+    return round(int(frame.image.shape[1]) / frame.stretch[0])
 
 
 def _image_height(frame: Frame, _: Moment) -> int:
-    return int(frame.image.shape[0])
+    return round(int(frame.image.shape[0]) / frame.stretch[1])
 
 
 def _box_xywh(track: Track, _: Moment) -> list[float]:

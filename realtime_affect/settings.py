@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import sys
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 """Any number of texts: a list in TOML, a tuple in Python."""
 
+# Clocks and libraries of C take no more.
+_LARGEST: Final[dict[type, float]] = {bool: 1, int: sys.maxsize, float: 1e9}
 _OUT_OF_RANGE: Final = frozenset(
     ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 )
@@ -68,6 +71,9 @@ class Section(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise self._refusal(error.errors(include_url=False)[0], values) from None
+        for key, value in self:
+            if isinstance(value, int | float) and abs(value) > _LARGEST[type(value)]:
+                raise self.refuse(key, value, f"a number up to {_LARGEST[type(value)]:.0e}")
 
     def replace(self, **values: Any) -> Self:
         """Return a copy with some values replaced, checked like new ones.

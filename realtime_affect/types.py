@@ -49,15 +49,16 @@ class Frame:
     index : int
         Number of the frame in its source from 0; frames dropped later count too.
     t_ns : int
-        Source time in nanoseconds: the container's timestamp for files, the monotonic clock taken
-        right after the driver returned for cameras and streams. Strictly increasing within a
-        source.
+        Source time in nanoseconds, strictly increasing within a source: the container's timestamp
+        for files, the monotonic clock right after the driver returned for cameras and streams.
     captured_ns : int
         ``time.monotonic_ns()`` when the frame became available; ages are measured from here.
     image : (H, W, 3) uint8
-        BGR, upright (rotation metadata already applied).
+        BGR, upright (rotation metadata already applied), with square pixels.
     name : str
         File name for stills, empty otherwise.
+    stretch : (float, float)
+        Size of `image` over that of the source's own, whose pixels need not be square.
     """
 
     index: int
@@ -65,6 +66,7 @@ class Frame:
     captured_ns: int
     image: Image
     name: str = ""
+    stretch: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         image = frozen_array(self.image, np.uint8, (None, None, 3), "Frame.image")
@@ -157,8 +159,7 @@ class FaceQuality:
         Angle between the nose's direction and the camera, degrees.
     sharpness : float
         Mean squared difference of neighbouring pixels inside the mesh region at 96 px, in grey
-        levels, along the direction that has less of it (motion blurs one direction); low is
-        blurred.
+        levels, along the direction that has less of it (motion blurs one); low is blurred.
     """
 
     score: float
@@ -381,8 +382,7 @@ class FaceWindow:
 class AffectJob:
     """Everything the affect worker needs for one decision about all faces.
 
-    Complete in itself, never a delta, so it may be dropped. ``moments`` reach back far enough for
-    a reader that missed some jobs to catch up on the faces in them.
+    Complete, never a delta, so it may be dropped; a reader that missed some has ``moments``.
     """
 
     scene: Scene
@@ -404,8 +404,8 @@ class Expression:
     warming_up : bool
         Whether the clip was still shorter than the network wants.
     name : str
-        The reported one of :data:`EXPRESSIONS`: steady, so not always the likeliest of this very
-        moment (``affect.reported``). Empty takes the likeliest.
+        The reported one of :data:`EXPRESSIONS` (``affect.reported``): steady, so not always the
+        likeliest of this moment. Empty takes the likeliest.
     """
 
     t_ns: int
@@ -477,7 +477,7 @@ class Spotting:
     ----------
     events : tuple of FacialEvent
         Decided within the last two seconds, the newest last: a reader that missed a snapshot finds
-        them in the next one, and tells them apart by their onset.
+        them in the next one; their onset tells them apart.
     unavailable_reason : str
         Why micro-expressions cannot be seen at this moment ("15 frames a second, 25 are needed");
         empty while they can.

@@ -7,12 +7,19 @@ decides: the pipeline ends a run, the service starts a new one, a source opens i
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+ENDING_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Signals that ask a run to end: it drains, and its files are complete."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -117,6 +124,33 @@ class Supervisor:
         with self._lock:
             self._failure = self._failure or failure
         self._ended_by(name)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold signals that ask to end back until the body is done; on other threads, do nothing.
+
+    For the last steps of a run, which are short: Ctrl-C twice must not leave a record half true.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, Any]] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append((number, frame)))
+        for number in ENDING_SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in came[:1]:
+            handler = before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            elif handler == signal.SIG_DFL:
+                signal.raise_signal(number)
 
 
 def call_within(timeout_s: float, name: str, work: Callable[[], None]) -> bool:

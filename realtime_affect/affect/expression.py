@@ -149,8 +149,9 @@ class ExpressionClassifier(Closeable):
         memory.keep(clip.t_ns)
         if not len(memory.t_ns):  # the clip began anew: what was reported before says nothing
             memory.reported.begin_anew()
-        newest = memory.t_ns[-1] if len(memory.t_ns) else -1
-        return np.flatnonzero(clip.t_ns > newest).tolist()
+        if not len(memory.t_ns):
+            return list(range(len(clip.t_ns)))
+        return np.flatnonzero(clip.t_ns > memory.t_ns[-1]).tolist()
 
     def _run(self, clips: Sequence[ClipWindow], places: Sequence[int]) -> None:
         """Show the network one new moment of each clip."""

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from realtime_affect.capture.animated import AnimatedImage
 from realtime_affect.capture.cameras import open_camera, open_gstreamer
 from realtime_affect.capture.files import VideoFile
 from realtime_affect.capture.inputs import (
@@ -17,8 +18,10 @@ from realtime_affect.capture.inputs import (
     empty_folder,
     find_inputs,
     images_in,
+    is_animated_webp,
     is_image,
     parse_spec,
+    videos_in,
 )
 from realtime_affect.capture.paced import PacedSource
 from realtime_affect.capture.paths import check_path
@@ -78,18 +81,15 @@ def open_source(
     if kind == "stream":
         return open_stream(value, config, live=live)
     if kind == "demo":
-        video: Source = _open_demo(config)
-        return PacedSource(video) if live else video
+        demo = _open_demo(config)
+        return PacedSource(demo) if live else demo
     path = Path(value)
     check_path(path)
     if path.is_dir():
-        images = images_in(path)
-        if not images:
-            raise empty_folder(path, "no image")
-        return open_stills(images, config, live=live, name=path.resolve().name)
+        return _open_folder(path, config, live=live)
     if is_image(path):
         return open_stills([path], config, live=live)
-    video = VideoFile(path, config)
+    video: Source = AnimatedImage(path) if is_animated_webp(path) else VideoFile(path, config)
     return PacedSource(video) if live else video
 
 
@@ -105,6 +105,19 @@ def open_stills(
     """
     stills = StillImages(paths, name=name)
     return PacedSource(stills, (config or CaptureConfig()).still_s) if live else stills
+
+
+def _open_folder(folder: Path, config: CaptureConfig, *, live: bool) -> Source:
+    """Open the images of a folder; its videos are sources of their own."""
+    images, videos = images_in(folder), videos_in(folder)
+    if images:
+        return open_stills(images, config, live=live, name=folder.resolve().name)
+    if not videos:
+        raise empty_folder(folder, "no image")
+    hint = (
+        f"Name one of them, such as {videos[0]}, or analyse all: realtime-affect analyze {folder}"
+    )
+    raise empty_folder(folder, f"no image, but {len(videos)} videos", hint)
 
 
 def _open_demo(config: CaptureConfig) -> Source:

@@ -152,6 +152,8 @@ def check_camera(node: Path, thing: str) -> None:
     try:
         mode = node.stat().st_mode
         device = os.open(node, os.O_RDWR | os.O_NONBLOCK) if stat.S_ISCHR(mode) else None
+    except ValueError as error:  # a NUL inside the name
+        raise _why(OSError(errno.ENOENT, ""), node, thing) from error
     except OSError as error:
         raise _why(error, node, thing) from error
     try:

@@ -12,25 +12,25 @@ from realtime_affect.capture.image import UprightConverter
 from realtime_affect.capture.paths import check_path
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
-from realtime_affect.errors import InputError
+from realtime_affect.capture.timestamps import Timestamps
+from realtime_affect.errors import AffectError, InputError
 from realtime_affect.redact import redact, safe_cause
 from realtime_affect.types import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
-    from fractions import Fraction
     from pathlib import Path
 
     from av.container import InputContainer
 
     from realtime_affect.capture.source import CaptureConfig, SourceKind
 
-_NS: Final = 1_000_000_000
-_STEP_NS: Final = 1_000_000  # between frames whose timestamps collide: 1 ms fits any container
-_JUMP_NS: Final = _NS  # a timestamp that falls back further starts a new piece of time
 _DEFAULT_RATE: Final = 25.0
 _DEMUX_ATTEMPTS: Final = 8  # errors in a row, without a packet between, that end the file
 _CLOSE_WAIT_S: Final = 2.0
+PLAYLISTS: Final = ("hls", "dash")
+"""Formats that name other files; those of several seconds each arrive at once."""
+
 _PICTURE_FORMATS: Final = ("tty", "ansi")  # text files rendered as video by FFmpeg
 
 
@@ -38,8 +38,8 @@ class VideoFile:
     """Frames of a video file, as fast as they are read; a :class:`~.source.Source`.
 
     Timestamps are the container's, ``pts * time_base``, so variable frame rate is right.
-    Rotation and mirroring stated by the container are applied. Damaged packets are skipped; what
-    could not be read is told in :attr:`warnings`.
+    Rotation, mirroring and the shape of pixels stated by the container are applied. Damaged packets
+    are skipped; what could not be read is told in :attr:`warnings`.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class VideoFile:
             name = name or path.stem
             address = f"file:{path}"  # or FFmpeg takes "10:30.mp4" for a URL of scheme 10
         self._lock = threading.Lock()  # FFmpeg's objects bear one thread at a time
-        self._packets = self._damaged = self._corrupt = self._index = 0
+        self._packets = self._damaged = self._corrupt = self._index = self._interlaced = 0
         self._cut = False
         self._state = SourceState.ONLINE
         timeout = None if not isinstance(path, str) else (config.open_timeout_s,) * 2
@@ -91,9 +91,13 @@ class VideoFile:
             raise self._bad(got) from safe_cause(error)
         try:
             self._begin(kind, name)
-        except BaseException:
+        except BaseException as error:
             self._container.close()
-            raise
+            if isinstance(error, AffectError) or not isinstance(error, Exception):
+                raise
+            # Whatever a library makes of a damaged file: it is the file that is wrong.
+            got = f"a file that cannot be decoded: {error!r}"
+            raise self._bad(got) from safe_cause(error)
 
     def _begin(self, kind: SourceKind, name: str) -> None:
         """Choose the stream and decode its first frame."""
@@ -105,8 +109,12 @@ class VideoFile:
         if not streams or self._container.format.name in _PICTURE_FORMATS:
             sound = bool(self._container.streams.audio)
             raise self._bad("only sound" if sound else "no video stream")
+        # PyAV gives no decoder where its FFmpeg knows none, as of codecs newer than itself.
+        known = [stream for stream in streams if stream.codec_context is not None]
+        if not known:
+            raise self._bad(got="a codec that is not known here")
         best = self._container.streams.best("video")
-        self._stream = best if best in streams else streams[0]
+        self._stream = best if best in known else known[0]
         self._stream.thread_type = "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate
         fps = float(rate) if rate else None
@@ -116,7 +124,8 @@ class VideoFile:
         self._next = self._take()
         if self._next is None:
             raise self._bad(got="no frame that can be decoded")
-        height, width = self._next.image.shape[:2]
+        shape, (across, down) = self._next.image.shape, self._next.stretch
+        height, width = round(shape[0] / down), round(shape[1] / across)
         duration_s = self._duration_s()
         estimate = self._stream.frames or (round(duration_s * fps) if duration_s and fps else 0)
         self._info = SourceInfo(kind, name, width, height, fps, estimate or None, live=False)
@@ -133,8 +142,13 @@ class VideoFile:
 
     @property
     def has_end(self) -> bool:
-        """Whether the container states a duration; a live stream has none."""
-        return self._duration_s() is not None
+        """Whether the container states a duration, or the server a length; a live stream has none.
+
+        The length of a playlist says nothing of what it lists.
+        """
+        if self._duration_s() is not None:
+            return True
+        return self._container.format.name not in PLAYLISTS and self._container.size > 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -146,6 +160,9 @@ class VideoFile:
             said.append(f"{self._corrupt} frames decoded from damaged data")
         if self._cut:
             said.append(f"truncated after frame {self._index - 1}")
+        if self._interlaced:
+            said.append(f"{self._interlaced} frames are interlaced: moving edges are combed")
+        said.extend(self._converter.warnings)
         return (*said, *self._times.warnings)
 
     def read(self, timeout_s: float) -> Frame | None:  # noqa: ARG002  (decoding takes its time)
@@ -154,7 +171,14 @@ class VideoFile:
             if self._state is SourceState.ENDED:
                 return None
             frame, self._next = self._next, None
-            frame = frame or self._take()
+            try:
+                frame = frame or self._take()
+            except (AffectError, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001  (as in opening)
+                self._state = SourceState.ENDED
+                got = f"a frame after {self._index} that cannot be decoded: {error!r}"
+                raise self._bad(got) from safe_cause(error)
             if frame is None:
                 self._state = SourceState.ENDED
             return frame
@@ -178,9 +202,11 @@ class VideoFile:
         if picture is None:
             return None
         self._corrupt += picture.is_corrupt
+        self._interlaced += picture.interlaced_frame
         t_ns = self._times.follow(picture.pts, picture.time_base)
-        image = self._converter.convert(picture)
-        frame = Frame(self._index, t_ns, time.monotonic_ns(), image)
+        image = self._converter.convert(picture, self._stream.sample_aspect_ratio)
+        stretch = self._converter.stretch
+        frame = Frame(self._index, t_ns, time.monotonic_ns(), image, stretch=stretch)
         self._index += 1
         return frame
 
@@ -189,11 +215,8 @@ class VideoFile:
         failures = 0
         while failures < _DEMUX_ATTEMPTS:
             try:
-                for packet in self._container.demux(self._stream):
+                for packet in self._whole_packets():
                     failures = 0
-                    if packet.is_corrupt:  # the half packet where a file was cut off
-                        self._damaged += 1
-                        continue
                     self._packets += packet.size > 0
                     yield from self._pictures(packet)
                 break
@@ -205,6 +228,23 @@ class VideoFile:
         else:
             yield from self._pictures(None)
         self._cut = self._cut or self._was_cut()
+
+    def _whole_packets(self) -> Generator[av.Packet[av.VideoStream], None, None]:
+        """Yield the stream's packets, but not the half one where a file was cut off.
+
+        Where two recordings were joined a packet is marked as damaged, too, and may be whole: only
+        the last one of a file can be a half.
+        """
+        doubtful = None
+        for packet in self._container.demux(self._stream):
+            if doubtful is not None and packet.size:
+                self._corrupt += 1
+                yield doubtful
+            elif doubtful is not None:
+                self._damaged += 1
+            doubtful = packet if packet.is_corrupt else None
+            if doubtful is None:
+                yield packet
 
     def _pictures(self, packet: av.Packet[av.VideoStream] | None) -> list[av.VideoFrame]:
         """Return the images a packet completes; None flushes the decoder."""
@@ -218,10 +258,13 @@ class VideoFile:
 
     def _was_cut(self) -> bool:
         """Whether the file ends before what its header states."""
+        # A container's duration may be that of its sound, and its count of frames counts those
+        # that are only repeated: where both are known, both must say so.
+        own = self._stream.duration or len(self._container.streams) == 1
+        whole_s = self._duration_s() if own else None
         if self._stream.frames:
-            return self._packets < self._stream.frames
-        # A container's duration may be that of its sound.
-        whole_s = self._duration_s() if len(self._container.streams) == 1 else None
+            fewer = self._packets < self._stream.frames
+            return fewer and (whole_s is None or self._times.covered_s < whole_s - 0.2)
         return whole_s is not None and self._times.covered_s < whole_s - 1.0
 
     def _duration_s(self) -> float | None:
@@ -240,64 +283,3 @@ class VideoFile:
         return InputError(
             self._thing, got=got, expected="a video with at least one frame", hint=hint
         )
-
-
-class Timestamps:
-    """Turn a stream's timestamps into strictly increasing nanoseconds.
-
-    Parameters
-    ----------
-    fps : float
-        Mean rate, for frames without a timestamp.
-    """
-
-    def __init__(self, fps: float) -> None:
-        self._interval_ns = round(_NS / fps)
-        self._first_ns: int | None = None
-        self._last_ns = 0
-        self._offset_ns = 0
-        self._missing = self._collided = self._jumps = 0
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What had to be put right, one sentence for each sort."""
-        counts = (
-            (self._missing, "frames without a timestamp"),
-            (self._collided, "frames whose timestamp did not increase"),
-            (self._jumps, "jumps back of the timestamps"),
-        )
-        return tuple(f"{n} {what}" for n, what in counts if n)
-
-    @property
-    def covered_s(self) -> float:
-        """Time from the first frame to the end of the last, in seconds."""
-        if self._first_ns is None:
-            return 0.0
-        return (self._last_ns - self._first_ns + self._interval_ns) / _NS
-
-    def follow(self, pts: int | None, time_base: Fraction | None) -> int:
-        """Return the time of the next frame in nanoseconds.
-
-        A frame without a timestamp follows the last by one mean interval; one that repeats the
-        last timestamp or falls a little behind comes 1 ms after it; after a fall of more than a
-        second all times are moved so that they go on.
-        """
-        if pts is None or time_base is None:
-            self._missing += 1
-            t_ns = 0 if self._first_ns is None else self._last_ns + self._interval_ns
-        else:
-            own_ns = pts * time_base.numerator * _NS // time_base.denominator
-            t_ns = own_ns + self._offset_ns
-            if self._first_ns is None:
-                pass
-            elif t_ns < self._last_ns - _JUMP_NS:
-                self._jumps += 1
-                t_ns = self._last_ns + self._interval_ns
-                self._offset_ns = t_ns - own_ns
-            elif t_ns <= self._last_ns:
-                self._collided += 1
-                t_ns = self._last_ns + _STEP_NS
-        if self._first_ns is None:
-            self._first_ns = t_ns
-        self._last_ns = t_ns
-        return t_ns

@@ -189,11 +189,11 @@ class LaunchDevice:
                 pass_fds=(child_end,),
                 start_new_session=True,  # Ctrl-C is for us; we end the child ourselves
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL inside an argument
             os.close(self._pipe)
             raise InputError(
                 thing=f"source {name}",
-                got=error.strerror or str(error),
+                got=getattr(error, "strerror", None) or str(error),
                 expected="a child process that starts",
                 hint="Install GStreamer's command line tools.",
             ) from error

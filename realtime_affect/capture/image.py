@@ -11,6 +11,8 @@ from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     import av
     from numpy.typing import NDArray
 
@@ -41,7 +43,20 @@ _LUMA: Final = {
 _BT601: Final = (0.299, 0.114)
 _FULL_RANGE: Final = 2
 _TWICE: Final = 257  # times this, a byte is two of itself
+_HDR: Final = {16: "HDR (PQ)", 18: "HDR (HLG)"}  # ITU-T H.273's transfer characteristics
+_MAX_ASPECT: Final = 4  # of a pixel; more is a damaged header, and would ask for any memory
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+
+
+# FFmpeg grows new types of side data before PyAV names them (EXIF is one), and PyAV fails to list
+# any of an image where it meets one. Only the display matrix is wanted: give the others a name.
+def _unnamed(cls: Any, value: object) -> Any:
+    member = object.__new__(cls)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return member
+
+
+Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]
 
 
 class UprightConverter:
@@ -58,14 +73,24 @@ class UprightConverter:
         self._planar = _PlanarConverter()
         self._rotation: float | None = None
         self._matrix: bytes | None = None
+        self._hdr = ""
+        self.stretch = (1.0, 1.0)
+        """Of the last image; see :class:`~realtime_affect.types.Frame`."""
 
-    def convert(self, picture: av.VideoFrame) -> Image:
-        """Return an image as (H, W, 3) uint8 BGR, turned as its container states.
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the images are and cannot be shown as."""
+        return (f"{self._hdr} video, shown without tone mapping",) if self._hdr else ()
+
+    def convert(self, picture: av.VideoFrame, pixel_aspect: Fraction | None = None) -> Image:
+        """Return an image as (H, W, 3) uint8 BGR with square pixels, turned as its container says.
 
         Parameters
         ----------
-        image : av.VideoFrame
+        picture : av.VideoFrame
             Any pixel format and size.
+        pixel_aspect : Fraction, optional
+            Width of a pixel over its height; None or 0 = not known, square.
         """
         image: Image
         # An image stored upwards has negative line sizes, and a buffer that begins at its end.
@@ -75,6 +100,8 @@ class UprightConverter:
             # One thread: on shared cores more convert no faster and steal from the analysis.
             bgr = self._converter.reformat(picture, format="bgr24", interpolation=_EXACT, threads=1)
             image = np.ascontiguousarray(bgr.to_ndarray())
+        self._hdr = _HDR.get(int(picture.color_trc), "")
+        image, self.stretch = _square(image, pixel_aspect)
         # Reading side data ties an image into a reference cycle, and images are too large to
         # wait for the garbage collector: so only where the rotation changes.
         if picture.rotation != self._rotation:
@@ -82,7 +109,11 @@ class UprightConverter:
             # PyAV's stub promises text as keys; at run time they are its enumeration.
             matrix = picture.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
             self._matrix = None if matrix is None else bytes(matrix)
-        return image if self._matrix is None else turn(image, self._matrix)
+        if self._matrix is None:
+            return image
+        if _swaps_axes(self._matrix):
+            self.stretch = self.stretch[::-1]
+        return turn(image, self._matrix)
 
 
 class _PlanarConverter:
@@ -133,6 +164,22 @@ def _to_bgr(colorspace: int, *, full: bool) -> NDArray[np.float64]:
         (luma, 0.0, to_red),
     ])  # fmt: skip
     return np.column_stack((matrix, matrix @ (0.0 if full else -16.0, -128.0, -128.0)))
+
+
+def _square(image: Image, aspect: Fraction | None) -> tuple[Image, tuple[float, float]]:
+    """Return `image` with square pixels, enlarged along one axis, and by how much along x and y."""
+    if not aspect or aspect == 1 or not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
+        return image, (1.0, 1.0)
+    height, width = image.shape[:2]
+    size = (round(width * max(aspect, 1)), round(height * max(1 / aspect, 1)))
+    wider = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return wider, (size[0] / width, size[1] / height)
+
+
+def _swaps_axes(matrix: bytes) -> bool:
+    """Whether a display matrix turns width into height."""
+    a, b = np.frombuffer(matrix, np.int32)[:2].tolist()
+    return bool(abs(b) > abs(a))
 
 
 def turn(image: Image, matrix: bytes) -> Image:

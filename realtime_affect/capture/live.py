@@ -52,9 +52,9 @@ class Device(Protocol):
 class LiveSource:
     """The newest frame of a camera or stream; a :class:`~realtime_affect.capture.Source`.
 
-    OFFLINE when no new image has come for ``config.offline_after_s`` or the session has ended;
-    ONLINE again with the next new image. Index and ``t_ns`` go on increasing. A camera that
-    only repeats the image it froze on stays OFFLINE.
+    OFFLINE when no image has come for ``config.offline_after_s``, when the session has ended, or
+    when the images have been one and the same for `freeze_s`; ONLINE again with the next new image.
+    Index and ``t_ns`` go on increasing. What only repeats the image it froze on stays OFFLINE.
 
     Parameters
     ----------
@@ -64,7 +64,9 @@ class LiveSource:
         As in ``SourceInfo``.
     config : CaptureConfig
     check_freeze : bool
-        Whether an image byte-identical to the last counts as none.
+        Whether images byte-identical to the last count for `freeze_s` only.
+    freeze_s : float, optional
+        Default ``config.offline_after_s``.
     hint : str
         What to try when no image comes.
 
@@ -82,17 +84,20 @@ class LiveSource:
         config: CaptureConfig,
         *,
         check_freeze: bool = False,
+        freeze_s: float | None = None,
         hint: str = "Check that it is connected and sends images.",
     ) -> None:
         self._opener = opener
         self._name = name
         self._config = config
         self._check_freeze = check_freeze
+        self._frozen_s = config.offline_after_s if freeze_s is None else freeze_s
         self._slot: LatestSlot[Frame] = LatestSlot()
         self._changed = threading.Condition()  # guards everything below
         self._closing = threading.Event()
         self._online = False
-        self._new_ns = 0
+        self._new_ns = 0  # of the last image that differed from the one before
+        self._last_ns = 0  # of the last image
         self._index = 0
         self._t_ns = 0
         self._previous: Image | None = None
@@ -117,8 +122,8 @@ class LiveSource:
         if self._closing.is_set():
             return SourceState.ENDED
         with self._changed:
-            fresh = time.monotonic_ns() - self._new_ns < self._config.offline_after_s * 1e9
-            return SourceState.ONLINE if self._online and fresh else SourceState.OFFLINE
+            fresh = self._online and self._fresh_s() > 0
+            return SourceState.ONLINE if fresh else SourceState.OFFLINE
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -191,7 +196,7 @@ class LiveSource:
         with self._changed:
             if reader is not self._reader or reader.abandoned:
                 return
-            self._previous = image
+            self._previous, self._last_ns = image, now_ns
             if not same:
                 if not reader.delivered and self._lost:
                     gone_s = (now_ns - self._new_ns) / 1e9
@@ -203,7 +208,7 @@ class LiveSource:
             elif not self._online:
                 return  # still the image it froze on
             self._t_ns = max(now_ns, self._t_ns + 1)
-            frame = Frame(self._index, self._t_ns, now_ns, image)
+            frame = Frame(self._index, self._t_ns, now_ns, image, stretch=reader.stretch)
             self._index += 1
         try:
             self._slot.put(frame)
@@ -231,7 +236,7 @@ class LiveSource:
                 reader.abandoned = True
                 self._online = False
                 self._lost += reader.delivered
-                self._reason = reader.reason or f"no new image for {config.offline_after_s:g} s"
+                self._reason = reader.reason or self._why_abandoned()
             if reader.delivered:
                 delay_s = config.reconnect_first_s
                 _LOG.warning("%s is lost: %s; reopening it", self._name, self._reason)
@@ -256,10 +261,21 @@ class LiveSource:
         if reader.ended:
             return 0.0
         if reader.delivered:
-            until_ns, limit_s = self._new_ns, self._config.offline_after_s
-        else:
-            until_ns, limit_s = reader.began_ns, self._config.open_timeout_s
-        return limit_s - (time.monotonic_ns() - until_ns) / 1e9
+            return self._fresh_s()
+        return self._config.open_timeout_s - (time.monotonic_ns() - reader.began_ns) / 1e9
+
+    def _fresh_s(self) -> float:
+        """Return for how long the last images still count; called with the lock held."""
+        now_ns = time.monotonic_ns()
+        silent_s = self._config.offline_after_s - (now_ns - self._last_ns) / 1e9
+        return min(silent_s, self._frozen_s - (now_ns - self._new_ns) / 1e9)
+
+    def _why_abandoned(self) -> str:
+        """Say what became of a reader that goes on; called with the lock held."""
+        silent_s = self._config.offline_after_s
+        if time.monotonic_ns() - self._last_ns < silent_s * 1e9:
+            return f"the same image for {self._frozen_s:g} s"
+        return f"no new image for {silent_s:g} s"
 
 
 class _Reader(threading.Thread):
@@ -280,6 +296,7 @@ class _Reader(threading.Thread):
         self.delivered = False
         self.abandoned = False
         self.ended = False
+        self.stretch = (1.0, 1.0)
         self.reason = ""
         self.error: Exception | None = None
 
@@ -291,6 +308,7 @@ class _Reader(threading.Thread):
                 while not self.abandoned:
                     image = device.read()
                     now_ns = time.monotonic_ns()
+                    self.stretch = getattr(device, "stretch", self.stretch)
                     if image is None:
                         self.reason = "the session ended"
                         break
@@ -298,11 +316,20 @@ class _Reader(threading.Thread):
             finally:
                 device.close()
         except Exception as error:  # noqa: BLE001  (a driver's failure is a state, not ours)
-            self.error = error
+            self.error = _without_frames(error)
             self.reason = error.got if isinstance(error, AffectError) else _said(error)
         finally:
             self.ended = True
             self._note_end(self)
+
+
+def _without_frames(error: Exception) -> Exception:
+    """Return an error that keeps nothing alive: tracebacks hold frames, and these the device."""
+    held: BaseException | None = error
+    while held is not None:
+        held.__traceback__ = None
+        held = held.__cause__ or held.__context__
+    return error
 
 
 def _said(error: Exception) -> str:

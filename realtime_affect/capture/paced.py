@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Frame
 
 _LATE_NS: Final = 100_000_000
+_LONGEST_NS: Final = 2_000_000_000  # to wait for a frame, whatever its timestamp says
 
 
 class PacedSource:
@@ -22,7 +23,8 @@ class PacedSource:
     The first frame is due at the first read, every other at its time after the first. A frame
     that is late is given at once; if it is more than 0.1 s late, everything after it is due that
     much later. So a slow decoder or a pause of the reader makes the film stand still for a moment;
-    it is not followed by a burst.
+    it is not followed by a burst. A gap in time, as where two recordings were joined or in time
+    lapse, is waited for two seconds at most.
 
     Parameters
     ----------
@@ -39,6 +41,7 @@ class PacedSource:
         self._next: Frame | None = None
         self._last: Frame | None = None
         self._due_ns = 0
+        self._shortened = 0
         self._at_end = False  # of the file; the last still may have time left
         self._ended = False
         self._closed = threading.Event()
@@ -56,8 +59,9 @@ class PacedSource:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of the file."""
-        return self._source.warnings
+        """Those of the file, and how many waits were cut short."""
+        said = f"{self._shortened} gaps in time shortened to {_LONGEST_NS / 1e9:g} s"
+        return (*self._source.warnings, said) if self._shortened else self._source.warnings
 
     def read(self, timeout_s: float) -> Frame | None:
         """Return the next frame when it is due, or None at the end.
@@ -106,4 +110,7 @@ class PacedSource:
             return self._due_ns + self._frame_ns
         if self._next is None:
             return now_ns
-        return self._due_ns + self._next.t_ns - self._last.t_ns
+        wait_ns = self._next.t_ns - self._last.t_ns
+        if wait_ns > _LONGEST_NS:
+            self._shortened += 1
+        return self._due_ns + min(wait_ns, _LONGEST_NS)

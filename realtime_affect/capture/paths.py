@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from realtime_affect.redact import redact
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PATTERN = re.compile(r"[*?]|\[.+\]|%0?\d*d")  # of a shell, of FFmpeg
 
 
 def check_path(path: Path) -> None:
@@ -57,6 +60,8 @@ def denied(path: Path) -> InputError:
 
 def _nearby(path: Path) -> str:
     """Return a hint: what of the same stem lies beside a missing file."""
+    if _PATTERN.search(path.name):
+        return "Patterns are not expanded here: name the folder, or leave the quotes away."
     try:
         if path.parent.is_dir():
             beside = sorted(p.name for p in path.parent.iterdir() if p.stem == path.stem)

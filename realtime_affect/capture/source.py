@@ -27,7 +27,8 @@ class SourceInfo:
     name : str
         Short, fit for a file name: the stem of a file, ``"camera0"``, host and path of a URL.
     width, height : int
-        Of the first image, upright, in pixels; 0 = not known yet. Later ones may differ.
+        Of the first image, upright, in the source's own pixels; 0 = not known yet. Later ones may
+        differ.
     fps : float or None
         Mean rate as the container or driver states it.
     n_frames : int or None
@@ -87,14 +88,17 @@ class CaptureConfig(Section):
     fourcc : str or None
         Pixel format asked of a camera. Most USB cameras reach 30 fps at 720p only as MJPG.
     offline_after_s : float
-        A camera or stream without a new image for so long is offline.
+        A camera or stream without a new image for so long is offline; 0.2 s later everybody knows.
     open_timeout_s : float
         Longest time to open a camera or stream.
     reconnect_first_s, reconnect_max_s : float
         Wait before the first attempt to reopen; doubled after each failure up to the maximum.
     freeze_check : bool
-        Whether a camera that repeats byte-identical images for `offline_after_s` is offline. Off
-        for sources that may stand still exactly, such as test patterns.
+        Whether a camera that repeats byte-identical images for `offline_after_s`, or a stream that
+        does so for `stream_freeze_s`, is offline. Off for sources that may stand still exactly,
+        such as test patterns.
+    stream_freeze_s : float
+        Longer than a compressed image of a still room stays the same.
     rtsp_transport : {"tcp", "udp", "udp_multicast", "http"}
         How RTSP images travel.
     low_latency : bool
@@ -117,11 +121,12 @@ class CaptureConfig(Section):
     height: PositiveInt | None = 720
     fps: PositiveFloat | None = 30.0
     fourcc: str | None = "MJPG"
-    offline_after_s: PositiveFloat = 2.0
+    offline_after_s: PositiveFloat = 1.6
     open_timeout_s: PositiveFloat = 10.0
     reconnect_first_s: PositiveFloat = 0.5
     reconnect_max_s: PositiveFloat = 8.0
     freeze_check: bool = True
+    stream_freeze_s: PositiveFloat = 10.0
     rtsp_transport: Literal["tcp", "udp", "udp_multicast", "http"] = "tcp"
     low_latency: bool = True
     stream_options: Texts = ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from realtime_affect.capture.content import still_format
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import InputError
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import Image
 
+_HEAD_BYTES = 4096
 _NAMED = 3  # unreadable files named one by one in the warnings; the rest are counted
 
 
 def read_image(path: Path) -> Image:
     """Read a still as upright (H, W, 3) uint8 BGR.
 
-    Grey becomes BGR, transparency is dropped, 16 bit keep their upper 8, EXIF orientation is
-    applied. Any file name the system allows will do.
+    Grey becomes BGR, transparency is dropped, 16 bit keep their upper 8, EXIF and AVIF orientation
+    are applied, tiles are put together. Any file name the system allows will do.
 
     Raises
     ------
@@ -37,14 +39,50 @@ def read_image(path: Path) -> Image:
     try:
         # cv2.imread cannot open names outside the code page on every platform.
         data = np.fromfile(path, np.uint8)
+        form = still_format(data[:_HEAD_BYTES].tobytes())
+        if form == "AVIF":  # OpenCV and FFmpeg show it as it lies, or a tile of it
+            return _read_by_pillow(path)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except OSError as error:
         raise _not_a_picture(path, error.strerror or str(error)) from error
-    except cv2.error as error:
-        raise _not_a_picture(path, error.err or "a damaged image") from error
+    except MemoryError as error:
+        raise _not_a_picture(path, "an image too large for the memory") from error
+    except Exception as error:  # whatever a library makes of a damaged file
+        raise _not_a_picture(path, getattr(error, "err", "") or "a damaged image") from error
     if image is None:
-        raise _not_a_picture(path, "no image inside" if data.size else "an empty file")
+        raise _not_a_picture(path, _why_none(form, data.size))
     return np.ascontiguousarray(image, np.uint8)
+
+
+def _why_none(form: str, size: int) -> str:
+    """Say why a file of some bytes gave no image."""
+    if form == "HEIC":
+        return "a HEIC image, which cannot be read here"
+    if form:
+        return f"a damaged or truncated {form} image"
+    return "no image inside" if size else "an empty file"
+
+
+def _read_by_pillow(path: Path) -> Image:
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    with Pillow.open(path, formats=("AVIF",)) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.ascontiguousarray(np.asarray(upright)[..., ::-1])
+
+
+def _more_pages(path: Path) -> int:
+    """Return how many pages a TIFF has after its first."""
+    from PIL import Image as Pillow
+
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 0
+    try:
+        with Pillow.open(path, formats=("TIFF",)) as image:
+            return int(getattr(image, "n_frames", 1)) - 1
+    except Exception:  # noqa: BLE001  (a count less, not an image less)
+        return 0
 
 
 class StillImages:
@@ -72,6 +110,7 @@ class StillImages:
         self._place = 0
         self._index = 0
         self._closed = False
+        self._pages = 0
         self._unreadable: list[str] = []
         self._next = self._load()
         height, width = self._next.image.shape[:2] if self._next else (0, 0)
@@ -91,10 +130,13 @@ class StillImages:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Files that were skipped."""
+        """Files that were skipped, and pages of files."""
         more = len(self._unreadable) - _NAMED
         named = tuple(self._unreadable[:_NAMED])
-        return (*named, f"{more} more unreadable images skipped") if more > 0 else named
+        named = (*named, f"{more} more unreadable images skipped") if more > 0 else named
+        if self._pages:
+            named = (*named, f"only the first page of {self._pages} TIFF files was read")
+        return named
 
     def read(self, timeout_s: float) -> Frame | None:  # noqa: ARG002  (the protocol's)
         """Return the next image, or None after the last."""
@@ -122,6 +164,7 @@ class StillImages:
                     raise
                 self._unreadable.append(f"{path.name} skipped: {error.got}")
                 continue
+            self._pages += _more_pages(path) > 0
             frame = Frame(self._index, self._index, time.monotonic_ns(), image, path.name)
             self._index += 1
             return frame

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import av
 
-from realtime_affect.capture.files import VideoFile
+from realtime_affect.capture.files import PLAYLISTS, VideoFile
 from realtime_affect.capture.image import UprightConverter
 from realtime_affect.capture.live import LiveSource
 from realtime_affect.capture.paced import PacedSource
@@ -16,7 +16,7 @@ from realtime_affect.errors import InputError
 from realtime_affect.redact import redact, safe_cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from realtime_affect.capture.source import CaptureConfig, Source
     from realtime_affect.types import Image
@@ -28,20 +28,20 @@ _LOW_LATENCY: Final = {
     "analyzeduration": "1000000",  # microseconds
     "max_delay": "100000",  # microseconds of waiting for RTP packets out of order
 }
-_IN_PIECES: Final = ("hls", "dash")  # formats that arrive in pieces of several seconds at once
 _LATE_S: Final = 1.0
 _HINT: Final = "Try the same URL in ffplay or VLC; check host, port and password."
 
 
 def open_stream(url: str, config: CaptureConfig, *, live: bool) -> Source:
-    """Open a URL: a live stream, or a file by network where the container states a duration.
+    """Open a URL: a live stream, or a file by network, which has a duration or a length.
 
     Parameters
     ----------
     url : str
     config : CaptureConfig
     live : bool
-        Whether a file by network is played at its own speed.
+        Whether a file by network is played at its own speed, and a stream opened again when it
+        ends. Otherwise every stream is read as a file is: to where its server ends it.
 
     Raises
     ------
@@ -49,12 +49,22 @@ def open_stream(url: str, config: CaptureConfig, *, live: bool) -> Source:
         Nothing answers, or what answers sends no video.
     """
     name = _name(url)
+    if not live:
+        return VideoFile(url, config, name=name, options=_options(url, config))
     if url.lower().startswith("http"):
         video = VideoFile(url, config, name=name, options=_options(url, config))
         if video.has_end:
-            return PacedSource(video) if live else video
+            return PacedSource(video)
         video.close()
-    return LiveSource(lambda: StreamDevice(url, config), "stream", name, config, hint=_HINT)
+    return LiveSource(
+        lambda: StreamDevice(url, config),
+        "stream",
+        name,
+        config,
+        check_freeze=config.freeze_check,
+        freeze_s=config.stream_freeze_s,
+        hint=_HINT,
+    )
 
 
 class StreamDevice:
@@ -83,17 +93,20 @@ class StreamDevice:
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _not_open(url, error, config.open_timeout_s) from safe_cause(error)
-        if not self._container.streams.video:
+        video = self._container.streams.video
+        known = [stream for stream in video if stream.codec_context is not None]
+        if not known:
             self._container.close()
+            got = "a codec that is not known here" if video else "no video"
             raise InputError(
-                thing=f"stream {redact(url)}", got="no video", expected="a video stream", hint=_HINT
+                thing=f"stream {redact(url)}", got=got, expected="a video stream", hint=_HINT
             )
-        stream = self._container.streams.video[0]
+        stream = known[0]
         # Threads that work on whole frames would each hold one back.
         stream.thread_type = "SLICE" if config.low_latency else "AUTO"
         self._stream = stream
         self.fps = float(stream.average_rate) if stream.average_rate else None
-        self._paced = self._container.format.name in _IN_PIECES
+        self._paced = self._container.format.name in PLAYLISTS
         self._begin_s: float | None = None
         self._converter = UprightConverter()
         self._decoded = self._decode()
@@ -116,13 +129,23 @@ class StreamDevice:
             return None
         if self._paced and picture.time is not None:
             self._wait_until_due(picture.time)
-        return self._converter.convert(picture)
+        return self._converter.convert(picture, self._stream.sample_aspect_ratio)
+
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """Of the last image; see :class:`~realtime_affect.types.Frame`."""
+        return self._converter.stretch
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, and free the decoder now.
+
+        The generator holds this object and this object the generator: left to the garbage
+        collector, decoder, threads and buffers of every session would outlive it.
+        """
+        self._decoded.close()
         self._container.close()
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self) -> Generator[av.VideoFrame, None, None]:
         asked_s = time.monotonic()
         for packet in self._container.demux(self._stream):
             if time.monotonic() - asked_s >= self._wait_s:

@@ -94,6 +94,18 @@ def logging_to(
         logging.raiseExceptions = raising
 
 
+def keep_traceback(failure: BaseException) -> Path | None:
+    """Append the traceback of an internal error to the user's own log; return where, if it went."""
+    from platformdirs import user_log_path
+
+    from realtime_affect.outputs.summary import write_traceback
+
+    folder = user_log_path("realtime-affect")
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return write_traceback(folder / "error.log", failure)
+
+
 def _make_printable(record: logging.LogRecord) -> bool:
     """Change `record` so that it acts on no terminal and stays one line but for its traceback."""
     record.msg, record.args = printable(record.getMessage()), None

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from realtime_affect.cli.arguments import number_argument, path_argument
+from realtime_affect.cli.messages import complain, is_quiet, remark, say
+from realtime_affect.cli.process import before_commands, during_command, missing_library
 from realtime_affect.cli.profiles import make_profiles_app
 from realtime_affect.cli.streams import StreamOption, make_streams_app, with_streams
 
@@ -56,7 +58,12 @@ _ModelsArgument = Annotated[
 ]
 _ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file instead of your own config.toml."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        parser=path_argument,
+        help="TOML file instead of your own config.toml.",
+    ),
 ]
 _SetOption = Annotated[
     list[str] | None,
@@ -68,7 +75,10 @@ _VerboseOption = Annotated[
 ]
 _QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 _LogFileOption = Annotated[
-    Path | None, typer.Option("--log-file", metavar="FILE", help="Also keep the log in a file.")
+    Path | None,
+    typer.Option(
+        "--log-file", metavar="FILE", parser=path_argument, help="Also keep the log in a file."
+    ),
 ]
 _NeutralOption = Annotated[
     bool,
@@ -84,9 +94,8 @@ def main() -> None:
     """Run the command line; the console script."""
     # Before NumPy loads: our products are small, and BLAS's threads would take the workers' cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # SIGTERM ends a run as Ctrl-C does: files are closed, the summary is written.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    app(prog_name="realtime-affect")
+    with before_commands():
+        app(prog_name="realtime-affect")
 
 
 def _version(wanted: bool) -> None:
@@ -121,14 +130,24 @@ def run(  # noqa: PLR0913  (a command's options)
         ),
     ] = "demo",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the files  [out/NAME]")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            parser=path_argument,
+            metavar="PATH",
+            help="Folder for the files  [out/NAME]",
+        ),
     ] = None,
     config_file: _ConfigOption = None,
     overrides: _SetOption = None,
     neutral: _NeutralOption = False,
     max_faces: _MaxFacesOption = None,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=0.1, help="Stop after this time.")
+        float | None,
+        typer.Option(
+            "--seconds", min=0.1, max=1e8, callback=number_argument, help="Stop after this time."
+        ),
     ] = None,
     mesh: Annotated[bool, typer.Option("--mesh", help="Draw the mesh points.")] = False,
     headless: Annotated[bool, typer.Option("--headless", help="No window, only files.")] = False,
@@ -148,6 +167,7 @@ def run(  # noqa: PLR0913  (a command's options)
     with _reporting(verbose - 2 * quiet, log_file):
         from realtime_affect.cli.progress import run_progress
         from realtime_affect.cli.run_report import print_report, print_stats
+        from realtime_affect.outputs.folder import RunFolder
         from realtime_affect.outputs.manifest import Manifest
         from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
         from realtime_affect.outputs.streams.opened import OpenStreams
@@ -165,19 +185,26 @@ def run(  # noqa: PLR0913  (a command's options)
                 if not quiet:
                     print_stats(pipeline.stats())
                 return
-            folder = out or Path("out") / pipeline.source_info.name
-            files = files_of_run(folder, pipeline.source_info.name, video=config.record.video)
-            manifest = Manifest(folder, "run", config, [source], pipeline.models)
-            with Recording(pipeline, files, config, source, manifest) as recording:
-                if record and _show(window, pipeline, config, seconds, recording=True):
-                    pipeline.stop()
-                    summary = recording.finish()
-                else:
-                    with run_progress(quiet=_is_quiet()) as progress:
-                        summary = follow(pipeline, recording, seconds=seconds, progress=progress)
-            if not quiet:
-                print_report([summary], folder)
-            conclude_run(manifest, summary, recording.failure, streams.stats())
+            name = pipeline.source_info.name
+            with RunFolder(out or Path("out") / name, fresh=True) as folder:
+                files = files_of_run(folder.path, name, video=config.record.video)
+                with (
+                    Manifest(folder.path, "run", config, [source], pipeline.models) as manifest,
+                    Recording(pipeline, files, config, source, manifest) as recording,
+                ):
+                    if record and _show(window, pipeline, config, seconds, recording=True):
+                        pipeline.stop()
+                        summary = recording.finish()
+                    else:
+                        with run_progress(quiet=is_quiet()) as progress:
+                            summary = follow(
+                                pipeline, recording, seconds=seconds, progress=progress
+                            )
+                    try:
+                        conclude_run(manifest, summary, recording.failure, streams.stats())
+                    finally:
+                        if not quiet:
+                            print_report([summary], folder.path)
 
 
 @app.command(epilog=_EPILOG)
@@ -185,7 +212,12 @@ def analyze(  # noqa: PLR0913  (a command's options)
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH...", help="Videos, images, folders, mixed.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the files.")] = Path("out"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=path_argument, metavar="PATH", help="Folder for the files."
+        ),
+    ] = Path("out"),
     config_file: _ConfigOption = None,
     overrides: _SetOption = None,
     neutral: _NeutralOption = False,
@@ -231,7 +263,7 @@ def analyze(  # noqa: PLR0913  (a command's options)
 
         config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
         narrator = open_narrator(explain_with, anywhere=explain_anywhere)
-        with run_progress(quiet=_is_quiet()) as progress, narrator as asked:
+        with run_progress(quiet=is_quiet()) as progress, narrator as asked:
             done = analysis.analyze(
                 paths,
                 out,
@@ -244,11 +276,11 @@ def analyze(  # noqa: PLR0913  (a command's options)
                 progress=progress,
             )
         if not quiet:
-            print_report(list(done.inputs), done.out)
+            print_report(list(done.inputs), done.out, left_out=done.left_out)
         for failure in done.failures:
-            _complain(str(failure))
+            complain(str(failure))
         if done.interrupted:
-            _complain(f"interrupted; what was analysed so far is in {done.out}")
+            complain(f"interrupted; what was analysed so far is in {done.out}")
             raise typer.Exit(130)
         if done.failures:
             raise typer.Exit(max(getattr(failure, "exit_code", 1) for failure in done.failures))
@@ -305,7 +337,7 @@ def bench(
         from realtime_affect.cli.bench import bench as run_scenarios
 
         config = _load(config_file, overrides, neutral=False, max_faces=None)
-        _say(run_scenarios(source, scenarios or (), seconds, config, _remark))
+        say(run_scenarios(source, scenarios or (), seconds, config, remark))
 
 
 @app.command(epilog=_EPILOG)
@@ -316,7 +348,7 @@ def report(
     with _reporting():
         from realtime_affect.outputs.report import write_run_report
 
-        _say(f"written: {write_run_report(folder)}")
+        say(f"written: {write_run_report(folder)}")
 
 
 @app.command(epilog=_EPILOG)
@@ -354,7 +386,7 @@ def models_list() -> None:
         from affect_engines.store import list_models
 
         for model in list_models():
-            _say(f"{model.card.name:<16} {model.state:<8} {model.path}")
+            say(f"{model.card.name:<16} {model.state:<8} {model.path}")
 
 
 @models_app.command("verify", epilog=_EPILOG)
@@ -364,7 +396,7 @@ def models_verify() -> None:
         from affect_engines.store import verify_models
 
         for path in verify_models():
-            _say(f"ok  {path}")
+            say(f"ok  {path}")
 
 
 @models_app.command("fetch", epilog=_EPILOG)
@@ -378,8 +410,8 @@ def models_fetch(
     with _reporting():
         from affect_engines.store import fetch_models
 
-        for path in fetch_models(wheel, _say):
-            _say(f"ok  {path}")
+        for path in fetch_models(wheel, say):
+            say(f"ok  {path}")
 
 
 @engines_app.command("build", epilog=_EPILOG)
@@ -413,7 +445,7 @@ def engines_build(  # noqa: PLR0913  (a command's options)
 
         with build_progress() as progress:
             build_engines(
-                models or (), precision, _say, max_batch=max_faces, rebuild=rebuild,
+                models or (), precision, say, max_batch=max_faces, rebuild=rebuild,
                 plugins=plugins, progress=progress,
             )  # fmt: skip
 
@@ -424,7 +456,7 @@ def engines_list() -> None:
     with _reporting():
         from realtime_affect.cli.engines import list_engines
 
-        list_engines(_say)
+        list_engines(say)
 
 
 @engines_app.command("verify", epilog=_EPILOG)
@@ -433,7 +465,7 @@ def engines_verify() -> None:
     with _reporting():
         from realtime_affect.cli.engines import verify_engines
 
-        verify_engines(_say)
+        verify_engines(say)
 
 
 @engines_app.command("clear", epilog=_EPILOG)
@@ -442,7 +474,7 @@ def engines_clear(models: _ModelsArgument = None) -> None:
     with _reporting():
         from realtime_affect.cli.engines import clear_engines
 
-        clear_engines(models or (), _say)
+        clear_engines(models or (), say)
 
 
 def _load(
@@ -466,16 +498,16 @@ def _find_window() -> Callable[[ReadingSource, Config, bool], int] | None:
     # The window is a layer above this one: it says where it is, by an entry point.
     installed = list(entry_points(group=_WINDOWS))
     if not installed:
-        _remark("No window: none is installed; install realtime-affect[gui]. Running without one.")
+        remark("No window: none is installed; install realtime-affect[gui]. Running without one.")
         return None
     try:
         gui = installed[0].load()
     except ImportError as error:
-        _remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
+        remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
         return None
     available, why = gui.display_available()
     if not available:
-        _remark(f"No window: {why}. Running without one.")
+        remark(f"No window: {why}. Running without one.")
         return None
     entry: Callable[[ReadingSource, Config, bool], int] = gui.run_window
     return entry
@@ -511,7 +543,7 @@ def _show(
     except DependencyError as error:
         if pipeline.running:
             raise
-        _remark(f"{error} Running without a window.")
+        remark(f"{error} Running without a window.")
         return False
     finally:
         if timer is not None:
@@ -528,7 +560,7 @@ def _reporting(
     from realtime_affect.cli.logs import logging_to
 
     try:
-        with logging_to(verbosity, log_file, service=service):
+        with during_command(), logging_to(verbosity, log_file, service=service):
             try:
                 yield
             except Exception as failure:
@@ -539,51 +571,27 @@ def _reporting(
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
-    except (typer.Exit, typer.Abort, BrokenPipeError):
+    except (typer.Exit, typer.Abort):
         raise
+    except BrokenPipeError:  # whoever read our output has left; what was to be written is
+        raise typer.Exit(0) from None
+    except ImportError as error:
+        _fail(str(missing_library(error)), 6)
+    except MemoryError:
+        _fail("the memory is full: smaller images or fewer faces (--max-faces) need less", 1)
     except Exception as failure:  # noqa: BLE001  (the last line before the user)
-        from platformdirs import user_log_dir
+        from realtime_affect.cli.logs import keep_traceback
 
-        from realtime_affect.outputs.summary import write_traceback
-
-        folder = Path(user_log_dir("realtime-affect"))
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        log = write_traceback(folder / "error.log", failure)
+        log = keep_traceback(failure)
         where = f" Details: {log}." if log else ""
         cause = failure.__cause__ or failure
         _fail(f"an internal error ended the run: {cause!r}.{where} Please report it.", 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    _complain(message)
+    complain(message)
     raise typer.Exit(code)
 
 
-def _complain(message: str) -> None:
-    from realtime_affect.printable import printable
-    from realtime_affect.redact import redact
-
-    typer.secho(f"error: {printable(redact(message))}", err=True, fg=typer.colors.RED)
-
-
-def _remark(message: str) -> None:
-    from realtime_affect.printable import printable
-    from realtime_affect.redact import redact
-
-    if not _is_quiet():
-        typer.echo(printable(redact(message)), err=True)
-
-
-def _say(line: str) -> None:
-    from realtime_affect.printable import printable
-
-    typer.echo(printable(line))
-
-
-def _is_quiet() -> bool:
-    return not _LOG.isEnabledFor(logging.WARNING)
-
-
-app.add_typer(make_streams_app(_reporting, _say, _EPILOG), name="streams")
-app.add_typer(make_profiles_app(_reporting, _say, _EPILOG), name="profile")
+app.add_typer(make_streams_app(_reporting, say, _EPILOG), name="streams")
+app.add_typer(make_profiles_app(_reporting, say, _EPILOG), name="profile")

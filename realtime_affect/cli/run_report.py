@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,14 +22,30 @@ if TYPE_CHECKING:
 _STAGES: Final = ("detect", "mesh", "track", "action_units", "vision", "affect", "age")
 
 
+class _Output(Console):
+    """Standard output; where nobody reads it any more, the rest is for nobody."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on silently: results are in files."""
+        self.quiet = True
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 1)  # or Python complains when it flushes at its end
+        os.close(nothing)
+
+
 def print_report(
-    summaries: Sequence[InputSummary], folder: Path, console: Console | None = None
+    summaries: Sequence[InputSummary],
+    folder: Path,
+    console: Console | None = None,
+    left_out: Sequence[str] = (),
 ) -> None:
     """Print one line an input, the stage times of a single one, warnings, and the folder.
 
+    Also what was met beside the inputs and left out. Whoever reads it may leave.
+
     "faces" are those in view at once, at most; "drops" are frames not analysed.
     """
-    console = console or Console()
+    console = console or _Output()
     table = Table(box=None, header_style="bold")
     table.add_column("input", overflow="fold", min_width=20)
     for name in ("frames", "faces", "tracks", "fps", "drops"):
@@ -54,6 +71,8 @@ def print_report(
             console.print(Text(_movements(summary.events)), soft_wrap=True)
         for warning in summary.warnings:
             console.print(_shown(f"warning: {summary.input}: {warning}"), soft_wrap=True)
+    for text in left_out:
+        console.print(_shown(f"left out: {text}"), soft_wrap=True)
     names = [path.name for summary in summaries for path in summary.files.values()]
     listed = ", ".join([*names[:8], *(["..."] if len(names) > 8 else []), "summary.json"])
     console.print(_shown(f"files in {folder}: {listed}"), soft_wrap=True)
@@ -61,7 +80,7 @@ def print_report(
 
 def print_stats(stats: PipelineStats, console: Console | None = None) -> None:
     """Print what a run without files measured."""
-    console = console or Console()
+    console = console or _Output()
     line = f"{stats.frames_analysed} frames analysed in {stats.elapsed_s:.1f} s"
     console.print(Text(f"{line}, {stats.drops} dropped"))
     console.print(stage_table(stats.stage_ms))

@@ -20,6 +20,8 @@ from realtime_affect.settings import Section
 from realtime_affect.types import Detections
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from affect_engines import Engine, ModelCard
     from realtime_affect.types import Float32, Image
 
@@ -45,6 +47,10 @@ class DetectConfig(Section):
         runs full, and short too where full finds nothing: one face that fills the image.
     min_score : float, optional
         Least detection confidence in (0, 1); None takes each card's.
+    smallest_px : int, optional
+        Width of the smallest faces to find in a video, in pixels, 20 at least: for crowds. Each
+        search then also looks at overlapping tiles of ten times that side. In 1080p with 40 it
+        costs 46 passes instead of one, some 0.3 s on a core. None: the whole image alone.
 
     Raises
     ------
@@ -57,6 +63,7 @@ class DetectConfig(Section):
 
     range: Literal["auto", "short", "full"] = "auto"
     min_score: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    smallest_px: Annotated[int, Field(ge=20)] | None = None
 
 
 class FaceDetector(Closeable):
@@ -70,6 +77,7 @@ class FaceDetector(Closeable):
 
     def __init__(self, config: DetectConfig | None = None) -> None:
         config = config or DetectConfig()
+        self._smallest_px = config.smallest_px
         names = {"auto": ("full", "short"), "full": ("full",), "short": ("short",)}[config.range]
         self.cards = tuple(load_card(f"blazeface_{name}") for name in names)
         with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
@@ -101,7 +109,11 @@ class FaceDetector(Closeable):
             if len(found):
                 break
         if thorough:
-            found = _search_tiles(self._nets[0], image, found)
+            return _search_tiles(self._nets[0], image, found, _levels(image))
+        if self._smallest_px is not None:
+            side = math.ceil(self._smallest_px / _FIND_FROM)
+            if side < max(image.shape[:2]):
+                return _search_tiles(self._nets[0], image, found, [side])
         return found
 
     def close(self) -> None:
@@ -162,19 +174,27 @@ class _BlazeFace:
         self._engine.close()
 
 
-def _search_tiles(net: _BlazeFace, image: Image, found: Detections) -> Detections:
+def _levels(image: Image) -> list[int]:
+    """Return the sides of tiles for a thorough search: each half of the one before."""
+    longer = max(image.shape[:2])
+    smallest = math.ceil(max(SMALL_FACE_PX / _FIND_FROM, longer / _MAX_LEVEL_TILES))
+    sides = [longer]
+    while sides[-1] > smallest:
+        sides.append(max(math.ceil(sides[-1] / 2), smallest))
+    return sides[1:]
+
+
+def _search_tiles(
+    net: _BlazeFace, image: Image, found: Detections, sides: Sequence[int]
+) -> Detections:
     """Add the faces that overlapping tiles show to those `found` in the whole image.
 
-    Each level halves the tile's side, down to the smallest; tiles overlap by half, so a face of
-    up to half a tile lies whole in one of them. What lies in a face of a coarser level is dropped:
-    finer levels see faces in parts of faces.
+    `sides` are those of the tiles, one level each, coarser first; tiles overlap by half, so a face
+    of up to half a tile lies whole in one of them. What lies in a face of a coarser level is
+    dropped: finer levels see faces in parts of faces.
     """
     height, width = image.shape[:2]
-    longer = max(height, width)
-    smallest = math.ceil(max(SMALL_FACE_PX / _FIND_FROM, longer / _MAX_LEVEL_TILES))
-    side = longer
-    while side > smallest:
-        side = max(math.ceil(side / 2), smallest)
+    for side in sides:
         for top in _starts(height, side):
             for left in _starts(width, side):
                 tile = image[top : top + side, left : left + side]

@@ -316,6 +316,8 @@ class Tracker:
                 face.hits += 1
                 face.seen_ns = t_ns
                 sure = face.score >= _SURE_SCORE and face.mesh.presence >= _SURE_PRESENCE
+                # In time lapse no frame confirms the one before: each is searched as a still is.
+                sure = sure or self._dt_s * 1e3 > self._config.reentry_ms
                 if face.track_id == 0 and (sure or face.hits >= self._config.birth_frames):
                     face.track_id = self._next_id
                     self._next_id += 1

@@ -10,6 +10,7 @@ whether it came back at all, and whether it stands alone: speech and expressions
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -263,7 +264,7 @@ class ExcursionDetector:
         self._n_past = 0
         self.thresholds = np.full((_LEVELS, regions), self._config.floor_iod)
         """Of each level and region at this moment, in inter-ocular distances."""
-        self._taken_ns = -1
+        self._taken_ns = -sys.maxsize  # source times may lie below zero
         self._held: _Held | None = None
 
     @property

@@ -8,6 +8,7 @@ unseen video at webcam frame rates, and a micro-expression may be anything.
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -120,7 +121,7 @@ class _Watch:
 
     def __init__(self, config: MicroConfig) -> None:
         self._config = config
-        self.seen_ns = -1
+        self.seen_ns = -sys.maxsize  # source times may lie below zero
         self.events: deque[FacialEvent] = deque()
         self._skin = SkinMotion(config.forget_s)
         self._detector = ExcursionDetector(len(REGIONS), config)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtime_affect.measure import Measure, Schema
-    from realtime_affect.types import AffectResult, Reading, Track
+    from realtime_affect.types import AffectResult, Frame, Reading, Track
 
 VERSION: Final = 2
 """Of the lines' keys; grows when one is taken away or changes its meaning.
@@ -72,7 +72,7 @@ class _Layout:
                 **self._object("frame", frame, moment),
                 **self._marked(reading, moment),
                 "faces": [
-                    self._face(track, results.get(track.track_id), moment)
+                    self._face(frame, track, results.get(track.track_id), moment)
                     for track in reading.scene.tracks
                 ],
             }
@@ -84,11 +84,13 @@ class _Layout:
         markers = [self._object("marker", marker, moment) for marker in reading.markers]
         return {"markers": markers}
 
-    def _face(self, track: Track, affect: AffectResult | None, moment: Moment) -> dict[str, Any]:
-        things = subjects(None, track, affect)
-        shown = self._object("track", track, moment)
+    def _face(
+        self, frame: Frame, track: Track, affect: AffectResult | None, moment: Moment
+    ) -> dict[str, Any]:
+        things = subjects(frame, track, affect)
+        shown = self._object("track", things["track"], moment)
         if track.face is not None:
-            shown |= self._object("face", track.face, moment)
+            shown |= self._object("face", things["face"], moment)
         if affect is not None:
             shown |= self._object("affect", affect, moment)
             for subject in self._nested:

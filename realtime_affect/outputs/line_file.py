@@ -44,6 +44,7 @@ class LineFile:
         self._size = 0
         try:
             self._file: io.FileIO | None = io.FileIO(path, "w")
+            self._known_as = identity_of(self._file.fileno())
         except OSError as error:
             raise cannot_write(path, error) from error
         self.add(head)
@@ -81,6 +82,10 @@ class LineFile:
             self._file = None
             raise cannot_write(self.path, error) from error
         self._size += len(data)
+        if identity_of(self.path) != self._known_as:
+            self._file.close()
+            self._file = None
+            raise gone(self.path)
 
     def close(self) -> None:
         """Flush and close. Idempotent."""
@@ -102,6 +107,28 @@ def csv_field(text: str) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow([text])
     return line.getvalue()[:-2]
+
+
+def identity_of(file: Path | int) -> tuple[int, int] | None:
+    """Return what tells a file from every other, whatever its name; None where there is none.
+
+    An open file and its path differ once it was removed or its disk was pulled.
+    """
+    try:
+        status = os.stat(file)  # noqa: PTH116  (a path or an open file)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def gone(path: Path) -> OutputError:
+    """Return the error of a file that was taken away while it was written."""
+    return OutputError(
+        f"output file {path}",
+        got="a file or folder that was removed or moved while it was written",
+        expected="a file that stays",
+        hint="Results from here on are lost. Is the disk still there? Choose a folder with --out.",
+    )
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:

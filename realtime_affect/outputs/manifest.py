@@ -6,6 +6,7 @@ end. One that still says "running" is of a run that was killed, or of one that g
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -15,20 +16,24 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
 from realtime_affect.redact import redact, redact_source, redact_values
+from realtime_affect.worker import call_within, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
     from realtime_affect.config import Config
     from realtime_affect.outputs.summary import InputSummary, Outcome
 
 NAME: Final = "summary.json"
 """Of the file, in the run's folder."""
+
+_WAIT_S: Final = 10.0  # for a disk that hangs; the record then says "running"
 
 
 class Manifest:
@@ -48,6 +53,8 @@ class Manifest:
         What the run is of, as the user named it.
     models : mapping of str to str
         SHA-256 of the networks, by card.
+    left_out : iterable of str
+        What was met beside the inputs and is none.
 
     Raises
     ------
@@ -55,13 +62,14 @@ class Manifest:
         From any method: it cannot be written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what of, with what, beside what)
         self,
         folder: Path,
         command: str,
         config: Config,
         inputs: Iterable[str],
         models: Mapping[str, str] | None = None,
+        left_out: Iterable[str] = (),
     ) -> None:
         self.path = folder / NAME
         self._lock = threading.Lock()
@@ -72,6 +80,7 @@ class Manifest:
             "begun": _now(),
             "finished": None,
             "inputs": waiting,
+            "left_out": [redact(text) for text in left_out],
             "models": dict(models or {}),
             "config": redact_values(_jsonable(config.as_dict())),
             "versions": versions(),
@@ -101,19 +110,32 @@ class Manifest:
     def finish(
         self,
         outcome: Outcome,
-        inputs: Iterable[InputSummary],
+        inputs: Iterable[InputSummary] | None = None,
         streams: Mapping[str, Any] | None = None,
     ) -> None:
-        """Complete it; `streams` is what each stream counted."""
+        """Complete it; without `inputs` as they are known, with what `streams` counted."""
         with self._lock:
-            self._content |= {
-                "outcome": outcome,
-                "finished": _now(),
-                "inputs": [_entry(summary) for summary in inputs],
-            }
+            self._content |= {"outcome": outcome, "finished": _now()}
+            if inputs is not None:
+                self._content["inputs"] = [_entry(summary) for summary in inputs]
             if streams:
                 self._content["streams"] = _jsonable(streams)
             self._write()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Complete the record of a run that something ended before it could."""
+        if error is not None and not self.finished:
+            outcome: Outcome = "failed" if isinstance(error, Exception) else "interrupted"
+            with uninterrupted(), contextlib.suppress(OutputError):  # what ended it is what counts
+                call_within(_WAIT_S, "manifest", lambda: self.finish(outcome))
 
     def _write(self) -> None:
         try:

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
-from realtime_affect.errors import AffectError
+from realtime_affect.errors import AffectError, OutputError
 from realtime_affect.outputs.episodes import EpisodeSink
-from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink
+from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink, origin_ns
 from realtime_affect.outputs.summary import (
     InputSummary,
     Outcome,
@@ -29,7 +29,7 @@ from realtime_affect.outputs.video import VideoSink
 from realtime_affect.redact import redact_source
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.runtime.sink import STALL_S
-from realtime_affect.worker import call_within
+from realtime_affect.worker import call_within, uninterrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from realtime_affect.outputs.narration import Narrator
     from realtime_affect.runtime.reading_source import ReadingSource
     from realtime_affect.runtime.sink import Sink, SinkThread
+    from realtime_affect.runtime.stats import SinkStats
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,6 +98,8 @@ class Recording:
         Told of readings that a file lost as soon as others are written again.
     narrator : Narrator, optional
         A language model that is asked about each episode.
+    required : bool
+        Whether a file that cannot be written ends the source's run. If not, :attr:`broken` says so.
 
     Raises
     ------
@@ -112,12 +115,14 @@ class Recording:
         name: str,
         manifest: Manifest | None = None,
         narrator: Narrator | None = None,
+        *,
+        required: bool = True,
     ) -> None:
         self.failure: BaseException | None = None
         """What ended the run: a file that could not be written, a worker that raised."""
         self._source, self._files = source, files
         self._input = redact_source(name)
-        self._manifest = manifest
+        self._manifest, self._required = manifest, required
         self._began_ns = time.monotonic_ns()
         self._rows = RowSink(
             files.rows,
@@ -146,6 +151,29 @@ class Recording:
         """Frames written so far."""
         return self._tally.frames
 
+    @property
+    def broken(self) -> str:
+        """What ended the first file that could not be written on; empty while all can."""
+        return next((stats.error for stats in self._stats().values() if stats.error), "")
+
+    @property
+    def waiting(self) -> int:
+        """Readings that the rows' file has not taken yet: many, where the disk hangs."""
+        return self._sinks["rows"].stats().waiting
+
+    @property
+    def lost(self) -> int:
+        """Readings that the rows' file lost."""
+        return self._sinks["rows"].stats().drops
+
+    def abandon(self) -> None:
+        """Write no more, and complete the record as far as the disk allows; never waits for it."""
+        self._close()
+        if self._manifest is not None and not self.waiting:
+            summary = self._sum_up("failed", self._source.source_warnings)
+            with contextlib.suppress(AffectError):
+                self._manifest.finish("failed", [summary])
+
     def progress(self) -> Progress:
         """Return how far the run is."""
         info = self._source.source_info
@@ -168,16 +196,26 @@ class Recording:
         except (AffectError, WorkerError) as failure:
             self.failure = failure
         warnings = list(self._source.source_warnings)
-        if self._files.timeline is not None and self._tally.frames and not self._hangs:
+        broken = isinstance(self.failure, OutputError)  # without rows there is nothing to draw
+        if (
+            self._files.timeline is not None
+            and self._tally.frames
+            and not broken
+            and not self._hangs
+        ):
             try:
                 self._plot(self._files.timeline)
             except AffectError as failure:
                 self.failure = self.failure or failure
+            except KeyboardInterrupt:  # an image less; the record is what counts
+                interrupted = True
+                warnings.append("no timeline: interrupted")
             except Exception as failure:  # noqa: BLE001  (an image less, not a run less)
                 _LOG.warning("no timeline: %s", failure, exc_info=failure)
                 warnings.append(f"no timeline: {failure!r}")
         outcome: Outcome = "interrupted" if interrupted else "complete"
-        return self._sum_up("failed" if self.failure is not None else outcome, warnings)
+        failed = self.failure is not None or bool(self.broken)
+        return self._sum_up("failed" if failed else outcome, warnings)
 
     def __enter__(self) -> Self:
         return self
@@ -206,7 +244,9 @@ class Recording:
         return not self.wait(0)
 
     def _attach(self, name: str, sink: Sink, *, depth_s: float = 0.0, images: bool = True) -> None:
-        thread = self._source.attach(sink, name=name, depth_s=depth_s, images=images)
+        thread = self._source.attach(
+            sink, name=name, depth_s=depth_s, images=images, required=self._required
+        )
         if self._manifest is not None:
             thread.on_gap = self._note_gap
         self._sinks[name] = thread
@@ -214,6 +254,9 @@ class Recording:
     def _close(self) -> None:
         for sink in self._sinks.values():
             sink.close()
+
+    def _stats(self) -> dict[str, SinkStats]:
+        return {name: sink.stats() for name, sink in self._sinks.items()}
 
     def _note_gap(self) -> None:
         """Write down that readings were lost; the run may be killed before its end."""
@@ -228,7 +271,7 @@ class Recording:
     def _sum_up(self, outcome: Outcome, warnings: Iterable[str]) -> InputSummary:
         tally, info, stats = self._tally, self._source.source_info, self._source.stats()
         first_ns, last_ns = tally.wall_ns
-        sinks = {name: sink.stats() for name, sink in self._sinks.items()}
+        sinks = self._stats()
         drops = {"frames": stats.slots["frames"].drops, "affect": stats.slots["jobs"].drops}
         drops |= {name: sink.drops for name, sink in sinks.items()}
         stills = info.kind == "stills"
@@ -238,7 +281,7 @@ class Recording:
             input=self._input,
             kind=info.kind,
             outcome=outcome,
-            error=str(self.failure) if self.failure is not None else "",
+            error=str(self.failure) if self.failure is not None else self.broken,
             frames=tally.frames,
             frames_with_faces=tally.frames_with_faces,
             faces=tally.faces,
@@ -258,6 +301,9 @@ class Recording:
             stage_ms=MappingProxyType(stats.stage_ms),
             warnings=tuple(warnings),
             files=MappingProxyType(dict(files)),
+            first_s=0.0
+            if tally.frames == 0 or stills or origin_ns(info) is None
+            else tally.source_ns[0] / 1e9,
         )
 
 
@@ -334,9 +380,10 @@ def conclude_run(
     """
     try:
         # On a disk that hangs the run ends all the same, with a manifest that says "running".
-        call_within(
-            STALL_S, "manifest", lambda: manifest.finish(summary.outcome, [summary], streams)
-        )
+        with uninterrupted():
+            call_within(
+                STALL_S, "manifest", lambda: manifest.finish(summary.outcome, [summary], streams)
+            )
     except AffectError as error:
         failure = failure or error
     if failure is None:

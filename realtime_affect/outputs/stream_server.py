@@ -29,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 _SEND_BYTES: Final = 1 << 16  # of the kernel for each client: what waits there is not the newest
 _CLOSE_WAIT_S: Final = 2.0
 _WORD_EVERY_S: Final = 60.0  # of the log, about refused clients
+_STUCK_S: Final = 1.0  # without reading, after which a client yields to one that comes
 _LAST_LINE_S: Final = 0.2  # for clients that are reading to take the last line
 
 
@@ -45,7 +46,8 @@ class StreamServer:
     path : str or None
         Of the Unix socket; a socket that nobody listens on any more is replaced.
     max_clients : int
-        Further connections are closed at once.
+        Further connections are closed at once, unless a client has read nothing for a second: that
+        one makes room.
     unread_s : float
         A client that has taken nothing for so long, while something waited for it, is hung up on:
         it would keep others from its place.
@@ -146,6 +148,8 @@ class StreamServer:
     def admit(self, client: _Client) -> bool:
         """Take a client in where there is room; the loop's thread calls."""
         if len(self._clients) >= self._max_clients:
+            self._hang_up_on_stuck()
+        if len(self._clients) >= self._max_clients:
             self.refused += 1
             if self._loop.time() >= self._next_word_s:  # a flood of connections is none of words
                 self._next_word_s = self._loop.time() + _WORD_EVERY_S
@@ -154,6 +158,18 @@ class StreamServer:
             return False
         self._clients.add(client)
         return True
+
+    def _hang_up_on_stuck(self) -> None:
+        """Let the client go that has read nothing for longest: who comes now may read."""
+        now_s = self._loop.time()
+        stuck = [c for c in self._clients if c.stuck_since_s is not None]
+        longest = min(stuck, key=lambda c: c.stuck_since_s or 0.0, default=None)
+        if longest is None or now_s - (longest.stuck_since_s or 0.0) < min(_STUCK_S, self.unread_s):
+            return
+        self.unread += 1
+        _LOG.warning("hung up on a client that reads nothing, for one that came")
+        self._clients.discard(longest)
+        longest.transport.abort()
 
     def forget(self, client: _Client) -> None:
         """Learn that a client has gone; the loop's thread calls."""
@@ -169,6 +185,8 @@ class _Client(asyncio.Protocol):
         self._server = server
         self._waiting: dict[str, bytes] = {}
         self._full = False  # a line is under way that the kernel does not take whole
+        self.stuck_since_s: float | None = None
+        """Loop time since when the client has taken nothing of it."""
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -191,10 +209,12 @@ class _Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._full = True
+        self.stuck_since_s = asyncio.get_running_loop().time()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         self._full = False
+        self.stuck_since_s = None
         self._stop_timer()
         self._push()
 
@@ -218,6 +238,7 @@ class _Client(asyncio.Protocol):
     def _judge(self, left: int) -> None:
         now = self.transport.get_write_buffer_size()
         if now < left:
+            self.stuck_since_s = asyncio.get_running_loop().time()
             self._watch(now)
             return
         self._server.unread += 1

@@ -72,6 +72,11 @@ class InputSummary:
         What was wrong with the input without ending it: a truncated file, damaged packets.
     files : mapping
         "rows", "events", "video", "timeline", "episodes", "report", "windows": where they are.
+    first_s : float
+        Source time of the first frame, in seconds; 0 for cameras, streams and stills, whose rows
+        count from there.
+    source_id : str
+        Of the input in an analysis: another file of the same name has another one.
     """
 
     input: str
@@ -95,6 +100,8 @@ class InputSummary:
     stage_ms: Mapping[str, Percentiles] = field(default_factory=lambda: _EMPTY)
     warnings: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=lambda: _EMPTY)
+    first_s: float = 0.0
+    source_id: str = ""
 
 
 def make_folder(out: str | Path) -> Path:
@@ -112,10 +119,10 @@ def make_folder(out: str | Path) -> Path:
         probe = folder / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL inside the name
         raise OutputError(
             thing=f"output folder {folder}",
-            got=error.strerror or str(error),
+            got=getattr(error, "strerror", None) or str(error),
             expected="a folder that can be written",
             hint="Name another one with --out.",
         ) from error

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from realtime_affect.outputs.line_file import cannot_write
+from realtime_affect.outputs.line_file import cannot_write, gone, identity_of
+from realtime_affect.outputs.sinks import origin_ns
 
 if TYPE_CHECKING:
     import av
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Image, Reading
 
 _STATUS_NS: Final = 500_000_000
+_LATEST_NS: Final = 60_000_000_000
 
 
 class VideoRecorder:
@@ -44,6 +46,9 @@ class VideoRecorder:
         About how many images a second to expect.
     crf : int
         x264's quality.
+    origin_ns : int, optional
+        Source time of the video's zero where the first image comes at most a minute later, so that
+        video and rows have one clock. Otherwise, and by default, the first image's.
 
     Raises
     ------
@@ -53,8 +58,16 @@ class VideoRecorder:
 
     _TICKS: Final = 90_000  # a second, the usual clock of video
     _KEY: Final = _TICKS  # a key image, and so a fragment, each second
+    _STEP: Final = 6 * 3600 * _TICKS  # the longest between two images: MP4 counts in 32 bits
+    _MAX_REPEATS: Final = 1500  # a year; what claims to be longer is a damaged timestamp
 
-    def __init__(self, path: str | Path, fps_hint: float | None = None, crf: int = 23) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        fps_hint: float | None = None,
+        crf: int = 23,
+        origin_ns: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.frames_written = 0
         self._fps = fps_hint or 30.0
@@ -63,33 +76,65 @@ class VideoRecorder:
         self._stream: VideoStream | None = None
         self._closed = False
         self._size = (0, 0)
+        self._origin_ns = origin_ns
         self._first_ns = 0
+        self._known_as: tuple[int, int] | None = None
+        self._image: Image | None = None
         self._last = -1
         self._key = -self._KEY
 
     def write(self, image: Image, t_ns: int) -> None:
         """Append a BGR image (H, W, 3) seen at source time `t_ns`."""
-        import av
-
         if self._closed:
             return
         try:
             if self._container is None or self._stream is None:
-                self._first_ns = t_ns
+                self._first_ns = self._zero(t_ns)
                 self._container, self._stream = self._open(image)
             ticks = round((t_ns - self._first_ns) * self._TICKS / 1e9)
-            frame = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="bgr24")
-            frame = frame.reformat(format="yuv420p")
-            frame.pts = self._last = max(ticks, self._last + 1)
-            frame.time_base = Fraction(1, self._TICKS)
-            if frame.pts - self._key >= self._KEY:
-                frame.pict_type = av.video.frame.PictureType.I
-                self._key = frame.pts
-            self._container.mux(self._stream.encode(frame))
+            if self._image is None and ticks > 0:
+                self._put(image, 0)  # a player would take the first image's time for its zero
+            if self._image is not None and ticks - self._last > self._STEP:
+                for _ in range(min((ticks - self._last - 1) // self._STEP, self._MAX_REPEATS)):
+                    self._put(self._image, self._last + self._STEP)
+            self._image = image
+            is_key = self._put(image, min(max(ticks, self._last + 1), self._last + self._STEP))
         except OSError as error:  # av's errors of the system are OSError too
             self._abandon()
             raise cannot_write(self.path, error) from error
+        if is_key:
+            self._look()
         self.frames_written += 1
+
+    def _look(self) -> None:
+        """Raise where the file was taken away since it appeared, with the first image."""
+        if self._known_as is None:
+            self._known_as = identity_of(self.path)
+        elif identity_of(self.path) != self._known_as:
+            self._abandon()
+            raise gone(self.path)
+
+    def _put(self, image: Image, ticks: int) -> bool:
+        """Encode an image at a time; return whether it is a key image."""
+        import av
+
+        assert self._container is not None
+        assert self._stream is not None
+        frame = av.VideoFrame.from_ndarray(_fitted(image, self._size), format="bgr24")
+        frame = frame.reformat(format="yuv420p")
+        frame.pts = self._last = ticks
+        frame.time_base = Fraction(1, self._TICKS)
+        is_key = ticks - self._key >= self._KEY
+        if is_key:
+            frame.pict_type = av.video.frame.PictureType.I
+            self._key = ticks
+        self._container.mux(self._stream.encode(frame))
+        return is_key
+
+    def _zero(self, t_ns: int) -> int:
+        """Return the source time of the video's zero, by its first image's."""
+        origin_ns = self._origin_ns
+        return t_ns if origin_ns is None or not 0 <= t_ns - origin_ns <= _LATEST_NS else origin_ns
 
     def close(self) -> None:
         """Finish the file. Idempotent."""
@@ -166,7 +211,7 @@ class VideoSink:
 
     def open(self, info: SourceInfo) -> None:
         """Expect images at the source's rate; the file appears with the first."""
-        self._recorder = VideoRecorder(self.path, info.fps, self._crf)
+        self._recorder = VideoRecorder(self.path, info.fps, self._crf, origin_ns(info))
 
     def write(self, reading: Reading) -> None:
         """Paint and append one reading."""

@@ -202,7 +202,8 @@ class Pipeline(Closeable):
             failed=failed if required else None,
             name=name,
         )
-        self._sinks = [*self._sinks, thread]
+        # One that has left is gone for good: a disk that fails for months must not add up.
+        self._sinks = [*(sink for sink in self._sinks if not sink.left), thread]
         if self._ended_ns is not None:
             thread.close()
         return thread

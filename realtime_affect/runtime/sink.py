@@ -139,6 +139,11 @@ class SinkThread:
             counters.puts, self._written, counters.drops, counters.pending, tuple(self._gaps), error
         )
 
+    @property
+    def left(self) -> bool:
+        """Whether it ended early and its failure, if anyone takes it, was taken."""
+        return self._failed is None and self._worker.failure is not None
+
     def close(self) -> None:
         """Let it finish what waits; what is published from now on does not reach it."""
         self.slot.close()

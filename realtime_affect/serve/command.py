@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtime_affect.serve.presets import load_settings
 from realtime_affect.serve.service import Service
+from realtime_affect.worker import ENDING_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,8 +53,9 @@ def serve(
         for number, handler in before.items():
             signal.signal(number, handler)  # a second signal does what it always did
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, ask)
+    for number in ENDING_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            before[number] = signal.signal(number, ask)
     try:
         if service.server is not None and service.server.port is not None:
             _LOG.info("serving on %s:%d", config.serve.host, service.server.port)

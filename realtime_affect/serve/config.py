@@ -32,7 +32,8 @@ class ServeConfig(Section):
     in_run : bool
         Whether ``run`` and the window send the stream too, not the service alone.
     max_clients : int
-        Connections at one time; further ones are closed at once.
+        Connections at one time; further ones are closed at once, unless one of them has read
+        nothing for a second: that one makes room.
     unread_s : float
         A client that has taken nothing for so long, while a line waited for it, is hung up on.
     health_file : str or None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -16,6 +18,8 @@ import psutil
 from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
 from realtime_affect.redact import redact
+from realtime_affect.slots import LatestSlot, SlotClosed
+from realtime_affect.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +32,8 @@ State = Literal[
 lost and is being reopened. stalled: frames come and readings do not. restarting: a part failed.
 ended: the source has ended, or the service was stopped. failed: it gave up."""
 
+_LOG = logging.getLogger(__name__)
+_CLOSE_WAIT_S: Final = 2.0
 _SYS: Final = Path("/sys")
 _AGES: Final = 600
 _AGE_WINDOW_NS: Final = 10_000_000_000
@@ -149,6 +155,10 @@ class Health:
         How often the pipeline was started again.
     last_error : str
         Empty where there was none.
+    files : str
+        What is wrong with the files of ``serve.out``; empty where nothing is.
+    lost : int
+        Readings that they lost since the service began.
     machine : Machine
     """
 
@@ -169,18 +179,22 @@ class Health:
     busy_affect: float
     restarts: int
     last_error: str
+    files: str
+    lost: int
     machine: Machine
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {**asdict(self), "last_error": redact(self.last_error)}
+        errors = {"last_error": redact(self.last_error), "files": redact(self.files)}
+        return {**asdict(self), **errors}
 
     def in_a_line(self) -> str:
         """Return what ``systemctl status`` shows."""
         age = "" if self.age_p50_ms is None else f", {self.age_p50_ms:.0f} ms old"
         less = ", lowered" if self.lowered else ""
         error = f"; {redact(self.last_error)}" if self.last_error and self.state != "online" else ""
-        return f"{self.state}, {self.fps:.1f} fps, {self.faces} faces{age}{less}{error}"
+        files = f"; files: {redact(self.files)}" if self.files else ""
+        return f"{self.state}, {self.fps:.1f} fps, {self.faces} faces{age}{less}{error}{files}"
 
 
 def write_health(path: str | Path, health: Mapping[str, Any]) -> None:
@@ -195,13 +209,69 @@ def write_health(path: str | Path, health: Mapping[str, Any]) -> None:
     """
     try:
         write_atomically(path, json.dumps(health, indent=1) + "\n", mode=PRIVATE)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL inside the name
         raise OutputError(
             thing=f"health file {path}",
-            got=error.strerror or str(error),
+            got=getattr(error, "strerror", None) or str(error),
             expected="a file that can be written",
             hint="Its folder must exist and be ours; /run/realtime-affect is, under the unit.",
         ) from error
+
+
+class HealthFile:
+    """The health file, written by a thread of its own: a disk that fails or hangs ends nothing.
+
+    Parameters
+    ----------
+    path : str
+
+    Raises
+    ------
+    OutputError
+        Its folder does not exist: a name that is wrong from the start.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        if not path or "\0" in path or not Path(path).absolute().parent.is_dir():
+            raise OutputError(
+                thing=f"health file {path!r}",
+                got="a folder that does not exist",
+                expected="a file in a folder that is there",
+                hint="Its folder must exist and be ours; /run/realtime-affect is, under the unit.",
+            )
+        self.error = ""
+        """Why the newest could not be written; empty where it was."""
+        self._slot: LatestSlot[Mapping[str, Any]] = LatestSlot()
+        self._worker = Worker("health file", self._write)
+        self._worker.start()
+
+    def put(self, health: Mapping[str, Any]) -> None:
+        """Write it as soon as the disk takes it; a newer one replaces what waits."""
+        with contextlib.suppress(SlotClosed):
+            self._slot.put(health)
+
+    def close(self) -> None:
+        """Write what waits, if the disk takes it in time."""
+        self._slot.close()
+        self._worker.wait(_CLOSE_WAIT_S)
+
+    def _write(self) -> None:
+        while True:
+            try:
+                health = self._slot.get()
+            except SlotClosed:
+                return
+            try:
+                write_health(self._path, health)
+            except OutputError as error:
+                if not self.error:
+                    _LOG.error("%s", error)
+                self.error = str(error)
+            else:
+                if self.error:
+                    _LOG.warning("the health file is written again")
+                self.error = ""
 
 
 def _temperatures(sys: Path) -> dict[str, float]:

@@ -8,14 +8,11 @@ at once with their own codes: trying again would not help.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from realtime_affect.capture import SourceState
@@ -28,14 +25,13 @@ from realtime_affect.errors import (
     UsageError,
 )
 from realtime_affect.outputs.json_lines import health_line
-from realtime_affect.outputs.manifest import Manifest
-from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run, files_of_run
 from realtime_affect.outputs.sinks import StreamSink
 from realtime_affect.outputs.stream_server import StreamServer, open_lines, publish_all
 from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.serve.factory import Paces, is_awaited, make_pipeline
-from realtime_affect.serve.health import Ages, Health, State, look_at_machine, write_health
+from realtime_affect.serve.files import ServiceFiles
+from realtime_affect.serve.health import Ages, Health, HealthFile, State, look_at_machine
 from realtime_affect.serve.systemd import Supervisor
 
 if TYPE_CHECKING:
@@ -105,6 +101,9 @@ class Service:
         # Watched twice as often as asked, so that one late second does not end the service.
         watchdog_s = self._supervisor.watchdog_s
         self._step_s = _STEP_S if watchdog_s is None else min(_STEP_S, watchdog_s / 3)
+        self._files: ServiceFiles | None = None
+        self._lost = 0
+        self._health_file: HealthFile | None = None
         self._streams = open_lines(config)
         self.server = next((s for s in self._streams if isinstance(s, StreamServer)), None)
         """What clients of lines connect to, or None."""
@@ -130,6 +129,8 @@ class Service:
             The pipeline failed too often.
         """
         try:
+            if self._config.serve.health_file is not None:
+                self._health_file = HealthFile(self._config.serve.health_file)
             self._serve()
         except BaseException as failure:
             self._last_error = str(failure) or repr(failure)
@@ -137,8 +138,9 @@ class Service:
             raise
         finally:
             self._supervisor.stopping()
-            with contextlib.suppress(AffectError):  # the first failure is the one to tell
-                self._tell()
+            self._tell()
+            if self._health_file is not None:
+                self._health_file.close()
             self._feeds.close()
             for stream in self._streams:
                 stream.close()
@@ -181,26 +183,26 @@ class Service:
         with pipeline:
             pipeline.attach(StreamSink(self._streams, self._note_sent), name="streams")
             self._feeds.attach(pipeline, health=False)
-            manifest = recording = None
             if self._config.serve.out is not None:
-                manifest, recording = self._record(pipeline, Path(self._config.serve.out))
+                self._files = ServiceFiles(pipeline, self._config)
             self._pipeline = pipeline
-            with recording or contextlib.nullcontext():
-                pipeline.start()
-                try:
-                    while pipeline.running and not self._stopping.is_set():
-                        self._step()
-                        self._stopping.wait(_TICK_S)
-                    if self._stopping.is_set():
-                        self._set_state("stopping")
-                    pipeline.stop()
-                    if recording is None or manifest is None:
-                        pipeline.join(_DRAIN_S)
-                    else:
-                        summary = recording.finish()
-                        conclude_run(manifest, summary, recording.failure, self._feeds.stats())
-                finally:
-                    self._pipeline = None
+            pipeline.start()
+            try:
+                while pipeline.running and not self._stopping.is_set():
+                    self._step()
+                    self._stopping.wait(_TICK_S)
+                if self._stopping.is_set():
+                    self._set_state("stopping")
+                pipeline.stop()
+                if self._files is not None:
+                    self._files.finish(self._feeds.stats())
+                pipeline.join(_DRAIN_S)
+            finally:
+                self._pipeline = None
+                if self._files is not None:
+                    self._files.finish()
+                    self._lost += self._files.lost
+                    self._files = None
 
     def _note_sent(self, reading: Reading) -> None:
         """Note a reading that the clients were offered; on the sink's thread."""
@@ -209,13 +211,15 @@ class Service:
         self._ages.add(now_ns, (now_ns - reading.scene.frame.captured_ns) / 1e6)
 
     def _step(self) -> None:
-        """Once a second: choose rates, judge, tell."""
-        if time.monotonic() < self._next_step_s:
-            return
-        self._next_step_s = time.monotonic() + self._step_s
+        """Judge how things are; once a second, and at once on a change, choose rates and tell."""
         pipeline = self._pipeline
         if pipeline is not None and not self._stopping.is_set():
             self._set_state(self._judge(pipeline))
+        if self._files is not None:
+            self._files.step()
+        if time.monotonic() < self._next_step_s:
+            return
+        self._next_step_s = time.monotonic() + self._step_s
         self._tell()
 
     def _judge(self, pipeline: Pipeline) -> State:
@@ -236,8 +240,8 @@ class Service:
         self._paces.step(hot=hot)
         health = self._health(machine)
         told = health.as_dict()
-        if self._config.serve.health_file is not None:
-            write_health(self._config.serve.health_file, told)
+        if self._health_file is not None:
+            self._health_file.put(told)
         publish_all(self._streams, "health", health_line(told))
         self._feeds.tell(told)
         line = health.in_a_line()
@@ -257,7 +261,7 @@ class Service:
             self._abort(1)
 
     def _health(self, machine: Machine) -> Health:
-        pipeline = self._pipeline
+        pipeline, files = self._pipeline, self._files
         stats: PipelineStats | None = None if pipeline is None else pipeline.stats()
         p50, p99 = self._ages.percentiles()
         slots = {} if stats is None else stats.slots
@@ -286,6 +290,8 @@ class Service:
             busy_affect=round(decisions.load.busy, 3),
             restarts=self._restarts,
             last_error=self._last_error,
+            files="" if files is None else files.error,
+            lost=self._lost + (0 if files is None else files.lost),
             machine=machine,
         )
 
@@ -315,15 +321,3 @@ class Service:
             self._step()
             self._stopping.wait(min(left_s, _TICK_S))
         return min(2 * delay_s, self._config.serve.retry_max_s)
-
-    def _record(self, pipeline: Pipeline, out: Path) -> tuple[Manifest, Recording]:
-        """Write this run's files into a folder of its own."""
-        name = pipeline.source_info.name
-        began = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-        folder = out / f"{name}-{began}"
-        files = files_of_run(folder, name, video=self._config.record.video)
-        # No timeline: drawn at the end, over days of rows, it would hold up the end.
-        wanted = OutputFiles(rows=files.rows, video=files.video)
-        source = self._config.serve.source
-        manifest = Manifest(folder, "serve", self._config, [source], pipeline.models)
-        return manifest, Recording(pipeline, wanted, self._config, source, manifest)

@@ -65,6 +65,7 @@ def test_a_network_nested_as_deep_as_it_likes_is_looked_through():
 
 
 @given(st.binary(max_size=200))
+@pytest.mark.survival(26)
 def test_any_bytes_are_a_message_or_a_value_error(content):
     with contextlib.suppress(ValueError):
         assert has_external_data(content) in (True, False)
@@ -77,6 +78,7 @@ def test_ours_hold_their_weights_in_every_form(name):
 
 
 @pytest.mark.parametrize("location", ["weights.bin", "../weights.bin", "*/_ORT_MEM_ADDR_/*"])
+@pytest.mark.survival(26)
 def test_a_network_with_external_data_beside_the_working_directory_is_refused(
     tmp_path, monkeypatch, location
 ):

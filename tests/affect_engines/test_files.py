@@ -38,6 +38,7 @@ def test_what_is_no_file_is_refused_before_it_is_opened(kind, tmp_path, monkeypa
         read_file(tmp_path / "x")
 
 
+@pytest.mark.survival(26)
 def test_a_file_of_12_gb_is_refused_before_it_is_opened(tmp_path, monkeypatch):
     with (tmp_path / "x").open("wb") as stream:
         stream.truncate(12_000_000_000)  # holes: nothing is on the disk

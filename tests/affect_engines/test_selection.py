@@ -120,6 +120,7 @@ def test_asked_for_a_gpu_that_fails_is_an_error(card, gpu):
         (lambda trt, driver, plan: driver.fails.update(cuInit=999), "cuInit"),
     ],
 )
+@pytest.mark.survival(18, stand_in="a stand-in for TensorRT")
 def test_auto_goes_on_past_every_plan_it_cannot_use(card, gpu, caplog, spoil, why):
     plan = build_plan(card, "fp32")
     spoil(*gpu, plan)
@@ -149,6 +150,7 @@ def test_fp32_of_a_network_with_one_form_is_that_form(card):
         assert isinstance(engine, OrtEngine)
 
 
+@pytest.mark.survival(18, stand_in="a stand-in for TensorRT")
 def test_the_next_backend_takes_over_in_the_middle_of_a_run():
     opened = []
 

@@ -90,6 +90,7 @@ def test_a_right_file_is_given(folder):
     assert len(store.verify_models()) == len(FILES)
 
 
+@pytest.mark.survival(26, 27)
 def test_a_flipped_bit_is_refused_with_both_hashes(folder):
     fill(folder)
     path = folder / "iris_landmark.tflite"
@@ -302,6 +303,7 @@ def test_of_an_entry_of_a_wheel_no_more_is_unpacked_than_a_network_can_have(
     assert not list(folder.glob("*"))
 
 
+@pytest.mark.survival(27)
 def test_the_bytes_that_were_checked_are_those_that_are_used(folder, monkeypatch):
     """Whatever comes to lie in the file's place after it was read."""
     fill(folder)

@@ -210,6 +210,7 @@ def test_a_signal_stops_cleanly_and_keeps_what_was_written(
     assert None not in rows[-1].values(), "the last row is whole"
 
 
+@pytest.mark.survival(21)
 def test_a_killed_run_leaves_whole_rows(environment, long_clip, tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(
@@ -231,6 +232,7 @@ def limit_file_size():
 
 
 @pytest.mark.parametrize("command", ["analyze", "run"])
+@pytest.mark.survival(22)
 def test_a_full_disk_is_exit_code_4_and_keeps_whole_rows(command, call, astronaut, tmp_path):
     video = clip(tmp_path / "clip.mp4", astronaut, 150)
     out = tmp_path / "out"
@@ -252,6 +254,7 @@ def test_bad_inputs_end_with_exit_code_3(command, call_here, tmp_path):
         assert_clear(call_here(command, name, "--out", "out"), 3, "error: ", name, "expected")
 
 
+@pytest.mark.survival(28)
 def test_names_act_on_no_terminal(call, tmp_path):
     names = ["a\x1b]0;owned\x07.mp4", "b\x9b2J\nerror: c.mov", os.fsdecode(b"d\xff.mkv")]
     for name in names[:2]:

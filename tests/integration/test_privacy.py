@@ -194,6 +194,7 @@ def test_the_docs_name_every_folder_that_is_written():
 @pytest.mark.slow
 @pytest.mark.timeout(2 * PATIENCE_S)
 @pytest.mark.usefixtures("models")
+@pytest.mark.survival(29)
 def test_no_command_asks_for_an_address_or_writes_where_the_docs_do_not_say(watch, tmp_path):
     """All at once: they are waited for, and that takes the time of one."""
     if watch[0] == "preload" and can_trace():

@@ -95,6 +95,7 @@ def test_every_frame_of_a_video_has_its_rows(tmp_path):
     }
 
 
+@pytest.mark.survival(25)
 def test_twice_the_same_input_gives_the_same_bytes(tmp_path):
     inputs = [video(tmp_path / "clip.mp4", 40), still(tmp_path / "face.png")]
     for name in "ab":
@@ -352,3 +353,57 @@ def test_real_networks_used_for_several_inputs_give_the_bytes_of_separate_runs(
     assert b"happiness" in together or b"neutral" in together
     models = summary_of(tmp_path / "together")["models"]
     assert len(models["face_mesh"]) == 64
+
+
+@pytest.mark.survival(9)
+def test_no_failure_of_one_input_ends_a_batch(tmp_path, monkeypatch):
+    inputs = [video(tmp_path / f"{name}.mp4", 4) for name in "abc"]
+    opened = analysis_module.Pipeline
+
+    def make(source, *args, **kwargs):
+        if "b.mp4" in str(source):
+            raise {"a.mp4": AttributeError("no codec")}["a.mp4"]
+        if "c.mp4" in str(source):
+            raise MemoryError
+        return opened(source, *args, **kwargs)
+
+    monkeypatch.setattr(analysis_module, "Pipeline", make)
+    done = analyze(inputs, tmp_path / "out", timeline=False)
+    assert [summary.outcome for summary in done.inputs] == ["complete", "failed", "failed"]
+    assert "no codec" in done.inputs[1].error
+    assert "do not fit into the memory" in done.inputs[2].error
+    assert "AttributeError" in (done.out / "error.log").read_text()
+    assert summary_of(done.out)["outcome"] == "failed"
+
+
+def test_where_all_inputs_fail_each_is_named(tmp_path):
+    with pytest.raises(InputMissingError, match=r"a\.mp4.*Neither.*b\.mp4: no such.*c\.mp4"):
+        analyze([tmp_path / f"{name}.mp4" for name in "abc"], tmp_path / "out")
+
+
+def test_one_file_after_the_other_into_one_folder_keeps_all(tmp_path):
+    for name in "ab":
+        video(tmp_path / name / "clip.mp4", 3)
+        analyze(tmp_path / name / "clip.mp4", tmp_path / "out", timeline=False)
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        *("clip.csv", "clip-2.csv", "summary.json", "summary-1.json")
+    }
+    analyze(tmp_path / "b" / "clip.mp4", out, timeline=False)  # anew: replaces its own
+    assert not (out / "clip-3.csv").exists()
+    (out / "notes.txt").write_text("mine")
+    done = analyze(tmp_path / "a", out, timeline=False)
+    assert done.left_out == ()
+    assert summary_of(out)["left_out"] == []
+
+
+def test_a_run_that_is_killed_leaves_a_record_that_says_so(tmp_path, monkeypatch):
+    def killed(*args, **kwargs):
+        raise SystemExit
+
+    monkeypatch.setattr(analysis_module, "follow", killed)
+    with pytest.raises(SystemExit):
+        analyze(video(tmp_path / "clip.mp4", 3), tmp_path / "out")
+    entry = summary_of(tmp_path / "out")["inputs"][0]
+    assert summary_of(tmp_path / "out")["outcome"] == "interrupted"
+    assert entry["files"]["rows"].endswith("clip.csv")

@@ -116,3 +116,31 @@ def test_every_default_is_of_the_type_its_field_declares():
         for key, value in keys.items()
     }
     assert Config().with_values(flat) == Config()
+
+
+@pytest.mark.survival(28)
+def test_lists_in_lists_without_end_are_a_usage_error(tmp_path):
+    path = tmp_path / "deep.toml"
+    path.write_text("[track]\nmax_faces = " + "[" * 100_000)
+    with pytest.raises(UsageError, match=r"deep\.toml"):
+        load_config(path)
+    with pytest.raises(UsageError, match=r"track\.max_faces"):
+        load_config(None, ["track.max_faces=" + "[" * 100_000])
+
+
+@pytest.mark.survival(28)
+def test_what_may_never_end_is_no_config_file(tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "large.toml").write_bytes(b"#" * (1 << 21))
+    for name in ("pipe.toml", "large.toml", ".", "a\0b"):
+        with pytest.raises(UsageError, match="config file"):
+            load_config(tmp_path / name)
+
+
+@pytest.mark.parametrize("pair", ["capture.offline_after_s=1e300", "serve.stall_s=1e10",
+                                  "track.max_faces=" + "9" * 30, "record.crf=-5"])  # fmt: skip
+def test_numbers_that_no_clock_or_library_takes_are_refused(pair):
+    with pytest.raises(UsageError, match=pair.partition("=")[0]):
+        load_config(None, [pair])

@@ -19,6 +19,7 @@ VALUES = st.text("abcXYZ0189%-._~+:=!$*()|", min_size=1, max_size=24)
 
 
 @given(SCHEMES, USERS, SECRETS, SECRETS, HOSTS, RESTS)
+@pytest.mark.survival(30)
 def test_what_is_shown_of_a_source_does_not_depend_on_its_password(
     scheme, user, one, other, host, rest
 ):

@@ -122,6 +122,7 @@ def test_a_foreign_plan_is_refused_and_the_gpu_left_clean(stand_in, content):
     assert stand_in[1].left() == []
 
 
+@pytest.mark.survival(18, stand_in="a stand-in for TensorRT")
 def test_a_plan_of_another_gpu_is_refused(plan, card, stand_in):
     stand_in[1].name = "Another GPU"
     with pytest.raises(ModelError, match="expected a plan of TensorRT"):
@@ -139,6 +140,7 @@ def test_a_runtime_that_cannot_be_made_is_a_gpu_s_error(plan, card, stand_in):
     assert stand_in[1].left() == []
 
 
+@pytest.mark.survival(18, stand_in="a stand-in for CUDA")
 def test_too_little_memory_says_so_and_leaves_none_behind(plan, card, stand_in):
     stand_in[1].free = 1000
     with pytest.raises(DeviceError, match=r"CUDA_ERROR_OUT_OF_MEMORY.*Close what else"):
@@ -152,6 +154,7 @@ def test_tensorrt_out_of_memory_says_so(plan, card, stand_in):
         TrtEngine(plan, card.name)
 
 
+@pytest.mark.survival(18, stand_in="a stand-in for CUDA")
 def test_a_lost_gpu_is_an_error_and_closing_still_works(plan, card, stand_in):
     with TrtEngine(plan, card.name) as engine:
         engine.infer(feeds(engine, 1))

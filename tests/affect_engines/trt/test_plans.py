@@ -59,6 +59,7 @@ def test_a_plan_that_was_changed_is_refused_before_anything_reads_it(folder):
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
 @pytest.mark.parametrize("which", ["plan", "side"])
+@pytest.mark.survival(27)
 def test_a_plan_that_others_may_write_is_refused(mode, which):
     path = store_plan(KEY, "units", b"plan", 1.0).path
     file = path if which == "plan" else path.with_name(path.name + ".json")
@@ -131,6 +132,7 @@ def test_a_fifo_in_the_place_of_a_plan_or_of_its_side_file_waits_for_nobody(fold
         read_plan(KEY, "units")
 
 
+@pytest.mark.survival(27)
 def test_a_plan_whose_side_file_is_of_another_one_is_refused(folder):
     path = store_plan(KEY, "units", b"plan", 1.0).path
     side = path.with_name(path.name + ".json")

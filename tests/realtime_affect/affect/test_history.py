@@ -65,6 +65,7 @@ def test_a_clip_warms_up_from_the_first_frame_on():
 
 
 @pytest.mark.parametrize("fps", [15, 24, 25, 30, 50, 60, 120])
+@pytest.mark.survival(6)
 def test_moments_are_evenly_spaced_whatever_the_frame_rate(fps):
     clips = [clip[0] for clip in clips_over(np.arange(4 * fps) / fps) if clip]
     moments = sorted({int(t) for clip in clips for t in clip.t_ns})
@@ -81,6 +82,7 @@ def test_dropped_frames_do_not_stretch_a_clip():
     assert all(np.diff(clip.t_ns).max(initial=0) < 200_000_000 for clip in clips)
 
 
+@pytest.mark.survival(16)
 def test_a_gap_beyond_the_limit_begins_a_new_clip():
     times = np.r_[np.arange(20) / 10, 2.5 + np.arange(10) / 10]
     clips = clips_over(times)

@@ -81,6 +81,7 @@ def test_a_camera_left_at_its_own_settings_is_asked_for_nothing(monkeypatch, no_
     assert capture.asked == {}
 
 
+@pytest.mark.survival(4, stand_in="a fake driver")
 def test_failed_first_reads_are_forgiven():
     assert CameraDevice(FakeCapture(failing_reads=2)).read() is not None
 
@@ -97,6 +98,7 @@ def test_a_grey_camera_gives_bgr():
     assert CameraDevice(FakeCapture(image=np.zeros((4, 6), np.uint8))).read().shape == (4, 6, 3)
 
 
+@pytest.mark.survival(5)
 def test_no_camera_is_an_input_that_is_missing():
     with pytest.raises(InputMissingError, match="camera 63: got no device /dev/video63"):
         open_source(63, QUICK, live=True)
@@ -124,6 +126,7 @@ def test_a_file_is_no_camera(tmp_path):
         (errno.EIO, os.strerror(errno.EIO)),
     ],
 )
+@pytest.mark.survival(5, stand_in="a fake driver")
 def test_a_device_that_cannot_be_opened_says_why_and_what_to_do(monkeypatch, number, said):
     monkeypatch.setattr(os, "open", fail_with(number))
     with pytest.raises(InputError, match=said):
@@ -149,6 +152,7 @@ def test_a_metadata_node_is_told_from_a_camera(monkeypatch, whole, own, fits):
             check_camera(Path("/dev/null"), "camera 0")
 
 
+@pytest.mark.survival(5, stand_in="a fake driver")
 def test_a_camera_whose_format_is_held_by_another_program_is_busy(monkeypatch):
     import fcntl
 

@@ -62,6 +62,7 @@ def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path):
     assert held <= 2  # images of 8K are 50 MB each
 
 
+@pytest.mark.survival(6)
 def test_variable_frame_rate_keeps_each_frames_own_time(tmp_path):
     pts = [0, 40, 41, 200, 1200, 1233]
     path = write_video(tmp_path / "clip.mkv", n=6, codec="mpeg4", pts=pts)
@@ -83,6 +84,7 @@ def test_variable_frame_rate_keeps_each_frames_own_time(tmp_path):
         ("one.avi", "mjpeg", "yuvj444p", (1, 1)),
     ],
 )
+@pytest.mark.survival(8)
 def test_odd_formats_and_sizes_become_bgr(tmp_path, name, codec, pix_fmt, size):
     path = write_video(tmp_path / name, n=3, codec=codec, pix_fmt=pix_fmt, size=size)
     frames = read_all(open_file(path))
@@ -97,6 +99,7 @@ def test_odd_formats_and_sizes_become_bgr(tmp_path, name, codec, pix_fmt, size):
         assert np.abs(frames[0].image - expected)[0, 0].max() <= 4
 
 
+@pytest.mark.survival(8)
 def test_8k_frames_come_whole(tmp_path):
     path = write_video(
         tmp_path / "big.avi", n=1, codec="mjpeg", pix_fmt="yuvj420p", size=(7680, 4320)
@@ -126,6 +129,7 @@ def test_a_rotation_stated_by_the_container_is_applied(tmp_path, signs, shape, r
     assert sum(red - blue > 100 for blue, _, red in corners) == 1
 
 
+@pytest.mark.survival(9)
 def test_a_truncated_file_with_its_index_in_front_gives_what_is_there(tmp_path):
     path = write_video(tmp_path / "clip.mp4", n=120, size=(320, 240), movflags="faststart")
     data = path.read_bytes()
@@ -154,6 +158,7 @@ def test_a_matroska_file_cut_off_is_told(tmp_path):
     assert f"truncated after frame {len(frames) - 1}" in source.warnings
 
 
+@pytest.mark.survival(9)
 def test_damage_in_the_middle_is_skipped_and_told(tmp_path):
     path = write_video(tmp_path / "clip.mkv", n=60, size=(320, 240), codec="ffv1")
     data = bytearray(path.read_bytes())
@@ -178,6 +183,7 @@ def test_a_damaged_file_reads_the_same_twice(tmp_path):
     assert first == second
 
 
+@pytest.mark.survival(7)
 def test_the_size_may_change_inside_a_stream(tmp_path):
     path = tmp_path / "clip.m2v"
     with path.open("wb") as stream:
@@ -226,6 +232,7 @@ def test_a_video_without_a_frame_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["10:30.mp4", "a?b#c%03d.mp4", "лицо 顔.mp4", "-y.mp4", "[1].mp4"])
+@pytest.mark.survival(23)
 def test_any_file_name_can_be_read(tmp_path, monkeypatch, name):
     write_video(tmp_path / "clip.mp4", n=3).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -276,12 +283,14 @@ def test_a_stream_without_any_timestamp_counts_intervals_from_zero():
     assert follow(Timestamps(25.0), [None, None, None]) == [0, 40 * MS, 80 * MS]
 
 
+@pytest.mark.survival(10)
 def test_repeated_and_falling_timestamps_become_increasing():
     times = Timestamps(25.0)
     assert follow(times, [0, 40, 40, 30, 80]) == [0, 40 * MS, 41 * MS, 42 * MS, 80 * MS]
     assert times.warnings == ("2 frames whose timestamp did not increase",)
 
 
+@pytest.mark.survival(10)
 def test_time_goes_on_after_a_jump_back():
     times = Timestamps(25.0)
     assert follow(times, [9000, 9040, 0, 40, 80]) == [
@@ -301,3 +310,91 @@ def test_real_clips_read_to_their_end_without_a_warning(shared_data):
         source = open_file(path)
         assert len(read_all(source)) == source.info.n_frames
         assert source.warnings == ()
+
+
+def mux_jpegs(path, jpegs):
+    """Write JPEG images as the frames of an AVI, byte for byte."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "yuvj420p"
+        for n, data in enumerate(jpegs):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts = stream, n, n
+            packet.time_base = Fraction(1, 25)
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 6])
+def test_side_data_that_the_library_does_not_know_makes_no_difference(tmp_path, orientation):
+    import io
+
+    from PIL import Image
+
+    picture = np.zeros((16, 32, 3), np.uint8)
+    picture[:, :8] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = io.BytesIO()
+    Image.fromarray(picture).save(data, "JPEG", exif=exif, quality=95)
+    frames = read_all(open_file(mux_jpegs(tmp_path / "exif.avi", [data.getvalue()] * 3)))
+    assert len(frames) == 3
+    bright = {1: np.s_[:, :4], 2: np.s_[:, -4:], 6: np.s_[:4]}[orientation]
+    assert frames[0].image.shape[:2] == ((32, 16) if orientation == 6 else (16, 32))
+    assert frames[0].image[bright].min() > 200
+
+
+@pytest.mark.parametrize("box", [b"avc1", b"avcC"])
+@pytest.mark.survival(9)
+def test_a_codec_that_is_not_known_is_refused_by_name(tmp_path, box):
+    path = write_video(tmp_path / "new.mp4", n=3)
+    path.write_bytes(path.read_bytes().replace(box, b"zz99"))
+    with pytest.raises(InputError, match=r"new\.mp4"):
+        open_file(path)
+
+
+@pytest.mark.parametrize(("aspect", "size"), [((4, 3), (64, 36)), ((3, 4), (48, 48))])
+def test_pixels_that_are_not_square_become_square(tmp_path, aspect, size):
+    path = tmp_path / "wide.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 36, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(*aspect)
+        for n in range(3):
+            frame = av.VideoFrame.from_ndarray(picture(n, 48, 36), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    source = open_file(path)
+    frame = source.read(60.0)
+    assert frame.image.shape[1::-1] == size
+    assert frame.stretch == (size[0] / 48, size[1] / 36)
+    assert (source.info.width, source.info.height) == (48, 36), "the file's own"
+
+
+def test_every_frame_of_recordings_that_were_joined_is_read_and_the_gap_is_told(tmp_path):
+    parts = []
+    for n, begin_ms in enumerate((0, 900_000)):
+        pts = [begin_ms + 40 * i for i in range(25)]
+        parts.append(write_video(tmp_path / f"{n}.ts", 25, (160, 120), pts=pts))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    source = open_file(joined)
+    frames = read_all(source)
+    assert len(frames) == sum(len(read_all(open_file(part))) for part in parts)
+    assert any("gaps in time, the longest 899" in text for text in source.warnings)
+
+
+def test_frames_that_an_avi_only_repeats_are_no_truncation(tmp_path):
+    path = write_video(tmp_path / "drop.avi", n=20, codec="mpeg4", pts=None)
+    pts = [40 * n for n in range(20) if n % 4]
+    path = write_video(tmp_path / "drop.avi", len(pts), codec="mpeg4", pts=pts)
+    source = open_file(path)
+    assert len(read_all(source)) == len(pts)
+    assert source.warnings == ()
+
+
+def test_a_decoder_that_fails_in_any_way_is_the_file_s_fault(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "clip.mp4", n=5)
+    monkeypatch.setattr(VideoFile, "_take", lambda self: {}["surprise"])
+    with pytest.raises(InputError, match=r"clip\.mp4.*cannot be decoded.*surprise"):
+        open_file(path)

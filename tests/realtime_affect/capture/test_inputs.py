@@ -130,3 +130,38 @@ def test_what_may_not_be_read_is_refused_with_what_to_do(folder, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may read anything
     with pytest.raises(InputError, match="permission denied"):
         find_inputs([folder / "b.mp4"])
+
+
+def test_what_a_folder_holds_and_is_not_read_is_said_once(folder):
+    (folder / "noext").write_bytes(b"GIF89a" + b"\0" * 20)
+    (folder / "b.csv").write_text("rows")
+    (folder / "b.annotated.mp4").write_bytes(b"x")
+    left_out = []
+    found = [Path(item.path).name for item in find_inputs([folder], left_out)]
+    assert found == ["A.MOV", "a.JPG", "b.mp4", "c.png", "noext"]
+    said = "\n".join(left_out)
+    assert "neither video nor image: b.csv, notes.txt, rows.csv" in said
+    assert "results of an earlier run: b.annotated.mp4" in said
+    assert "subfolders, which are not searched: 1" in said
+    assert ".hidden" not in said
+
+
+def test_two_names_of_one_file_are_said(tmp_path):
+    first = tmp_path / "a.mp4"
+    first.write_bytes(b"x")
+    (tmp_path / "b.mp4").symlink_to(first)
+    left_out = []
+    assert len(find_inputs([tmp_path], left_out)) == 1
+    assert left_out == [f"{tmp_path / 'b.mp4'}, the same file as {first}"]
+
+
+def test_numbers_in_names_are_sorted_by_value(tmp_path):
+    for name in ("f10.png", "f2.png", "f1.png", "²3.png"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in images_in(tmp_path)] == ["f1.png", "f2.png", "f10.png", "²3.png"]
+
+
+@pytest.mark.parametrize("name", ["*.mp4", "img%03d.png", "clip[12].mp4"])
+def test_a_pattern_is_refused_with_what_to_type(tmp_path, name):
+    with pytest.raises(InputMissingError, match="Patterns are not expanded here: name the folder"):
+        check_path(tmp_path / name)

@@ -125,6 +125,7 @@ def test_a_frame_is_stamped_after_the_driver_has_returned(opened):
     assert before_ns < frame.t_ns == frame.captured_ns <= time.monotonic_ns()
 
 
+@pytest.mark.survival(17)
 def test_a_slow_reader_sees_the_newest_frame_and_drops_are_counted(opened, camera):
     first = collect(opened, 1)[0]
     assert wait_until(lambda: camera.count > number_of(first) + 10)
@@ -144,6 +145,7 @@ def test_reading_waits_no_longer_than_asked(opened, camera):
     assert time.monotonic() - began < 60  # far from for ever, and no measure of speed
 
 
+@pytest.mark.survival(1, stand_in="a fake driver")
 def test_a_blocked_read_goes_offline_and_comes_back_with_another_reader(opened, camera):
     collect(opened, 3)
     stuck = camera.go
@@ -193,6 +195,7 @@ def test_frames_of_an_abandoned_reader_never_appear_again(camera):
         source.close()
 
 
+@pytest.mark.survival(3, stand_in="a fake driver")
 def test_a_camera_that_repeats_its_last_picture_is_offline_until_it_moves(opened, camera):
     collect(opened, 3)
     camera.frozen = True
@@ -216,6 +219,7 @@ def test_a_still_scene_stays_online_where_freezing_is_not_checked(camera):
     source.close()
 
 
+@pytest.mark.survival(1, 2, stand_in="a fake driver")
 def test_an_unplugged_camera_goes_offline_and_comes_back_when_plugged_in(opened, camera):
     before = collect(opened, 3)
     camera.plugged = False
@@ -380,3 +384,49 @@ source.read(60.0)
         [sys.executable, "-c", program], env=environment, capture_output=True, timeout=250
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.survival(3)
+def test_a_stream_that_repeats_one_image_is_offline_after_its_own_time(camera):
+    config = QUICK.replace(offline_after_s=0.3)
+    source = LiveSource(camera.open, "stream", "s", config, check_freeze=True, freeze_s=0.6)
+    try:
+        collect(source, 3)
+        camera.frozen = True
+        assert goes(source, SourceState.OFFLINE)
+        assert wait_until(lambda: source.warnings)
+        assert source.warnings == ("lost once; the last cause: the same image for 0.6 s",)
+        assert wait_until(lambda: camera.opened >= 3), "it goes on trying"
+        assert source.state is SourceState.OFFLINE, "the same image again is none"
+        camera.frozen = False
+        assert goes(source, SourceState.ONLINE)
+    finally:
+        source.close()
+
+
+def test_what_failed_while_it_was_read_keeps_no_device_alive(camera):
+    import gc
+    import weakref
+
+    devices = []
+
+    def open_device():
+        device = camera.open()
+        devices.append(weakref.ref(device))
+        return device
+
+    source = LiveSource(open_device, "camera", "c", QUICK)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            n = len(devices)
+            camera.error = RuntimeError("unplugged")
+            assert wait_until(lambda n=n: len(devices) > n)
+            camera.error = None
+            assert goes(source, SourceState.ONLINE)
+        held = sum(device() is not None for device in devices)
+    finally:
+        gc.enable()
+        source.close()
+    assert held <= 1

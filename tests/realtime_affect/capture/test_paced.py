@@ -100,3 +100,11 @@ def test_closing_wakes_a_reader_that_waits():
     assert file.closed
     assert source.state is SourceState.ENDED
     source.close()
+
+
+def test_a_jump_in_time_is_waited_for_two_seconds_at_most_and_told():
+    source = PacedSource(FakeFile([0, 40, 3_600_040, 3_600_080]))
+    began_s = time.monotonic()
+    assert len(play(source)) == 4
+    assert 2.0 <= time.monotonic() - began_s < 60
+    assert "1 gaps in time shortened to 2 s" in source.warnings

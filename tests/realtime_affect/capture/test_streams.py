@@ -9,7 +9,7 @@ import av
 import pytest
 
 from realtime_affect.capture import CaptureConfig, SourceState, open_source
-from realtime_affect.capture.streams import _name, _options
+from realtime_affect.capture.streams import StreamDevice, _name, _options
 from realtime_affect.errors import InputError
 from tests.realtime_affect.capture.media import (
     Sender,
@@ -178,3 +178,52 @@ def test_the_users_options_override_ours():
 def test_a_stream_is_named_after_its_place_fit_for_a_file(url, name):
     assert _name(url) == name
     assert Path(name).name == name
+
+
+@pytest.mark.survival(11)
+def test_a_hundred_sessions_leave_no_thread_and_no_buffer_behind(tmp_path):
+    import gc
+    import weakref
+
+    import psutil
+
+    path = str(write_video(tmp_path / "clip.ts", n=90, size=(160, 120)))
+    process = psutil.Process()
+
+    def one():
+        device = StreamDevice(path, CaptureConfig())
+        assert device.read() is not None
+        device.close()
+        return weakref.ref(device)
+
+    one()
+    gc.collect()
+    gc.disable()
+    try:
+        threads = process.num_threads()
+        gone = [one() for _ in range(100)]
+        assert process.num_threads() <= threads + 2
+        assert not any(device() for device in gone), "none waits for the garbage collector"
+    finally:
+        gc.enable()
+
+
+def test_a_file_by_http_without_a_length_is_read_to_where_its_server_ends(tmp_path):
+    clip = write_video(tmp_path / "clip.webm", n=12, codec="libvpx").read_bytes()
+
+    class Endless(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)  # HTTP 1.0: no length, the end of the connection is the end
+            self.end_headers()
+            self.wfile.write(clip)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/clip.webm"
+        source = open_source(url, live=False)
+        assert len(read_all(source)) == 12
+        source.close()
+        server.shutdown()

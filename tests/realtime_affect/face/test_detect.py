@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import cv2
 import numpy as np
 import pytest
@@ -65,6 +67,7 @@ def test_positions_are_those_of_the_picture_whatever_its_shape(photo, any_detect
     )
 
 
+@pytest.mark.survival(13)
 def test_a_face_cut_by_the_border_gets_a_box_that_reaches_over_it(photo, detector):
     found = detector.detect(np.ascontiguousarray(photo[105:]))
     assert len(found) == 1
@@ -180,3 +183,31 @@ def test_after_close_it_refuses(photo, models):
     detector.close()
     with pytest.raises(ModelError):
         detector.detect(photo)
+
+
+@pytest.mark.survival(12)
+@pytest.mark.usefixtures("models")
+def test_twenty_small_faces_of_a_1080p_video_are_all_tracked_where_that_is_asked_for():
+    from realtime_affect.capture import open_source
+    from realtime_affect.face.vision import Vision
+    from realtime_affect.types import Frame
+
+    clip = open_source("demo", live=False)
+    image = clip.read(60.0).image
+    clip.close()
+    crowd = np.full((1080, 1920, 3), 90, np.uint8)
+    with closing(FaceDetector()) as plain:
+        box = plain.detect(image).xyxy[0]
+        (x, y), width = (box[:2] + box[2:]) / 2, box[2] - box[0]
+        near = image[round(y - width) : round(y + width), round(x - width) : round(x + width)]
+        small = cv2.resize(near, (80, 80), interpolation=cv2.INTER_AREA)  # the face: 40 px wide
+        for k in range(20):
+            top, left = 100 + 250 * (k // 5), 150 + 360 * (k % 5)
+            crowd[top : top + 80, left : left + 80] = small
+        assert len(plain.detect(crowd)) < 20
+    with closing(Vision(DetectConfig(smallest_px=40), stabilized=False)) as vision:
+        for n in range(12):
+            scene = vision.analyse(Frame(n, n * 33_000_000, n * 33_000_000, crowd))
+    assert len(scene.tracks) == 20
+    places = {(int(t.xyxy[1]) // 250, int(t.xyxy[0]) // 360) for t in scene.tracks}
+    assert len(places) == 20, "each where it is"

@@ -40,6 +40,7 @@ def test_ids_start_at_one_and_stay_with_their_faces():
 
 
 @pytest.mark.parametrize("speed", [3, 8])
+@pytest.mark.survival(14)
 def test_people_who_cross_keep_their_ids(speed):
     def people(i):
         near, far = Person("near", 60 + speed * i, 180, 90), Person("far", 560 - speed * i, 170, 70)
@@ -50,6 +51,7 @@ def test_people_who_cross_keep_their_ids(speed):
     assert set(ids_of["near"]) | set(ids_of["far"]) == {1, 2}
 
 
+@pytest.mark.survival(14)
 def test_a_face_that_returns_in_time_near_its_place_keeps_its_id():
     def people(i):
         return [] if 30 <= i < 60 else [Person("a", 200 + i / 3, 150)]
@@ -67,6 +69,7 @@ def test_a_face_that_returns_too_late_is_a_new_one():
     assert set(ids_of["a"]) == {1, 2}
 
 
+@pytest.mark.survival(2, stand_in="made-up faces")
 def test_after_an_outage_whoever_is_in_the_same_place_is_a_new_face():
     before, after = range(30), range(216, 246)  # the source was gone for six seconds
     ids_of, *_ = follow(
@@ -85,6 +88,7 @@ def test_a_face_that_appears_elsewhere_is_a_new_one():
     assert set(ids_of["b"]) == {2}
 
 
+@pytest.mark.survival(2, stand_in="made-up faces")
 def test_ids_are_not_reused_when_nobody_is_left():
     def people(i):
         return [Person(f"p{i // 100}", 200, 150)] if i % 100 < 20 else []
@@ -120,6 +124,7 @@ def test_with_nobody_in_view_every_frame_is_searched():
     assert world.detections == 25
 
 
+@pytest.mark.survival(12)
 def test_beyond_max_faces_everybody_gets_a_fair_turn():
     people = [Person(f"p{k}", 60 + 110 * (k % 5), 70 + 100 * (k // 5), 60) for k in range(15)]
     config = TrackConfig(max_faces=4, birth_frames=1)

@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,7 @@ def test_values_already_published_never_change():
     assert not first.xyxy.flags.writeable
 
 
+@pytest.mark.survival(12)
 def test_twenty_faces_are_all_in_view_at_a_bounded_cost():
     vision, world = vision_of(lambda _: TWENTY, max_faces=6)
     for index in range(12):
@@ -121,6 +124,7 @@ class Scatter:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
+@pytest.mark.survival(13)
 def test_no_answer_of_a_network_breaks_the_loop(seed):
     scatter = Scatter(np.random.default_rng(seed))
     vision = Vision(track=TrackConfig(birth_frames=1), detector=scatter, mesher=scatter)
@@ -145,6 +149,7 @@ def test_a_frame_of_any_size_without_a_face_is_an_empty_scene(size):
 
 
 @pytest.mark.usefixtures("models")
+@pytest.mark.survival(7, 13)
 def test_a_face_is_followed_when_the_resolution_changes_and_at_the_border():
     from skimage import data
 
@@ -156,3 +161,40 @@ def test_a_face_is_followed_when_the_resolution_changes_and_at_the_border():
     ]
     vision.close()
     assert [len(scenes[i].tracks) for i in (4, 9, 14)] == [1, 1, 1]
+
+
+@pytest.mark.survival(15)
+@pytest.mark.usefixtures("models")
+def test_mirror_photograph_and_mask_are_followed_as_faces_are_or_not_at_all():
+    import cv2
+
+    from realtime_affect.capture import open_source
+
+    clip = open_source("demo", live=False)
+    image = clip.read(60.0).image
+    clip.close()
+    height, width = image.shape[:2]
+    mirror = np.ascontiguousarray(image[:, ::-1])
+    photograph = np.full_like(image, 120)  # held into the picture: a half as large, on grey
+    photograph[: height // 2, : width // 2] = cv2.resize(image, (width // 2, height // 2))
+    with closing(Vision(stabilized=False)) as vision:
+        plain = vision.analyse_still(frame_of(image)).tracks
+        masked = image.copy()
+        for track in plain:
+            x0, y0, x1, y1 = (round(float(v)) for v in track.xyxy)
+            masked[(y0 + y1) // 2 : y1, max(x0, 0) : x1] = (200, 220, 200)
+        seen = {name: vision.analyse_still(frame_of(shown)).tracks for name, shown in (
+            ("mirror", mirror), ("photograph", photograph), ("mask", masked),
+        )}  # fmt: skip
+    assert len(plain) == len(seen["mirror"]) == len(seen["photograph"]) == 2
+    left_to_right = sorted(seen["mirror"], key=lambda track: -track.xyxy[0])
+    for track, before in zip(
+        left_to_right, sorted(plain, key=lambda track: track.xyxy[0]), strict=True
+    ):
+        assert track.face.pose.rotation_rad[1] == pytest.approx(
+            -before.face.pose.rotation_rad[1], abs=0.15
+        ), "turned the other way"
+    assert len(seen["mask"]) <= 2
+    for track in (*seen["photograph"], *seen["mask"]):
+        assert np.isfinite(track.face.mesh.points).all()
+        assert np.nanmax(track.face.action_units.intensity) <= 5

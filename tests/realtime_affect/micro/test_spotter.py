@@ -198,6 +198,7 @@ def test_a_small_face_is_not_looked_at():
     assert "30 px apart" in reading.unavailable_reason
 
 
+@pytest.mark.survival(16)
 def test_dropped_jobs_lose_nothing(portrait):
     faces = list(Film(portrait).shoot([(BROW, UP, lambda t: raised(t, 4.5, 0.3))]))
     whole, _ = spot(faces)

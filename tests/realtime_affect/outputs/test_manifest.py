@@ -29,6 +29,7 @@ def test_a_run_that_begins_says_of_what_with_which_networks_and_settings(tmp_pat
     assert begun["versions"]["numpy"]
 
 
+@pytest.mark.survival(30)
 def test_it_is_its_owner_s_alone_and_holds_no_secret(tmp_path):
     manifest = Manifest(tmp_path, "run", CONFIG, ["x"])
     manifest.finish("failed", [InputSummary("x", error="rtsp://me:secret@host/a broke")])
@@ -66,3 +67,14 @@ def test_a_folder_that_is_gone_is_an_output_error(tmp_path):
     manifest.path = tmp_path / "gone" / "summary.json"
     with pytest.raises(OutputError, match=r"summary\.json"):
         manifest.finish("complete", [])
+
+
+@pytest.mark.survival(21)
+def test_whatever_ends_a_run_the_record_says_so(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Manifest(tmp_path, "run", CONFIG, ["a"]):
+        raise KeyboardInterrupt
+    assert content(tmp_path)["outcome"] == "interrupted"
+    with pytest.raises(ZeroDivisionError), Manifest(tmp_path, "run", CONFIG, ["a"]):
+        raise ZeroDivisionError
+    assert content(tmp_path)["outcome"] == "failed"
+    assert content(tmp_path)["finished"]

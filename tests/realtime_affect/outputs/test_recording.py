@@ -253,6 +253,7 @@ def test_progress_tells_frames_and_the_number_expected(tmp_path):
 
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize("recorder", [record.RowWriter, video.VideoRecorder])
+@pytest.mark.survival(22)
 def test_a_full_disk_ends_an_endless_run_and_keeps_the_rest(live, recorder, tmp_path, monkeypatch):
     fail_after(8, DISK_FULL)(monkeypatch, recorder, "write")
     source = FakeSource(None, every_s=0.005)
@@ -414,6 +415,7 @@ def until_written(recording, n):
         time.sleep(0.005)
 
 
+@pytest.mark.survival(22, stand_in="a write that waits")
 def test_a_disk_that_stalls_five_seconds_loses_no_row(disk, tmp_path):
     summary = record_on(disk, tmp_path, 32, {25: lambda _: StallingFile.gate.set()})
     rows = rows_of(tmp_path / "fake.csv")

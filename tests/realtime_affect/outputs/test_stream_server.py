@@ -40,6 +40,7 @@ def numbers(stream, n):
     return [json.loads(stream.readline())["n"] for _ in range(n)]
 
 
+@pytest.mark.survival(24)
 def test_every_client_gets_the_lines_from_when_it_came(server):
     server.publish("reading", line(0))  # nobody is there
     with join(server) as one, one.makefile("rb") as first:
@@ -51,6 +52,7 @@ def test_every_client_gets_the_lines_from_when_it_came(server):
     assert server.drops == 0
 
 
+@pytest.mark.survival(24)
 def test_a_client_that_never_reads_costs_the_others_nothing_and_gets_the_newest_at_last(server):
     big = 200_000
     with join(server) as lazy, join(server) as busy, busy.makefile("rb") as stream:
@@ -85,6 +87,7 @@ def test_one_client_too_many_is_hung_up_on_and_counted(server):
         assert (server.clients, server.refused) == (2, 1)
 
 
+@pytest.mark.survival(24)
 def test_a_client_that_leaves_makes_room(server):
     join(server).close()
     end = time.monotonic() + LIMIT_S
@@ -227,3 +230,28 @@ def test_a_flood_of_connections_is_not_one_of_the_log(caplog):
                 assert stranger.recv(10) == b""
         assert server.refused == 30
     assert [r.levelname for r in caplog.records if "refused" in r.message] == ["WARNING"]
+
+
+@pytest.mark.survival(24)
+def test_one_that_comes_gets_the_place_of_one_that_reads_nothing():
+    server = StreamServer("127.0.0.1", 0, max_clients=2, unread_s=600.0)
+    with closing(server), join(server), join(server) as busy, busy.makefile("rb") as reading:
+        for n in range(16):
+            server.publish("reading", line(n, 400_000))
+            assert numbers(reading, 1) == [n]
+
+        def takes_its_place():
+            with socket.create_connection(("127.0.0.1", server.port), LIMIT_S) as third:
+                third.settimeout(0.1)
+                for _ in range(20):  # taken in a moment after it has connected
+                    server.publish("reading", line(99))
+                    try:
+                        return bool(third.recv(1))
+                    except TimeoutError:
+                        continue
+                    except OSError:
+                        return False
+            return False
+
+        wait_until(takes_its_place)
+        assert server.unread >= 1

@@ -40,6 +40,7 @@ def test_a_folder_that_is_missing_or_a_file_is_an_output_error(tmp_path):
             write_one(VideoRecorder(path))
 
 
+@pytest.mark.survival(22)
 def test_a_full_disk_ends_the_video_with_an_output_error():
     recorder = VideoRecorder("/dev/full")
     with pytest.raises(OutputError, match="No space left"):
@@ -86,6 +87,7 @@ def test_a_picture_of_another_size_is_fitted_into_the_first_one_s(tmp_path):
     assert seen[24, 61].max() < 30
 
 
+@pytest.mark.survival(21)
 def test_a_killed_recording_plays_up_to_its_last_second(tmp_path):
     path = tmp_path / "a.mp4"
     script = """
@@ -127,3 +129,37 @@ def test_a_video_cut_in_the_middle_plays_its_first_part(tmp_path):
 def test_a_video_without_a_picture_leaves_no_file(tmp_path):
     VideoRecorder(tmp_path / "a.mp4").close()
     assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.survival(10)
+def test_a_gap_of_days_does_not_squeeze_what_comes_after(tmp_path):
+    recorder = VideoRecorder(tmp_path / "a.mp4")
+    seconds = [0.0, 1.0, 30 * 3600.0, 30 * 3600.0 + 1.0]  # MP4 counts 6.6 hours between images
+    for second in seconds:
+        recorder.write(noise(int(second)), round(second * 1e9))
+    recorder.close()
+    times = [t for t, _ in decode(tmp_path / "a.mp4")]
+    assert [t for t in times if any(abs(t - s) < 1e-3 for s in seconds)] == pytest.approx(seconds)
+    assert len(times) == 8, "the last image before the gap is repeated every six hours"
+
+
+@pytest.mark.parametrize(("first_s", "zero_s"), [(1.48, 0.0), (0.0, 0.0), (95_000.0, 95_000.0)])
+def test_video_and_rows_have_one_clock(tmp_path, first_s, zero_s):
+    recorder = VideoRecorder(tmp_path / "a.mp4", origin_ns=0)
+    for n in range(3):
+        recorder.write(noise(n), round(first_s * 1e9) + n * 40_000_000)
+    recorder.close()
+    times = [t for t, _ in decode(tmp_path / "a.mp4")]
+    assert times[0] == 0.0, "the first image is shown from zero on"
+    assert times[-3:] == pytest.approx([first_s - zero_s + 0.04 * n for n in range(3)], abs=1e-3)
+
+
+def test_a_video_that_is_taken_away_is_noticed(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    recorder = VideoRecorder(folder / "a.mp4")
+    write_one(recorder)
+    (folder / "a.mp4").unlink()
+    with pytest.raises(OutputError, match="removed or moved"):
+        recorder.write(noise(1), 2_000_000_000)
+    recorder.close()

@@ -165,6 +165,7 @@ def test_offline_every_frame_comes_once_in_order_with_its_own_affect():
     assert all(balanced(c) for c in stats.slots.values())
 
 
+@pytest.mark.survival(17)
 def test_live_the_newest_frame_wins_and_drops_are_counted():
     with make(FakeSource(80, every_s=0.005), live=True, wait_s=0.03) as pipeline:
         indices = [r.scene.frame.index for r in pipeline]

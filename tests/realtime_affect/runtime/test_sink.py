@@ -82,6 +82,7 @@ def run_beside(sink, n=60, **options):
         assert thread.wait(0)
 
 
+@pytest.mark.survival(17)
 def test_a_slow_sink_costs_the_others_nothing():
     stuck = Stuck()
     for pipeline, other, slot in run_beside(stuck, 100):
@@ -205,6 +206,7 @@ def test_an_idle_sink_may_flush_and_one_attached_too_late_is_closed_at_once():
     assert late.closed
 
 
+@pytest.mark.survival(22)
 def test_what_a_deep_sink_loses_is_counted_and_noted_with_its_frames(monkeypatch):
     clock = [0]
     monkeypatch.setattr(sink_module, "BacklogSlot", partial(BacklogSlot, clock=lambda: clock[0]))

@@ -57,6 +57,7 @@ def test_an_unknown_key_of_the_service_names_the_nearest(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "camera.example"])
+@pytest.mark.survival(28)
 def test_an_address_that_others_reach_must_be_asked_for(host):
     with pytest.raises(UsageError, match=r"other machines may reach.*allow_remote"):
         ServeConfig(host=host)

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def test_a_machine_that_keeps_up_is_left_alone():
     assert set(run(lambda _: 0.015)) == {FULL}
 
 
+@pytest.mark.survival(19, stand_in="made-up clocks")
 def test_a_clock_that_falls_to_a_third_is_caught_within_two_steps():
     rates = run(lambda step: 0.02 if step < 10 else 0.06)
     assert set(rates[:10]) == {FULL}

@@ -166,6 +166,7 @@ def test_a_file_that_is_not_there_is_not_waited_for(tmp_path):
     assert service.health().state == "failed"
 
 
+@pytest.mark.survival(20)
 def test_a_part_that_fails_is_started_again_and_faces_are_read_on():
     sources = [Camera(None, every_s=0.01, fail_at=5), Camera(None, every_s=0.01)]
     service = service_of(sources)
@@ -176,6 +177,7 @@ def test_a_part_that_fails_is_started_again_and_faces_are_read_on():
     assert raised == []
 
 
+@pytest.mark.survival(20)
 def test_too_many_failures_end_the_service():
     sources = [Camera(None, fail_at=0) for _ in range(4)]
     service = service_of(sources, settings(max_restarts=3))
@@ -193,6 +195,7 @@ def test_what_trying_again_would_not_mend_ends_it_at_once():
         service.run()
 
 
+@pytest.mark.survival(1, stand_in="a fake camera")
 def test_a_camera_that_is_lost_is_a_state_and_still_alive():
     camera = Camera(None, every_s=0.01)
     service = service_of([camera])
@@ -278,6 +281,7 @@ def test_a_service_that_hangs_lets_the_watchdog_end_it_or_leaves_by_itself(watch
     assert left == ([] if watched else [1])
 
 
+@pytest.mark.survival(19, stand_in="made-up temperatures")
 def test_heat_lowers_how_much_is_done_and_says_so():
     hot = Machine(1.0, 1.0, 1.0, 97.0, "cpu-thermal", {"cpu-thermal": 97.0}, None, None, None)
     heard = HeardSupervisor(watchdog_s=0.15)

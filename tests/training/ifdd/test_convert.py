@@ -49,6 +49,7 @@ class Evil:
         return open, (self.path, "w")
 
 
+@pytest.mark.survival(27)
 def test_a_program_inside_is_not_run(tmp_path):
     with (tmp_path / "evil.pth").open("wb") as file:
         pickle.dump({"model": Evil(str(tmp_path / "ran"))}, file)
