@@ -3,6 +3,7 @@
 SOURCE ?= demo
 ARGS ?=
 CLIPS ?= demo
+SECONDS ?= 600
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
@@ -29,7 +30,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak tables golden sbom clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak soak-service kill fuzz tables golden sbom clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -96,6 +97,21 @@ tables: .venv/.test  ## write the tables of README and docs/ anew, from records 
 soak: .venv/.test  ## ten minutes of live work: does memory or time creep up?
 	@$(MODELS)
 	@.venv/bin/python benchmarks/soak.py --record
+	@.venv/bin/python benchmarks/tables.py --write
+
+soak-service: .venv/.test  ## half an hour of serve: a stream that breaks, files, a churn of clients
+	@$(MODELS)
+	@.venv/bin/python benchmarks/soak_service.py --record $(ARGS)
+	@.venv/bin/python benchmarks/tables.py --write
+
+kill: .venv/.test  ## kill -9 run, serve and analyze twenty times each: what is left?
+	@$(MODELS)
+	@.venv/bin/python benchmarks/kill.py --record $(ARGS)
+	@.venv/bin/python benchmarks/tables.py --write
+
+fuzz: .venv/.test  ## damaged files and rude clients for SECONDS=600; ARGS=--seed N for others
+	@$(MODELS)
+	@.venv/bin/python benchmarks/fuzz.py --seconds $(SECONDS) --record $(ARGS)
 	@.venv/bin/python benchmarks/tables.py --write
 
 test-aarch64: .venv/.run  ## the product on emulated 64 bit ARM, as root: slow, its log is kept

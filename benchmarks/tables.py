@@ -20,6 +20,7 @@ import accuracy_tables
 import jetson_budget
 import plots
 import records
+import reliability
 from peer_mediapipe import DELIVERS
 
 from affect_engines.cards import list_cards, load_card
@@ -311,6 +312,8 @@ TABLES = {
     "decision": decision_table,
     "rewrites": rewrites_table,
     "engines": engines_table,
+    "survival": reliability.survival_table,
+    "proofs": reliability.figures_table,
 }
 
 

@@ -1,0 +1,192 @@
+"""What a facial pipeline must survive, and what proves it: a table from marks in the tests.
+
+A test that proves the n-th of :data:`SURVIVES` carries ``@pytest.mark.survival(n)``; one that does
+so with something in the place of hardware that a test machine lacks carries ``stand_in="what"``.
+Long proofs are commands with records: :data:`COMMANDS`. ``make tables`` writes the table into
+``docs/reliability.md``.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SURVIVES: Final = (
+    "camera unplugged while it is read: the window goes on, offline is told within 2 s",
+    "plugged in again: back within 5 s, ids are not used again",
+    "a camera or stream that repeats its last image for ever",
+    "a first read that fails, a second that works",
+    "camera busy, not permitted, or none: a clear message and exit code",
+    "the frame rate changes; variable rate: timestamps are the source's",
+    "resolution or rotation changes inside a stream",
+    "any size and format: 1x1, 8K, odd, grey, BGRA, 16 bit",
+    "damaged, truncated and half images; a decoder that fails",
+    "clocks that jump, timestamps that repeat or fall: time strictly increases",
+    "nobody in view for hours: memory and time stay flat",
+    "50 faces: bounded cost, a stated policy",
+    "a face at the border; boxes without area, points outside",
+    "two people cross; one leaves and returns",
+    "mask, profile, a photograph of a face, a mirror",
+    "clips too short, gaps inside them, a face lost in the middle",
+    "a consumer that stalls: the newest wins, drops are counted, memory is flat",
+    "a GPU that fails, a plan of another GPU, no driver: the CPU takes over, logged",
+    "heat and power modes: less is done, and as fresh as ever",
+    "a part that raises is started again, at most so often",
+    "kill -9 while recording: video plays, rows are there, the run is known as unfinished",
+    "disk full, read-only, removed, hung or pulled",
+    "two runs at once; any name",
+    "clients that come late, leave, never read",
+    "the same input gives the same bytes",
+    "damaged, oversized or external-data networks are refused",
+    "a plan or network of another hash, and pickles, are refused",
+    "hostile settings and names; the stream is for this machine alone",
+    "nothing leaves the machine",
+    "no secret in logs, results, health or names",
+)
+"""In the order of their numbers, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A proof that takes too long for a test: what to type, and whether its record holds."""
+
+    chore: str
+    record: str
+    holds: Callable[[dict[str, Any]], bool]
+
+
+def _is_flat(figures: dict[str, Any]) -> bool:
+    return all(slope["flat"] for slope in figures["slopes_per_min"].values())
+
+
+def _lost_little(figures: dict[str, Any]) -> bool:
+    return all(
+        found["most_rows_lost_s"] <= 1.0
+        and found["all_rows_whole"]
+        and found["all_unfinished"]
+        and found["all_videos_play"]
+        for found in figures.values()
+    )
+
+
+def _none_wrong(figures: dict[str, Any]) -> bool:
+    return not figures["wrong"] and not figures["grew"]
+
+
+COMMANDS: Final = {
+    9: Command("make fuzz", "fuzz", _none_wrong),
+    11: Command("make soak-service", "soak_service", _is_flat),
+    21: Command("make kill", "kill", _lost_little),
+    26: Command("make fuzz", "fuzz", _none_wrong),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A test that proves a number: where it is, and what stands in for what is not here."""
+
+    number: int
+    path: str
+    test: str
+    stand_in: str
+
+
+def proofs() -> list[Proof]:
+    """Return every test that carries the mark, by file and line."""
+    found = []
+    for path in sorted((records.REPOSITORY / "tests").rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "mark.survival" in text:
+            found += list(_in_file(path.relative_to(records.REPOSITORY).as_posix(), text))
+    return found
+
+
+def _in_file(path: str, text: str) -> Iterator[Proof]:
+    for node in ast.walk(ast.parse(text)):
+        for mark in getattr(node, "decorator_list", ()):
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.survival":
+                stand_in = next((k.value for k in mark.keywords if k.arg == "stand_in"), None)
+                said = ast.literal_eval(stand_in) if stand_in is not None else ""
+                for number in mark.args:
+                    yield Proof(ast.literal_eval(number), path, getattr(node, "name", ""), said)
+
+
+def survival_table() -> str:
+    """Return what is survived, by number: tests that prove it, commands with their records."""
+    rows = ["| | survives | proved by |", "|---" * 3 + "|"]
+    every = proofs()
+    for number, what in enumerate(SURVIVES, start=1):
+        cells = [
+            f"[{proof.test.removeprefix('test_').replace('_', ' ')}](../{proof.path})"
+            + (f" (with {proof.stand_in})" if proof.stand_in else "")
+            for proof in every
+            if proof.number == number
+        ]
+        if number in COMMANDS:
+            cells.append(_of_record(COMMANDS[number]))
+        rows.append(f"| {number} | {what} | {'; '.join(cells) or '**not proved**'} |")
+    return "\n".join(rows)
+
+
+def _of_record(command: Command) -> str:
+    found = list(records.newest(command.record).values())
+    if not found:
+        return f"`{command.chore}`: not recorded yet"
+    newest = found[-1]
+    holds = "holds" if command.holds(newest["figures"]) else "**does not hold**"
+    return f"`{command.chore}`: {holds}, {records.origin([newest])}"
+
+
+def figures_table() -> str:
+    """Return what the newest records of long proofs say."""
+    lines = []
+    for name, sentence in (
+        ("soak_service", _soak_sentence), ("kill", _kill_sentence), ("fuzz", _fuzz_sentence)
+    ):  # fmt: skip
+        newest = list(records.newest(name).values())
+        if newest:
+            lines.append(f"- {sentence(newest[-1])} ({records.origin([newest[-1]])})")
+    return "\n".join(lines) or "Not recorded yet."
+
+
+def _soak_sentence(record: dict[str, Any]) -> str:
+    figures = record["figures"]
+    slopes = ", ".join(
+        f"{name.replace('_mib', ' (MiB)').replace('_ms', ' (ms)')} {slope['slope']:+.3f} "
+        f"({slope['low']:+.3f} to {slope['high']:+.3f})"
+        for name, slope in figures["slopes_per_min"].items()
+    )
+    return (
+        f"`make soak-service`: {record['config']['minutes']:g} minutes, {figures['outages']} "
+        f"outages of the stream, {figures['clients']} clients, {figures['rows']} rows; slopes a "
+        f"minute with 95 % intervals: {slopes}."
+    )
+
+
+def _kill_sentence(record: dict[str, Any]) -> str:
+    parts = [
+        f"`{command}` lost at most {found['most_rows_lost_s']:.2f} s of rows"
+        + (
+            f" and {found['most_video_lost_s']:.2f} s of video"
+            if found["most_video_lost_s"] is not None
+            else ""
+        )
+        for command, found in record["figures"].items()
+    ]
+    return f"`make kill`: killed {record['config']['times']} times each, " + ", ".join(parts) + "."
+
+
+def _fuzz_sentence(record: dict[str, Any]) -> str:
+    figures = record["figures"]
+    return (
+        f"`make fuzz`: {sum(figures['cases'].values())} damaged files and rude clients of "
+        f"{len(figures['cases'])} kinds in {record['config']['seconds']:g} s; "
+        f"{len(figures['wrong'])} crashed, hung or were an internal error; "
+        f"{len(figures['grew'])} kinds grew."
+    )
