@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from realtime_affect.cli.arguments import number_argument, path_argument
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
@@ -36,7 +38,12 @@ StreamOption = Annotated[
 ]
 _ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file instead of your own config.toml."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        parser=path_argument,
+        help="TOML file instead of your own config.toml.",
+    ),
 ]
 _SetOption = Annotated[
     list[str] | None,
@@ -74,7 +81,14 @@ def make_streams_app(
         stream: StreamOption = None,
         faces: Annotated[int, typer.Option("--faces", min=1, max=16, help="Faces in view.")] = 2,
         seconds: Annotated[
-            float | None, typer.Option("--seconds", min=0.1, max=1e8, help="Stop after this time.")
+            float | None,
+            typer.Option(
+                "--seconds",
+                min=0.1,
+                max=1e8,
+                callback=number_argument,
+                help="Stop after this time.",
+            ),
         ] = None,
     ) -> None:
         """Send a test pattern to every stream that is on: a new expression and unit each second."""
