@@ -337,7 +337,8 @@ def bench(
         from realtime_affect.cli.bench import bench as run_scenarios
 
         config = _load(config_file, overrides, neutral=False, max_faces=None)
-        say(run_scenarios(source, scenarios or (), seconds, config, remark))
+        for line in run_scenarios(source, scenarios or (), seconds, config, remark).splitlines():
+            say(line)
 
 
 @app.command(epilog=_EPILOG)
