@@ -1,6 +1,6 @@
 """CPU time a frame: the whole product beside peers, on the same frames.
 
-    python benchmarks/peer_mediapipe.py [CLIP ...] [--rounds 7] [--note TEXT] [--record]
+    python benchmarks/peer_mediapipe.py [CLIP ...] [--rounds 5] [--note TEXT] [--record]
 
 All see the same decoded pixels, in turn, in the same run, each pinned to the same single core:
 
@@ -60,7 +60,7 @@ OTHERS = ("fer", "feat", "libreface", "emotiefflib")
 BUNDLE = Path("../shared/data/teachers/face_landmarker.task")
 """MediaPipe's FaceLandmarker with blendshapes."""
 
-MORE_ROUNDS = 3
+MORE_ROUNDS = 2
 """Of the peers that are no bar of ours."""
 
 
@@ -281,7 +281,7 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="*", default=["demo"])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=300, help="at most this many of each clip")
     parser.add_argument("--note", help="what else the record should say, such as: machine busy")
     parser.add_argument("--peer-python", type=Path, default=PEER_PYTHON)
