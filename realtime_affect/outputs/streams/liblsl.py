@@ -16,7 +16,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from realtime_affect.errors import OutputError
+from realtime_affect.errors import DependencyError, OutputError
 from realtime_affect.outputs.streams.extra import import_extra
 
 if TYPE_CHECKING:
@@ -62,12 +62,22 @@ def load_liblsl(*, allow_remote: bool) -> Any:
             expected="the same one for as long as this program runs", hint="Start it again.",
         )  # fmt: skip
     if not _set_for:
-        _set_for.append(allow_remote)
         if not allow_remote:
-            library = import_extra("pylsl.lib", "the LSL stream").lib
-            library.lsl_set_config_content.argtypes = [ctypes.c_char_p]
-            library.lsl_set_config_content(_LOCAL.encode())
+            _set_up(import_extra("pylsl.lib", "the LSL stream").lib, _LOCAL)
+        _set_for.append(allow_remote)
     return pylsl
+
+
+def _set_up(library: Any, settings: str) -> None:
+    try:
+        library.lsl_set_config_content.argtypes = [ctypes.c_char_p]
+    except AttributeError as error:
+        raise DependencyError(
+            thing="Lab Streaming Layer", got=f"liblsl {library.lsl_library_version()}",
+            expected="liblsl that takes settings from a program (1.17.7 or later)",
+            hint="PYLSL_LIB names another library; docs/streams.md says where to get one.",
+        ) from error  # fmt: skip
+    library.lsl_set_config_content(settings.encode())
 
 
 def keep_to_this_machine() -> None:

@@ -5,10 +5,11 @@ import socket
 import time
 import uuid
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
-from realtime_affect.errors import OutputError
+from realtime_affect.errors import DependencyError, OutputError
 from realtime_affect.markers import Marker
 from realtime_affect.outputs.sinks import EventSink, RowSink
 from realtime_affect.outputs.streams import liblsl
@@ -222,3 +223,8 @@ def test_a_sampled_stream_is_not_taken_for_markers(caplog):
     assert not taken.counts["connected"]
     assert [r.levelname for r in caplog.records if "is sampled" in r.message] == ["WARNING"]
     del outlet
+
+
+def test_a_liblsl_that_cannot_be_kept_to_this_machine_is_refused():
+    with pytest.raises(DependencyError, match=r"liblsl 113.*PYLSL_LIB"):
+        liblsl._set_up(SimpleNamespace(lsl_library_version=lambda: 113), "")
