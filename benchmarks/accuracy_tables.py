@@ -135,6 +135,20 @@ def faces_table() -> str:
                "london_001_045_smile_accuracy")  # fmt: skip
     for form, found in report["forms"].items():
         rows.append(f"| {form} | " + " | ".join(f"{found[key]:.3f}" for key in figures) + " |")
+    if "without_lfw" in report:
+        rows += [
+            "",
+            "| learned from | rounds | rank agreement, LFW's validation persons "
+            "| FER+ raters, mean AUC |",
+            "|---|---|---|---|",
+        ]
+        for label, found in (("everything", report), ("all but LFW", report["without_lfw"])):
+            raters = [part["auc"] for part in found["ferplus_valid"]["auc"].values()]
+            rows.append(
+                f"| {label} | {found['about']['rounds']} "
+                f"| {found['lfw_validation']['mean_spearman']:.3f} "
+                f"| {sum(raters) / len(raters):.3f} |"
+            )
     rows += [
         "",
         "| photographs | persons | neutral | smile AUC | smile accuracy "

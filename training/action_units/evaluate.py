@@ -328,6 +328,7 @@ def main() -> None:
     if options.without_lfw is not None:
         stranger = load_network(options.without_lfw)
         report["without_lfw"] = {
+            "about": json.loads((options.without_lfw / "about.json").read_text("utf-8")),
             "lfw_validation": ranks_figures(stranger, validation, teacher_at, present_at),
             "ferplus_valid": ferplus_figures(stranger, rated),
         }

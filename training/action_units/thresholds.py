@@ -70,7 +70,7 @@ def choose_thresholds(
 
     Taught units: where the share of the faces of LFW's validation persons (`persons`) shows it that
     stands for the teacher in ``real_faces.TAUGHT``. Others: the best F1 on the studio's validation
-    split, but never under FACS A. Both rise until no more than 2 % of the neutral photographs, as
+    split. None lies under FACS A. Both rise until no more than 2 % of the neutral photographs, as
     taken and as a worse camera would have, show it, nor a single one of persons 036 to 045, whom
     training has not seen; for taught units only as far as three quarters of that share still do.
     For AU12, of which there are real pictures with and without it: the middle of what separates
@@ -96,7 +96,8 @@ def choose_thresholds(
             at = min(at, float(np.quantile(seen[:, k], 1 - _FIRES_AT_LEAST * share)))
         else:
             scores = [f1(truth[:, k], read[:, k] >= step) for step in steps]
-            at = max(TRACE, float(steps[int(np.argmax(scores))]), quiet)
+            at = max(float(steps[int(np.argmax(scores))]), quiet)
+        at = max(at, TRACE)
         if name.startswith("AU12"):
             at = _separating(steps, neutral[:, k], smiling[:, k], unseen)
         chosen[name] = round(at, 2)
