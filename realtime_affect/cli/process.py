@@ -51,8 +51,12 @@ class PrintableStream:
         self.wrapped = wrapped
 
     def write(self, text: str) -> int:
-        """Write `text`, harmless."""
+        """Write `text`, harmless; bytes are refused, or typer takes this for a binary stream."""
         from realtime_affect.printable import printable
+
+        if not isinstance(text, str):
+            message = f"write() argument must be str, not {type(text).__name__}"
+            raise TypeError(message)
 
         return self.wrapped.write(printable(text, lines=True))
 
@@ -79,15 +83,11 @@ def before_commands() -> Iterator[None]:
 
 @contextlib.contextmanager
 def during_command() -> Iterator[None]:
-    """Let a command write to the standard error itself, and signals interrupt it in order."""
-    before = sys.stderr
-    if isinstance(before, PrintableStream):
-        sys.stderr = before.wrapped
-    try:
-        with ending_signals_interrupt():
-            yield
-    finally:
-        sys.stderr = before
+    """Let signals interrupt a command in order, and it and what ends it write in colours."""
+    if isinstance(sys.stderr, PrintableStream):
+        sys.stderr = sys.stderr.wrapped
+    with ending_signals_interrupt():
+        yield
 
 
 def end_at_once_on_signals() -> None:

@@ -103,4 +103,12 @@ def test_what_is_typed_acts_on_no_terminal_where_it_is_refused(tmp_path):
     for words in (["run", "-\x1b]0;owned\x07.mp4"], ["\x1b[2Jx"], ["run", "a", "\x9b2J"]):
         done = run(program, *words, cwd=tmp_path)
         assert done.returncode == 2
+        assert "b'" not in done.stderr
         assert not [c for c in done.stderr + done.stdout if c not in "\n\t" and not c.isprintable()]
+
+
+def test_an_error_of_a_command_is_said_as_it_is(tmp_path):
+    program = "from realtime_affect.cli.main import main; main()"
+    done = run(program, "analyze", "missing.mp4", cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: input missing.mp4: got no such file"), done.stderr
