@@ -19,6 +19,8 @@ from realtime_affect.outputs.line_file import cannot_write, gone, identity_of
 from realtime_affect.outputs.sinks import origin_ns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import av
     from av.video.stream import VideoStream
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from realtime_affect.runtime.reading_source import ReadingSource
     from realtime_affect.types import Image, Reading
 
+_ORIGIN: Final = "source time of the first image in ns: "
 _STATUS_NS: Final = 500_000_000
 _LATEST_NS: Final = 60_000_000_000
 
@@ -49,6 +52,8 @@ class VideoRecorder:
     origin_ns : int, optional
         Source time of the video's zero where the first image comes at most a minute later, so that
         video and rows have one clock. Otherwise, and by default, the first image's.
+    key_s : float
+        Seconds between two key images, and so between two fragments: what a cut-off file loses.
 
     Raises
     ------
@@ -57,7 +62,6 @@ class VideoRecorder:
     """
 
     _TICKS: Final = 90_000  # a second, the usual clock of video
-    _KEY: Final = _TICKS  # a key image, and so a fragment, each second
     _STEP: Final = 6 * 3600 * _TICKS  # the longest between two images: MP4 counts in 32 bits
     _MAX_REPEATS: Final = 1500  # a year; what claims to be longer is a damaged timestamp
 
@@ -67,6 +71,7 @@ class VideoRecorder:
         fps_hint: float | None = None,
         crf: int = 23,
         origin_ns: int | None = None,
+        key_s: float = 1.0,
     ) -> None:
         self.path = Path(path)
         self.frames_written = 0
@@ -81,7 +86,8 @@ class VideoRecorder:
         self._known_as: tuple[int, int] | None = None
         self._image: Image | None = None
         self._last = -1
-        self._key = -self._KEY
+        self._key_ticks = round(key_s * self._TICKS)
+        self._key = -self._key_ticks
 
     def write(self, image: Image, t_ns: int) -> None:
         """Append a BGR image (H, W, 3) seen at source time `t_ns`."""
@@ -124,7 +130,7 @@ class VideoRecorder:
         frame = frame.reformat(format="yuv420p")
         frame.pts = self._last = ticks
         frame.time_base = Fraction(1, self._TICKS)
-        is_key = ticks - self._key >= self._KEY
+        is_key = ticks - self._key >= self._key_ticks
         if is_key:
             frame.pict_type = av.video.frame.PictureType.I
             self._key = ticks
@@ -164,6 +170,7 @@ class VideoRecorder:
                 "flush_packets": "1",
             },
         )
+        container.metadata["comment"] = f"{_ORIGIN}{self._first_ns}"
         # Key images are set by time; the encoder's own count (g) must not interfere.
         options = {"preset": "ultrafast", "tune": "zerolatency", "crf": f"{self._crf}"}
         options["g"] = "100000"
@@ -200,13 +207,14 @@ class VideoSink:
     def __init__(
         self, path: str | Path, source: ReadingSource, overlay: OverlayConfig, crf: int = 23
     ) -> None:
-        from realtime_affect.overlay import OverlayStatus
+        from realtime_affect.overlay import OverlayStatus, PanelMemory
 
         self.path = Path(path)
         self._source, self._overlay, self._crf = source, overlay, crf
         # Offline there is no "now": speed and age would say nothing about the image.
         self._status = OverlayStatus(source_state="analysis", recording=True)
         self._status_ns = 0
+        self._panels = PanelMemory()
         self._recorder: VideoRecorder | None = None
 
     def open(self, info: SourceInfo) -> None:
@@ -228,12 +236,19 @@ class VideoSink:
                 source_state=stats.source_state.value,
                 recording=True,
             )
-        self._recorder.write(paint(reading, self._overlay, self._status), frame.t_ns)
+        image = paint(reading, self._overlay, self._status, memory=self._panels)
+        self._recorder.write(image, frame.t_ns)
 
     def close(self) -> None:
         """Finish the file. Idempotent."""
         if self._recorder is not None:
             self._recorder.close()
+
+
+def origin_of(metadata: Mapping[str, str]) -> int:
+    """Return the source time of a recorded video's first image, by the file's metadata; else 0."""
+    digits = metadata.get("comment", "").removeprefix(_ORIGIN)
+    return int(digits) if digits.lstrip("-").isdigit() else 0
 
 
 def _fitted(image: Image, size: tuple[int, int]) -> Image:

@@ -4,8 +4,12 @@ from realtime_affect.overlay.painter import (
     ID_COLORS,
     OverlayConfig,
     OverlayStatus,
+    PanelMemory,
     id_color,
     paint,
+    weakness,
 )
 
-__all__ = ["ID_COLORS", "OverlayConfig", "OverlayStatus", "id_color", "paint"]
+__all__ = [
+    "ID_COLORS", "OverlayConfig", "OverlayStatus", "PanelMemory", "id_color", "paint", "weakness",
+]  # fmt: skip

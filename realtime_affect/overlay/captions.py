@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -21,15 +22,19 @@ from realtime_affect.overlay.drawing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from realtime_affect.overlay.drawing import Canvas
 
 _ALARM: Final = (30, 60, 214)
 _GOOD: Final = (150, 200, 40)
+_MOST_NOTICE: Final = 0.25  # of the image's height
 
 NOTICE_LIVE: Final = (
     "Expressions displayed by faces are measured on this device. Nothing leaves it."
 )
 """True of a screenshot and of a video made offline, too: it promises nothing about files here."""
+NOTICE_SHORT: Final = "Faces are measured here. Nothing is sent."
 NOTICE_RECORDING: Final = (
     "Expressions displayed by faces are measured on this device and recorded to a file here. "
     "Nothing is sent."
@@ -55,6 +60,8 @@ class OverlayStatus:
         A short remark, such as what a key just did.
     recording : bool
         Whether results go to a file: people in view are told.
+    names : mapping of int to str
+        What the user calls some of the faces, by id; shown in place of their numbers' sign.
     """
 
     fps: float = math.nan
@@ -63,6 +70,7 @@ class OverlayStatus:
     source_state: str = "online"
     message: str = ""
     recording: bool = False
+    names: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def strip_height(unit: float) -> int:
@@ -88,6 +96,9 @@ def paint_strip(canvas: Canvas, status: OverlayStatus, n_faces: int) -> None:
     x += round(0.7 * size)
     label = "LIVE" if state == "online" else state.upper()
     x = canvas.write(label, x, middle, Font(size, WHITE, BOLD)) + gap
+    if status.recording:
+        canvas.disc(x, middle, 0.32 * size, _ALARM)
+        x = canvas.write("REC", x + round(0.7 * size), middle, Font(size, WHITE, BOLD)) + gap
     items = [(f"{n_faces}", "face" if n_faces == 1 else "faces")]
     if math.isfinite(status.fps) and status.fps > 0:
         items.append((f"{status.fps:.0f}", "fps"))
@@ -111,15 +122,16 @@ def paint_strip(canvas: Canvas, status: OverlayStatus, n_faces: int) -> None:
 
 
 def paint_notice(canvas: Canvas, *, recording: bool) -> None:
-    """Draw the line for people in view along the lower edge, smaller where it would not fit."""
+    """Draw the line for people in view along the lower edge, shorter where it would not fit."""
     text = NOTICE_RECORDING if recording else NOTICE_LIVE
     height, width, unit = canvas.height, canvas.width, canvas.unit
     room = width - round(16 * unit)
     size = text_size(12, unit)
-    lines = [text]
-    if text_width(text, size) > room:
-        size = max(8, min(size, math.floor(size * room / text_width(text, size))))
-        lines = _wrap(text, size, room)
+    lines = _wrap(text, size, room)
+    if len(lines) * 1.5 * size > _MOST_NOTICE * height:
+        short = f"Recorded. {NOTICE_SHORT}" if recording else NOTICE_SHORT
+        size = max(8, min(size, math.floor(2 * size * room / text_width(short, size))))
+        lines = _wrap(short, size, room)
     step = round(1.5 * size)
     band = max(notice_height(unit) if len(lines) == 1 else 0, len(lines) * step + step // 3)
     canvas.blit(panel(width, band, 0, DARK, PANEL_OPACITY), 0, height - band)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from realtime_affect.measure import Moment
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS
 from realtime_affect.overlay.drawing import (
     BOLD,
     DARK,
+    PANEL_OPACITY,
     QUIET,
     WHITE,
     Canvas,
@@ -25,6 +24,7 @@ from realtime_affect.overlay.drawing import (
     Stamp,
     mix,
     panel,
+    text_size,
     text_width,
 )
 from realtime_affect.overlay.event_trace import TextLine, fresh_movement, paint_movement
@@ -44,11 +44,9 @@ if TYPE_CHECKING:
 
 _TRACK: Final = (84, 80, 76)
 _N_STRONGEST = 3
-_OPACITY: Final = 0.76
 _SURE: Final = 0.5
 _UNITS: Final = SCHEMA["action_unit_intensity"]
 _LABELS: Final = dict(zip(_UNITS.parts, _UNITS.labels, strict=True))
-_POSE: Final = SCHEMA["head_rotation"].labels
 
 
 def strongest_units(units: ActionUnits) -> list[str]:
@@ -76,8 +74,6 @@ class PanelContent:
     face : Face
     affect : AffectResult or None
         None where nothing was decided yet.
-    pose : bool
-        With the head's angles (wide panels only).
     t_ns : int
         Source time of the image painted on, for what is shown only while it is new.
     schema : Schema
@@ -86,7 +82,6 @@ class PanelContent:
 
     face: Face
     affect: AffectResult | None
-    pose: bool
     t_ns: int = 0
     schema: Schema = SCHEMA
 
@@ -125,7 +120,7 @@ class PanelContent:
         """Lines below the units."""
         n_captions = len(self.captions())
         # With names, the first caption stands beside what the units are measured against.
-        others = 1 + self.pose + max(0, n_captions - 1) if full else n_captions
+        others = 1 + max(0, n_captions - 1) if full else n_captions
         return others + (self.micro is not None)
 
 
@@ -218,7 +213,7 @@ def _paint_expression(
 def _paint_footer(
     canvas: Canvas, x: int, middle: int, content: PanelContent, layout: _Layout
 ) -> None:
-    """Write what the units are measured against, the captions, and the head's angles."""
+    """Write what the units are measured against, and the captions."""
     face, captions = content.face, content.captions()
     calibration = face.action_units.calibration
     text = ""
@@ -231,14 +226,6 @@ def _paint_footer(
     for n, caption in enumerate(captions):
         at = max(layout.pad, layout.width - layout.pad - text_width(caption, layout.size))
         canvas.write(caption, x + at, middle + n * layout.row, Font(layout.size, QUIET))
-    middle += max(0, len(captions) - 1) * layout.row
-    if content.pose and layout.full:
-        degrees = np.rad2deg(face.pose.rotation_rad) + 0.0
-        text = "   ".join(
-            f"{name} {angle:+d}°"
-            for name, angle in zip(_POSE, np.rint(degrees).astype(int).tolist(), strict=True)
-        )
-        canvas.write(text, x + layout.pad, middle + layout.row, Font(layout.size, QUIET))
 
 
 class _Layout:
@@ -246,7 +233,7 @@ class _Layout:
 
     def __init__(self, unit: float, *, full: bool, header: bool) -> None:
         self.full = full
-        self.size = max(9, round(12 * unit))
+        self.size = text_size(12, unit)
         self.title = round((1.35 if full else 1.0) * self.size)
         self.header = round(2.2 * self.title) if header else 0
         self.row = round(1.28 * self.size)
@@ -279,7 +266,7 @@ def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header
     """Return what lies under the bars: panel, numbers, names, empty bars."""
     layout = _Layout(unit, full=full, header=header)
     height = layout.height(len(shown), footer)
-    bare = panel(layout.width, height, 0.7 * layout.size, DARK, _OPACITY)
+    bare = panel(layout.width, height, 0.7 * layout.size, DARK, PANEL_OPACITY)
     keep, add = bare.keep.copy(), bare.add.copy()
     for n, name in enumerate(shown):
         middle = layout.row_middle(n)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +12,44 @@ Rect = tuple[int, int, int, int]
 
 Place = tuple[int, int, int]
 """Which of the sizes, and the panel's x and y."""
+
+_APART: Final = 3  # times the gap between a face and its own panel: no panel looks like another's
+_SETTLE_NS: Final = 1_000_000_000
+
+
+class PanelMemory:
+    """Keep each face's kind of panel from flickering: a better one comes when it fits for a second.
+
+    One for each stream of images; times are source times.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[int, int] = {}
+        self._since_ns: dict[int, int] = {}
+
+    def settle(self, fits: Mapping[int, int], t_ns: int) -> dict[int, int]:
+        """Return the kind to show for each face, by its id.
+
+        Parameters
+        ----------
+        fits : mapping of int to int
+            The best kind that fits now, by the face's id; larger is smaller, the largest is none.
+        t_ns : int
+            Source time of the image.
+        """
+        shown = {}
+        for track_id, fitting in fits.items():
+            kind = self._kinds.get(track_id, fitting)
+            if fitting >= kind:
+                kind = fitting
+                self._since_ns.pop(track_id, None)
+            elif t_ns - self._since_ns.setdefault(track_id, t_ns) >= _SETTLE_NS:
+                kind = fitting
+                del self._since_ns[track_id]
+            shown[track_id] = kind
+        self._kinds = shown
+        self._since_ns = {n: since for n, since in self._since_ns.items() if n in shown}
+        return shown
 
 
 def place_panels(
@@ -86,6 +124,11 @@ def _place(
             for kind in kinds
             for x, y in _candidates(faces[n], options[kind], sides, room)
             if not any(_overlap((x, y), options[kind], other, room.gap) for other in taken)
+            and not any(
+                _overlap((x, y), options[kind], other, _APART * room.gap)
+                for m, other in enumerate(faces)
+                if m != n
+            )
         )
         place = next(free, None)
         if place is not None:

@@ -49,7 +49,7 @@ def test_a_new_measure_is_in_the_list_of_the_overlay_and_its_panel_makes_room():
     shown = reading()
     (track,), (affect,) = shown.scene.tracks, shown.affect.results.values()
     plain, calm = (
-        PanelContent(track.face, affect, False, schema=schema) for schema in (SCHEMA, WITH_CALM)
+        PanelContent(track.face, affect, schema=schema) for schema in (SCHEMA, WITH_CALM)
     )
     assert plain.captions() == ["12 blinks/min"]
     assert calm.captions() == ["12 blinks/min", "88 % calm"]

@@ -86,7 +86,7 @@ def test_a_rounded_outline_stays_in_its_rectangle():
 
 
 def test_sizes_stay_readable_and_mixed_colours_lie_between():
-    assert text_size(13, 0.1) == 9
+    assert text_size(13, 0.1) == 12
     assert mix((0, 0, 0), (100, 200, 50), 0.5) == (50, 100, 25)
 
 

@@ -163,13 +163,95 @@ def test_a_stronger_unit_has_a_longer_bar():
     assert amounts[1] > 2 * amounts[0] > 0
 
 
-def test_units_are_named_on_the_box_where_there_is_no_room_beside_it():
-    track = track_of(1, Person("a", 160, 130, 260), units={"AU12": 4.0})
-    reading = reading_of([track], 320, 240)
-    difference = changed(
-        paint(reading, OverlayConfig(bars=False), STATUS), paint(reading, OverlayConfig(), STATUS)
+def test_expression_and_strongest_unit_are_named_on_the_box_with_or_without_panels():
+    for size in ((320, 240), (640, 640), (1280, 720)):
+        person = Person("a", 160, 130, 260)
+        plain, smiling = (
+            paint(reading_of([track_of(1, person, units={"AU12": v})], *size), NOTHING, STATUS)
+            for v in (0.0, 4.0)
+        )
+        assert changed(plain, smiling).any()
+
+
+def test_text_stays_readable_on_every_shape_of_source():
+    from realtime_affect.overlay.drawing import text_size
+
+    for width, height in ((480, 480), (320, 180), (720, 1280)):
+        assert text_size(13, max(0.8, (width * height / 921600) ** 0.5)) >= 12
+
+
+@pytest.mark.parametrize("below", [0, 255])
+def test_quiet_text_keeps_its_contrast_over_any_image(below):
+    from realtime_affect.overlay.drawing import (
+        DARK,
+        GREY,
+        PANEL_OPACITY,
+        QUIET,
+        WHITE,
+        Canvas,
+        panel,
     )
-    assert difference.any()
+
+    def luminance(bgr):
+        share = np.asarray(bgr, float)[::-1] / 255
+        linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+        return linear @ (0.2126, 0.7152, 0.0722)
+
+    canvas = Canvas(np.full((40, 40, 3), below, np.uint8))
+    canvas.blit(panel(40, 40, 0, DARK, PANEL_OPACITY), 0, 0)
+    ground = luminance(canvas.image[20, 20])
+    for text in (WHITE, GREY, QUIET):
+        assert (luminance(text) + 0.05) / (ground + 0.05) >= 4.5
+
+
+def test_gaze_is_hidden_on_eyes_that_are_shut_in_this_very_frame():
+    person = Person("a", 320, 180, 140)
+    track = track_of(1, person)
+    shut = dataclasses.replace(track.face, eye_openness=np.array([0.05, 0.05], np.float32))
+    shut = dataclasses.replace(track, face=shut)
+    arrows = [
+        changed(paint(reading_of([t]), NOTHING, STATUS),
+                paint(reading_of([t], gaze=(0.4, 0.1)), NOTHING.replace(gaze=True), STATUS)).any()
+        for t in (track, shut)
+    ]  # fmt: skip
+    assert arrows == [True, False]
+
+
+def test_the_heads_angles_are_written_on_a_face_that_fills_the_image():
+    reading = reading_of([track_of(1, Person("a", 160, 130, 300))], 320, 240)
+    axes = paint(reading, NOTHING, STATUS)
+    shown = changed(axes, paint(reading, NOTHING.replace(pose=True), STATUS))
+    assert shown[-40:].sum() > 200
+
+
+def test_no_label_covers_the_face_beside_it():
+    people = [Person("a", 200, 180, 120), Person("b", 320, 150, 120)]
+    tracks = [track_of(n, p, units={"AU12": 4.0}) for n, p in enumerate(people, 1)]
+    without, with_first = (
+        paint(reading_of(shown), NOTHING, STATUS) for shown in (tracks[1:], tracks)
+    )
+    x0, y0, x1, y1 = np.rint(tracks[1].xyxy).astype(int)
+    own = np.rint(tracks[0].xyxy).astype(int)
+    difference = changed(without, with_first)[y0:y1, max(x0, own[2] + 4) : x1]
+    assert not difference.any()
+
+
+def test_a_recording_shows_its_sign():
+    plain, recording = (
+        paint(reading_of([]), NOTHING, dataclasses.replace(STATUS, recording=on))
+        for on in (False, True)
+    )
+    assert changed(plain, recording)[:30].any()
+
+
+def test_a_small_image_keeps_its_ids_and_its_notice():
+    track = track_of(1, Person("a", 80, 100, 60))
+    bare = reading_of([], 320, 180)
+    assert changed(paint(bare, NOTHING, STATUS), paint(bare, NOTHING.replace(notice=True), STATUS))[
+        -12:
+    ].any()
+    painted = paint(reading_of([track], 320, 180), NOTHING, STATUS)
+    assert (painted == id_color(1)).all(axis=2).sum() > 60
 
 
 def test_gaze_is_drawn_when_it_is_known_now_and_not_when_it_is_old_or_unknown():

@@ -49,7 +49,7 @@ def affect_of(blinks=math.nan, name=None, probability=0.8, warming_up=False, mic
 @pytest.mark.parametrize(("name", "micro"), [(None, None), ("happiness", Spotting((), ""))])
 def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, micro):
     face = face_of(PERSON, units={"AU12": 4.0, "AU15": 9.0, "AU45": 0.0}, calibration=0.3)
-    content = PanelContent(face, affect_of(blinks, name, 1.0, True, micro), pose)
+    content = PanelContent(face, affect_of(blinks, name, 1.0, True, micro))
     width, height = panel_size(content, unit, full=full)
     image = np.full((height + 40, width + 40, 3), 255, np.uint8)
     paint_panel(Canvas(image, unit), (20, 20), content, SKY, full=full)
@@ -66,7 +66,7 @@ def test_the_panel_says_whether_the_evidence_agrees():
 
 
 def test_a_face_without_any_unit_needs_no_panel():
-    content = PanelContent(face_of(PERSON), affect_of(14.0), True)
+    content = PanelContent(face_of(PERSON), affect_of(14.0))
     assert panel_size(content, 1.0, full=True) == (0, 0)
     image = np.zeros((50, 50, 3), np.uint8)
     paint_panel(Canvas(image), (5, 5), content, SKY, full=True)
@@ -82,7 +82,7 @@ def painted(content):
 @pytest.mark.parametrize("calibration", [0.0, 0.5, 1.0, math.nan])
 def test_what_the_units_are_measured_against_is_said(calibration):
     pictures = [
-        painted(PanelContent(face_of(PERSON, units={"AU12": 1.0}, calibration=known), None, False))
+        painted(PanelContent(face_of(PERSON, units={"AU12": 1.0}, calibration=known), None))
         for known in (calibration, 0.25)
     ]
     assert (pictures[0] != pictures[1]).any()
@@ -95,7 +95,7 @@ def test_the_expression_its_probability_and_warming_up_are_painted():
         affect_of(name="happiness", probability=0.6), affect_of(name="happiness", warming_up=True),
         affect_of(name="happiness", probability=0.4), affect_of(),
     ]  # fmt: skip
-    pictures = [painted(PanelContent(face, affect, False)) for affect in told]
+    pictures = [painted(PanelContent(face, affect)) for affect in told]
     for i, one in enumerate(pictures):
         for other in pictures[i + 1 :]:
             assert (one != other).any()
@@ -103,8 +103,8 @@ def test_the_expression_its_probability_and_warming_up_are_painted():
 
 def test_an_unlikely_expression_is_grey():
     face = face_of(PERSON, units={"AU12": 0.0})
-    loud = painted(PanelContent(face, affect_of(name="fear", probability=0.7), False))
-    quiet = painted(PanelContent(face, affect_of(name="fear", probability=0.4), False))
+    loud = painted(PanelContent(face, affect_of(name="fear", probability=0.7)))
+    quiet = painted(PanelContent(face, affect_of(name="fear", probability=0.4)))
     head = slice(0, 30)
     assert loud[head].max() > 240
     assert quiet[head].max() < 200
@@ -117,7 +117,7 @@ def trace(*events, unavailable_reason="", t_ms=1000, units=None, full=True):
     """The panel's line of micro-expressions, painted at `t_ms`."""
     micro = Spotting(events, unavailable_reason)
     face = face_of(PERSON, units=units or {"AU12": 0.0})
-    content = PanelContent(face, affect_of(micro=micro), False, t_ms * MS)
+    content = PanelContent(face, affect_of(micro=micro), t_ms * MS)
     image = np.zeros((420, 420, 3), np.uint8)
     paint_panel(Canvas(image), (0, 0), content, SKY, full=full)
     return image
@@ -183,7 +183,7 @@ def test_where_the_panel_is_narrow_the_side_goes_before_the_part():
     def narrow(event):
         image = np.zeros((420, 420, 3), np.uint8)
         affect = affect_of(name="fear", micro=Spotting((event,), ""))
-        content = PanelContent(face_of(PERSON, units={"AU12": 0.0}), affect, False, 1000 * MS)
+        content = PanelContent(face_of(PERSON, units={"AU12": 0.0}), affect, 1000 * MS)
         paint_panel(Canvas(image), (0, 0), content, SKY, full=False)
         return image
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from realtime_affect.overlay.placement import place_panels
+from realtime_affect.overlay.placement import PanelMemory, place_panels
 
 BOUNDS = (0, 30, 1280, 690)
 WIDE, NARROW = (240, 260), (90, 240)
@@ -45,8 +45,8 @@ def test_a_face_that_wants_none_still_keeps_its_place_free():
 
 
 def test_a_row_of_faces_uses_the_margin_on_either_side():
-    faces = [(110, 300, 300, 500), (410, 300, 600, 500), (710, 300, 900, 500)]
-    for shift in (0, 250):
+    faces = [(130, 300, 300, 500), (430, 300, 600, 500), (730, 300, 900, 500)]
+    for shift in (0, 230):
         moved = [(a + shift, b, c + shift, d) for a, b, c, d in faces]
         assert len(place_panels(moved, {n: [NARROW] for n in range(3)}, BOUNDS, 8)) == 3
 
@@ -72,3 +72,22 @@ def test_nothing_ever_covers_a_face_or_leaves_the_picture():
             assert all(apart(panels[n], other) for other in faces + panels[n + 1 :])
         n_placed += len(panels)
     assert n_placed > 300
+
+
+def test_no_panel_stands_nearer_to_another_face_than_three_times_to_its_own():
+    faces = [(200, 200, 400, 440), (506, 200, 706, 440)]
+    placed = place_panels(faces, {0: [NARROW], 1: [NARROW]}, BOUNDS, 8)
+    for n, place in placed.items():
+        x0, _, x1, _ = rect(place, [NARROW])
+        other = faces[1 - n]
+        assert max(other[0] - x1, x0 - other[2]) >= 24
+
+
+def test_a_better_kind_of_panel_comes_when_it_fits_for_a_second_and_a_worse_one_at_once():
+    memory = PanelMemory()
+    second = 10**9
+    assert memory.settle({1: 1}, 0) == {1: 1}
+    assert [memory.settle({1: 0}, t)[1] for t in (0, second // 2)] == [1, 1]
+    assert memory.settle({1: 1}, second) == {1: 1}
+    assert [memory.settle({1: 0}, 2 * second + t)[1] for t in (0, second)] == [1, 0]
+    assert memory.settle({1: 2}, 4 * second) == {1: 2}
