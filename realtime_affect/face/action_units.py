@@ -135,6 +135,7 @@ class NeutralBaseline:
         """Features (F,) of the person at rest, None while nothing is known of it."""
         self.calibration = 0.0
         """0 = the population's face, 1 = the person's own."""
+        self._before: list[tuple[Float32 | None, float, bool]] = []
         self.learning = config.adapt_s > 0 or config.neutral_after_s > 0
         """Whether :meth:`observe` may still change it."""
 
@@ -168,13 +169,23 @@ class NeutralBaseline:
             self.calibration = min(1.0, self._rest_s / self._config.adapt_s)
             self.learning = self.calibration < 1.0
 
-    def set_neutral(self) -> None:
-        """Take the mean of the last half second as this person's neutral face."""
-        if self._recent:
-            recent = _Mean()
-            for _, features in self._recent:
-                recent.add(features)
-            self._fix(recent)
+    def set_neutral(self) -> bool:
+        """Take the mean of the last half second as this person's neutral face; False: none seen."""
+        if not self._recent:
+            return False
+        self._before.append((self.features, self.calibration, self.learning))
+        recent = _Mean()
+        for _, features in self._recent:
+            recent.add(features)
+        self._fix(recent)
+        return True
+
+    def revert_neutral(self) -> bool:
+        """Go back to what was the neutral face before :meth:`set_neutral`; False: nothing was."""
+        if not self._before:
+            return False
+        self.features, self.calibration, self.learning = self._before.pop()
+        return True
 
     def _fix(self, mean: _Mean) -> None:
         self.features = mean.value()

@@ -190,11 +190,21 @@ class Vision:
         self._people.clear()
         return Scene(frame, tuple(tracks))
 
-    def set_neutral(self, track_id: int | None) -> None:
-        """Take the present face of a track (None: of every track) as its neutral."""
-        for face, person in self._people.items():
-            if track_id in (None, face.track_id):
-                person.baseline.set_neutral()
+    def set_neutral(self, track_id: int | None) -> tuple[int, ...]:
+        """Take the present face of a track (None: of every track) as its neutral; return whose."""
+        return tuple(
+            face.track_id
+            for face, person in self._people.items()
+            if track_id in (None, face.track_id) and person.baseline.set_neutral()
+        )
+
+    def revert_neutral(self, track_id: int | None) -> tuple[int, ...]:
+        """Undo the last :meth:`set_neutral` of a track (None: of every track); return whose."""
+        return tuple(
+            face.track_id
+            for face, person in self._people.items()
+            if track_id in (None, face.track_id) and person.baseline.revert_neutral()
+        )
 
     @property
     def cards(self) -> tuple[ModelCard, ...]:

@@ -18,6 +18,7 @@ import math
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from affect_engines.base import Closeable
@@ -35,7 +36,7 @@ from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
 from realtime_affect.worker import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from realtime_affect.affect.worker import AffectEstimator
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from realtime_affect.types import Scene
 
 _POLL_S = 0.1
+_NeutralRequest = tuple[
+    "Callable[[int | None], tuple[int, ...]]", "int | None", "Future[tuple[int, ...]]"
+]
 
 
 class WorkerError(RuntimeError):
@@ -122,7 +126,7 @@ class Pipeline(Closeable):
         self._sinks: list[SinkThread] = []
         self._newest_affect = AffectSnapshot(0, 0)
         self._markers = MarkerQueue()
-        self._neutral_requests: deque[int | None] = deque()
+        self._neutral_requests: deque[_NeutralRequest] = deque()
         self._clock = StageClock()
         self._stopping = threading.Event()
         self._frames_analysed = 0
@@ -286,9 +290,30 @@ class Pipeline(Closeable):
             slot.close()
         self.join()
 
-    def set_neutral(self, track_id: int | None = None) -> None:
-        """Take the present face of a track (None: of every track) as its neutral, from now on."""
-        self._neutral_requests.append(track_id)
+    def set_neutral(self, track_id: int | None = None) -> Future[tuple[int, ...]]:
+        """Take the present face of a track (None: of every track) as its neutral, from now on.
+
+        Returns
+        -------
+        Future
+            Done once the vision worker has taken it, with the ids of whose neutral it is now;
+            cancelled where the run ends before.
+        """
+        return self._ask(self._vision.set_neutral, track_id)
+
+    def revert_neutral(self, track_id: int | None = None) -> Future[tuple[int, ...]]:
+        """Undo the last :meth:`set_neutral`; the future is as there."""
+        return self._ask(self._vision.revert_neutral, track_id)
+
+    def _ask(
+        self, change: Callable[[int | None], tuple[int, ...]], track_id: int | None
+    ) -> Future[tuple[int, ...]]:
+        """Let the vision worker make a change before its next frame."""
+        taken: Future[tuple[int, ...]] = Future()
+        self._neutral_requests.append((change, track_id, taken))
+        if self._ended_ns is not None:
+            taken.cancel()
+        return taken
 
     def mark(
         self,
@@ -400,7 +425,9 @@ class Pipeline(Closeable):
                 return
             start_ns = time.perf_counter_ns()
             while self._neutral_requests:
-                self._vision.set_neutral(self._neutral_requests.popleft())
+                change, track_id, taken = self._neutral_requests.popleft()
+                if taken.set_running_or_notify_cancel():
+                    taken.set_result(change(track_id))
             scene = analyse(frame)
             if stills:  # each a clip that stands still
                 clips = ClipHistory(clip_timing())
@@ -457,6 +484,8 @@ class Pipeline(Closeable):
 
     def _end(self) -> None:
         self._ended_ns = time.monotonic_ns()
+        for _, _, taken in self._neutral_requests:
+            taken.cancel()
         for slot in self._readings:
             slot.close()
         for sink in self._sinks:

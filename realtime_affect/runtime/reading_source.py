@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from concurrent.futures import Future
 
     from realtime_affect.capture import SourceInfo, SourceState
     from realtime_affect.runtime.sink import Sink, SinkThread
@@ -81,8 +82,14 @@ class ReadingSource(Protocol):
     def close(self) -> None:
         """Stop, and free everything. Idempotent."""
 
-    def set_neutral(self, track_id: int | None = None) -> None:
-        """Take the present face of a track (None: of every track) as its neutral."""
+    def set_neutral(self, track_id: int | None = None) -> Future[tuple[int, ...]]:
+        """Take the present face of a track (None: of every track) as its neutral.
+
+        The future is done once that has happened, with the ids of whose neutral it is now.
+        """
+
+    def revert_neutral(self, track_id: int | None = None) -> Future[tuple[int, ...]]:
+        """Undo the last :meth:`set_neutral` of a track (None: of every track)."""
 
     def mark(
         self,
