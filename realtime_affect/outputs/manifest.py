@@ -55,6 +55,10 @@ class Manifest:
         SHA-256 of the networks, by card.
     left_out : iterable of str
         What was met beside the inputs and is none.
+    name : str
+        Of the file.
+    more : mapping
+        What else it says, by key.
 
     Raises
     ------
@@ -70,10 +74,13 @@ class Manifest:
         inputs: Iterable[str],
         models: Mapping[str, str] | None = None,
         left_out: Iterable[str] = (),
+        *,
+        name: str = NAME,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = folder / NAME
+        self.path = folder / name
         self._lock = threading.Lock()
-        waiting = [{"input": redact_source(name), "outcome": "running"} for name in inputs]
+        waiting = [{"input": redact_source(one), "outcome": "running"} for one in inputs]
         self._content: dict[str, Any] = {
             "command": command,
             "outcome": "running",
@@ -84,6 +91,7 @@ class Manifest:
             "models": dict(models or {}),
             "config": redact_values(_jsonable(config.as_dict())),
             "versions": versions(),
+            **_jsonable(more or {}),
         }
         self._write()
 
@@ -102,7 +110,7 @@ class Manifest:
             if self.finished:
                 return
             if inputs is not None:
-                self._content["inputs"] = [_entry(summary) for summary in inputs]
+                self._content["inputs"] = [entry_of(summary) for summary in inputs]
             if models is not None:
                 self._content["models"] = dict(models)
             self._write()
@@ -117,7 +125,7 @@ class Manifest:
         with self._lock:
             self._content |= {"outcome": outcome, "finished": _now()}
             if inputs is not None:
-                self._content["inputs"] = [_entry(summary) for summary in inputs]
+                self._content["inputs"] = [entry_of(summary) for summary in inputs]
             if streams:
                 self._content["streams"] = _jsonable(streams)
             self._write()
@@ -164,7 +172,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _entry(summary: InputSummary) -> dict[str, Any]:
+def entry_of(summary: InputSummary) -> dict[str, Any]:
     """Return an input's summary as the manifest holds it."""
     plain: dict[str, Any] = _jsonable(summary)
     said = {"error": redact(summary.error), "warnings": [redact(w) for w in summary.warnings]}

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
+SESSION: Final = "session.json"
+"""The record of a run that is a session."""
+
 NAME: Final = "report.html"
 """Of the page, in the run's folder."""
 
@@ -190,6 +193,8 @@ def report_of_run(folder: str | Path) -> Report:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
+    if not path.exists() and (folder / SESSION).exists():
+        path = folder / SESSION
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         wanted = {"command", "outcome", "begun", "finished", "inputs", "models", "versions"}

@@ -1,0 +1,67 @@
+"""Passing a session on, and analysing it again."""
+
+from __future__ import annotations
+
+import csv
+
+import av
+import pytest
+
+from realtime_affect.errors import InputMissingError
+from realtime_affect.sessions.again import analyse_again, compare_rows
+from realtime_affect.sessions.export import export_session
+from tests.realtime_affect.sessions.conftest import readings
+
+
+def test_a_session_is_exported_as_video_tables_images_and_a_page(record, tmp_path):
+    session = record(50, participant="P<3")
+    session.note(names={1: "Anna"}, notes="quiet & calm", markers=[[7_500_000_000, "film; begins"]])
+    shares = []
+    written = export_session(session, tmp_path / "out", progress=shares.append)
+    names = {path.name for path in written}
+    assert {"annotated.mp4", "rows.csv", "events.csv", "markers.csv", "report.html"} <= names
+    (image,) = [path for path in written if path.suffix == ".png"]
+    assert image.name.startswith("spike-of-face-1-at-0.4")
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 50  # every frame, none left out
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for words in ("P&lt;3", "Anna", "quiet &amp; calm", "film; begins", "trained on", "image/png"):
+        assert words in page
+    assert "http" not in page.split("</style>")[1].split("trained on")[0]
+    with (tmp_path / "out" / "markers.csv").open(encoding="utf-8") as stream:
+        (marker,) = csv.DictReader(stream)
+    assert marker == {"timestamp": "0.500000", "source_time_ns": "7500000000",
+                      "words": "film; begins"}  # fmt: skip
+    assert all(0 <= share <= 1 for share in shares)
+    assert (tmp_path / "out" / "rows.csv").read_bytes() == (
+        session.folder / "rows.csv"
+    ).read_bytes()
+
+
+def test_only_what_is_asked_for_is_written(record, tmp_path):
+    written = export_session(record(4), tmp_path / "out", ("tables",))
+    assert {path.name for path in written} == {"rows.csv", "events.csv", "markers.csv"}
+
+
+def test_equal_rows_do_not_differ_and_ids_of_another_run_are_matched_by_place(record, tmp_path):
+    session = record(12)
+    rows = session.folder / "rows.csv"
+    lines = rows.read_text(encoding="utf-8").splitlines()
+    other = [lines[0]]
+    for line in lines[1:]:
+        fields = line.split(",")
+        fields[1] = {"1": "2", "2": "1"}.get(fields[1], fields[1])
+        other.append(",".join(fields))
+    again = tmp_path / "video.csv"
+    again.write_text("\n".join(other) + "\n", encoding="utf-8")
+    for difference in compare_rows(rows, again):
+        assert difference.n > 0 or difference.group.startswith("expression")
+        assert difference.n == 0 or difference.most == 0
+
+
+def test_a_session_without_video_is_not_analysed_again(record):
+    from realtime_affect.config import Config
+
+    with pytest.raises(InputMissingError, match="no video"):
+        analyse_again(record(2, mode="results"), Config())
+    assert len(list(readings(2))) == 2

@@ -1,0 +1,123 @@
+"""Recording: clean video, every reading, and what happens when something breaks."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from realtime_affect.errors import InputError, OutputError
+from realtime_affect.sessions.recorder import blur_faces
+from realtime_affect.sessions.repair import open_session
+from realtime_affect.sessions.video_reader import VideoReader
+from tests.affect_gui.conftest import measured
+from tests.realtime_affect.sessions.conftest import (
+    HEIGHT,
+    WIDTH,
+    close_without_finishing,
+    level_of,
+    readings,
+)
+
+
+def test_the_video_is_clean_and_keeps_the_variable_times_of_its_source(record):
+    session = record()
+    video = VideoReader(session.folder / "video.mp4")
+    for reading in readings():
+        frame = reading.scene.frame
+        image = video.image_at(frame.t_ns, (WIDTH, HEIGHT))
+        assert image.shape == (HEIGHT, WIDTH, 3)
+        assert abs(level_of(image) - level_of(frame.image)) <= 5
+        assert int(np.ptp(image[:, :, 1])) < 12  # nothing is painted on it
+    assert video.image_at(reading.scene.frame.t_ns + 2_000_000_000, (WIDTH, HEIGHT)) is None
+    video.close()
+
+
+def test_moments_are_found_in_any_order(record):
+    session = record(60)
+    video = VideoReader(session.folder / "video.mp4")
+    frames = [reading.scene.frame for reading in readings(60)]
+    for n in (50, 3, 59, 0, 31, 30, 32):
+        image = video.image_at(frames[n].t_ns, (WIDTH, HEIGHT))
+        assert abs(level_of(image) - level_of(frames[n].image)) <= 5, n
+    video.close()
+
+
+def test_results_only_sessions_have_no_video(record):
+    session = record(4, mode="results")
+    assert not (session.folder / "video.mp4").exists()
+    assert session.mode == "results"
+
+
+def test_in_blurred_sessions_tracked_faces_are_blocks_and_the_rest_stays():
+    noise = np.random.default_rng(1).integers(0, 255, (180, 320, 3)).astype(np.uint8)
+    track, _ = measured(1, x=60, y=40, size=100)
+    blurred = blur_faces(noise, (track,))
+    x0, y0, x1, y1 = np.rint(track.xyxy).astype(int)
+    inside = blurred[y0:y1, x0:x1].reshape(-1, 3)
+    assert len(np.unique(inside, axis=0)) <= 64
+    assert (blurred[:, 250:] == noise[:, 250:]).all()
+    assert (blurred != noise).any()
+
+
+def test_a_session_that_was_killed_is_recognised_and_made_whole(record, monkeypatch):
+    recorder = record(40, finish=False)
+    whole = recorder.session.folder
+    close_without_finishing(recorder)
+    killed = whole.with_name("killed")
+    shutil.copytree(whole, killed)
+    rows = (killed / "rows.csv").read_bytes()
+    (killed / "rows.csv").write_bytes(rows[: len(rows) // 2])  # half a row at its end
+    video = (killed / "video.mp4").read_bytes()
+    (killed / "video.mp4").write_bytes(video[: int(len(video) * 0.8)])
+    monkeypatch.setattr("realtime_affect.sessions.store.Session.in_use", False)
+    session = open_session(killed)
+    assert session.outcome == "interrupted"
+    assert "repaired" in session.content["inputs"][0]["error"]
+    assert (killed / "rows.csv").read_bytes() == rows
+    reader = VideoReader(killed / "video.mp4")
+    first = next(iter(readings())).scene.frame
+    assert reader.image_at(first.t_ns, (WIDTH, HEIGHT)) is not None
+    reader.close()
+    assert open_session(killed).outcome == "interrupted"
+
+
+def test_a_session_under_way_is_not_opened(record):
+    recorder = record(2, finish=False)
+    with pytest.raises(InputError, match="being recorded"):
+        open_session(recorder.session.folder)
+    recorder.finish()
+
+
+@pytest.mark.parametrize("part", ["log", "video"])
+def test_a_full_disk_ends_the_session_and_says_so_and_not_the_run(record, monkeypatch, part):
+    import sqlite3
+
+    from realtime_affect.outputs.video import VideoRecorder
+    from realtime_affect.sessions import reading_log
+
+    def full(*_):
+        if part == "log":
+            message = "database or disk is full"
+            raise sqlite3.OperationalError(message)
+        message = "No space left on device"
+        raise OutputError("video.mp4", got=message, expected="space", hint="Free some.")
+
+    if part == "log":
+        monkeypatch.setattr(reading_log, "encode", full)
+    else:
+        monkeypatch.setattr(VideoRecorder, "write", full)
+    session = record(6)
+    assert session.outcome == "failed"
+    assert "full" in session.content["inputs"][0]["error"] or "space" in str(session.content)
+
+
+def test_a_folder_that_is_gone_is_noticed_and_said(record):
+    recorder = record(6, finish=False)
+    shutil.rmtree(recorder.session.folder)
+    with pytest.raises(OutputError, match="gone"):
+        recorder._results.flush()
+    close_without_finishing(recorder)
+    with pytest.raises(OutputError, match="still there"):
+        recorder.finish()
