@@ -1,8 +1,8 @@
 """Open the live window and stay until it is closed; say beforehand whether there can be one.
 
 The entry point of the group ``realtime_affect.windows``: the command line finds this module there,
-asks ``display_available`` and calls ``run_window``. Nothing of Qt is imported with it, so that a
-machine without Qt learns why and what to do.
+asks ``display_available`` and calls ``run_window`` or ``run_app``. Nothing of Qt
+is imported with it, so that a machine without Qt learns why and what to do.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from realtime_affect.errors import DependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
 
+    from affect_gui.window import MainWindow
     from realtime_affect.config import Config
     from realtime_affect.runtime.reading_source import ReadingSource
+
+    Opener = Callable[[str, Config], ReadingSource]
 
 _EXTRA: Final = "pip install 'realtime-affect[gui]'"
 _APT: Final = (
@@ -52,22 +56,71 @@ def run_window(source: ReadingSource, config: Config, recording: bool = False) -
     DependencyError
         PyQt6 or one of its system libraries is missing.
     """
+    window = _new_window(config, None)
+    window.file_recording = recording
+    return _stay(window, lambda: window.show_source(source))
+
+
+def run_app(config: Config, opener: Opener, spec: str | None = None) -> int:
+    """Open the window with its start page, or with what `spec` names; stay until it is closed.
+
+    Parameters
+    ----------
+    config : Config
+    opener : callable
+        Opens what the user names: ``opener(spec, config)`` returns a source of readings.
+    spec : str, optional
+        What to open at once.
+
+    Returns
+    -------
+    int
+        0, or 1 if the last source failed.
+
+    Raises
+    ------
+    DependencyError
+        As :func:`run_window`.
+    """
+    window = _new_window(config, opener)
+    return _stay(window, lambda: None if spec is None else window.open(spec))
+
+
+def _new_window(config: Config, opener: Opener | None) -> MainWindow:
     try:
         from PyQt6.QtWidgets import QApplication
 
-        from affect_gui.window import LiveWindow
+        from affect_gui.window import MainWindow
+        from realtime_affect.sessions import SessionStore
     except ImportError as error:
         missing = isinstance(error, ModuleNotFoundError)
         raise DependencyError(
             thing="live window",
             got=str(error),
-            expected="PyQt6 and Qt's system libraries",
+            expected="PyQt6, pyqtgraph and Qt's system libraries",
             hint=f"Run: {_EXTRA}" if missing else f"Run: {_APT}",
         ) from error
-
     app = QApplication.instance() or QApplication(sys.argv[:1])
     app.setApplicationName("realtime-affect")
-    window = LiveWindow(source, config.overlay, recording=recording)
+    if isinstance(app, QApplication):
+        app.setDesktopFileName("realtime-affect")
+    _KEPT.append(app)  # Qt's object lives as long as Python's
+    return MainWindow(config, opener, store=SessionStore())
+
+
+_KEPT: Final[list[object]] = []
+
+
+def _stay(window: MainWindow, begin: Callable[[], None]) -> int:
+    """Show a window and run Qt until it is closed; raise a defect of the window."""
+    from PyQt6.QtCore import QEventLoop
+    from PyQt6.QtWidgets import QApplication
+
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    app.setQuitOnLastWindowClosed(False)  # a sheet that closes last must not end it
+    loop = QEventLoop()
+    window.left.connect(loop.quit)
     defects: list[BaseException] = []
 
     def note_defect(
@@ -75,10 +128,10 @@ def run_window(source: ReadingSource, config: Config, recording: bool = False) -
     ) -> None:
         # Qt aborts the process on an exception in a slot, unless this hook is replaced.
         defects.append(error)
-        window.close()
+        window.shut()
 
     def close(_number: int, _frame: FrameType | None) -> None:
-        window.close()
+        window.shut()
 
     old_hook, sys.excepthook = sys.excepthook, note_defect
     old_signals: dict[signal.Signals, Any] = {}
@@ -86,14 +139,16 @@ def run_window(source: ReadingSource, config: Config, recording: bool = False) -
         old_signals[number] = signal.signal(number, close)
     try:
         window.show()
-        if not source.running:
-            source.start()
-        app.exec()
+        begin()
+        loop.exec()
     finally:
         sys.excepthook = old_hook
         for number, handler in old_signals.items():
             signal.signal(number, handler)
-        window.close()
+        window.shut()
+        window.hide()
+        window.tasks.close()
+        window.deleteLater()
     if defects:
         raise defects[0]
     return window.exit_code
@@ -105,8 +160,9 @@ def display_available(timeout_s: float = 10.0) -> tuple[bool, str]:
     Qt ends the whole process when it finds no display or lacks a library, so it is tried in a
     process of its own.
     """
-    if importlib.util.find_spec("PyQt6") is None:
-        return False, f"PyQt6 is not installed; run: {_EXTRA}"
+    for library in ("PyQt6", "pyqtgraph"):
+        if importlib.util.find_spec(library) is None:
+            return False, f"{library} is not installed; run: {_EXTRA}"
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in _DISPLAYS):
         return False, "there is no display (DISPLAY and WAYLAND_DISPLAY are not set)"
     try:

@@ -1,410 +1,547 @@
-"""The live window: the newest reading, painted; a few keys; never a frozen image.
+"""The main window: the image in the middle, faces and timeline around it, commands above.
 
-The window pulls: a timer takes the newest reading from the window's own slot, so a slow screen
-drops images and delays nothing. Everything here runs on Qt's thread.
+The window pulls: timers take the newest reading from its own slot, so a slow screen drops images
+and delays nothing. What opens sources, writes files or asks disks runs elsewhere (``tasks``).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from PyQt6.QtCore import QDateTime, QPointF, QRectF, QStandardPaths, Qt, QTimer
-from PyQt6.QtGui import QColor, QImage, QPainter, QPen
-from PyQt6.QtWidgets import QMainWindow, QWidget
+from PyQt6.QtCore import QDateTime, QSize, QStandardPaths, Qt, QTimer, pyqtSignal
+from PyQt6.QtGui import QUndoStack
+from PyQt6.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QInputDialog,
+    QMainWindow,
+    QMessageBox,
+    QStackedWidget,
+    QToolBar,
+)
 
-from affect_gui.cards import draw_help, draw_notice
-from realtime_affect.overlay import OverlayStatus, paint
-from realtime_affect.slots import SlotClosed
+from affect_gui import sheets
+from affect_gui.actions import Actions
+from affect_gui.canvas import VideoPane
+from affect_gui.face_commands import FaceCommands
+from affect_gui.faces_dock import FacesDock
+from affect_gui.feed import Feed
+from affect_gui.moments import Moments
+from affect_gui.people import People
+from affect_gui.preferences import Preferences
+from affect_gui.start_page import StartPage
+from affect_gui.status_strip import StatusStrip
+from affect_gui.tasks import Tasks
+from affect_gui.timeline_dock import TimelineDock
+from affect_gui.view_commands import TOGGLES, ViewCommands
+from realtime_affect.errors import AffectError
 
 if TYPE_CHECKING:
-    from PyQt6.QtGui import QCloseEvent, QKeyEvent, QMouseEvent, QPaintEvent
+    from collections.abc import Callable, Sequence
 
+    from PyQt6.QtGui import QCloseEvent, QKeyEvent
+
+    from affect_gui.history import History
+    from affect_gui.session_control import SessionControl
+    from affect_gui.timeline_dock import Marker
+    from realtime_affect.config import Config
     from realtime_affect.overlay import OverlayConfig
     from realtime_affect.runtime.reading_source import ReadingSource
-    from realtime_affect.types import Image, Reading
+    from realtime_affect.sessions import SessionStore
+    from realtime_affect.types import Reading
 
-_PULL_MS: Final = 5
-_STATUS_MS: Final = 500
-_MESSAGE_S: Final = 4.0
-_LINGER_S: Final = 4.0
-_FAILURE_S: Final = 15.0
-_QUICKLY: Final = 80  # of PNG's 0 (small) to 100 (quick): a third of the time for a fifth more size
-_MAX_PIXELS: Final = 1920 * 1200  # larger windows are painted at this size and enlarged by Qt
-_MIN_UNIT: Final = 0.7
-_TOGGLES: Final = {
-    Qt.Key.Key_M: ("mesh", "Mesh"),
-    Qt.Key.Key_B: ("bars", "Expression and action units"),
-    Qt.Key.Key_G: ("gaze", "Gaze"),
-    Qt.Key.Key_P: ("pose", "Head pose"),
-}
+_DOCKS_MS: Final = 100
+_STATUS_MS: Final = 1000
+_MESSAGE_MS: Final = 10_000
+_HALF_NS: Final = 30_000_000_000
+_NEEDS_SOURCE: Final = (
+    "screenshot", "pause", "back", "forward", "previous_spike", "next_spike", "mark", "note",
+    "rename", "next_face", "previous_face",
+)  # fmt: skip
+_LATER: Final = ("open_session", "record", "queue", "export", "again", "models", "show_folder")
 
 
-class LiveWindow(QMainWindow):
-    """Show readings as they come.
-
-    Create it before their source starts. Closing it stops the source.
+class MainWindow(QMainWindow):
+    """Show any source of readings, live or replayed.
 
     Parameters
     ----------
-    source : ReadingSource
-        A live pipeline, or a replay.
-    config : OverlayConfig
-        What is painted first; keys change it.
-    folder : Path, optional
+    config : Config
+    opener : callable, optional
+        Opens what the user names: ``opener(spec, config)``; may take seconds, is called off Qt's
+        thread. Without one, only :meth:`show_source` shows something.
+    store : SessionStore, optional
+        Where sessions are recorded; without one, none is.
+    preferences : Preferences, optional
+    pictures : Path, optional
         Where screenshots go; default: a folder of its own in the user's pictures.
-    recording : bool
-        Whether results go to a file; the notice says so.
 
     Attributes
     ----------
-    config : OverlayConfig
-        What is painted now.
-    selected : int or None
-        Id of the face that was clicked.
+    feed : Feed or None
+        Of what is shown.
+    sessions : SessionControl or None
     exit_code : int
-        1 once the source has failed.
-    age_ms : float
-        From the capture of the frame last painted to its painting; NaN before the first.
-    n_painted : int
-        Readings painted so far.
+        1 once a source has failed.
+    file_recording : bool
+        Whether the command line records to files while the window is open.
+    guards : list of callable
+        Asked before a source is left; one that returns False keeps it.
+    recorders : list of callable
+        Each says whether it records now.
     """
 
-    def __init__(
-        self, source: ReadingSource, config: OverlayConfig, folder: Path | None = None,
-        *, recording: bool = False,
-    ) -> None:  # fmt: skip
+    source_changed = pyqtSignal()
+    """Another source is shown, or none."""
+    left = pyqtSignal()
+    """Everything was let go of: the window is closed, or told to be."""
+    named = pyqtSignal()
+    """A face was given a name, or lost it."""
+
+    def __init__(  # noqa: PLR0915  (a window, built part by part)
+        self,
+        config: Config,
+        opener: Callable[[str, Config], ReadingSource] | None = None,
+        *,
+        store: SessionStore | None = None,
+        preferences: Preferences | None = None,
+        pictures: Path | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        self.selected: int | None = None
+        self.preferences = preferences or Preferences()
+        self.feed: Feed | None = None
+        self.sessions: SessionControl | None = None
         self.exit_code = 0
-        self.age_ms = math.nan
-        self.n_painted = 0
-        self._source = source
-        self._slot = source.subscribe()
-        self._folder = folder
-        self._reading: Reading | None = None
-        self._recording = recording
-        self._status = OverlayStatus(recording=recording)
-        self._message = ""
-        self._message_until = 0.0
-        self._closing_at: float | None = None
-        self._ending = ""
-        self._stats_due = True
-        self._help = False
+        self.file_recording = False
+        self.guards: list[Callable[[], bool]] = []
+        self.recorders: list[Callable[[], bool]] = []
+        self.changes = QUndoStack(self)
+        self.tasks = Tasks(self)
+        self._opener = opener
+        self._opening = False
+        self._owned: ReadingSource | None = None
+        self._stopped = False
+        self._name = self._state = ""
+        self._pictures = pictures
 
-        name = source.source_info.name
-        self._name = name
-        self.setWindowTitle(f"{name} - realtime-affect")
-        self.canvas = _Canvas(self)
-        self.canvas.setAccessibleName("Live image")
-        self.canvas.setAccessibleDescription(
-            "The newest image of the source, with a box around each face and the movements "
-            "measured in it. Press H for the keys."
+        self.commands = Actions(self)
+        self.start_page = StartPage(self)
+        self.pane = VideoPane(self._overlay(), self)
+        self.canvas = self.pane.canvas
+        self.stack = QStackedWidget(self)
+        self.stack.addWidget(self.start_page)
+        self.stack.addWidget(self.pane)
+        self.setCentralWidget(self.stack)
+        self.people = People(config.track.max_faces)
+        self.canvas.names = self.people.names
+        self.faces = FacesDock(self.people, self)
+        self.timeline = TimelineDock(self)
+        self._docks: list[QDockWidget] = []
+        self.add_dock(self.faces, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.add_dock(self.timeline, Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._away: list[QDockWidget] = []
+        self.strip = StatusStrip(self.tasks, self)
+        self.setStatusBar(self.strip)
+        self.toolbar = self._build_toolbar()
+        self.moments = Moments(self.say, self.changes, self)
+        self.face_commands = FaceCommands(self)
+        self.view_commands = ViewCommands(self)
+        self._connect()
+        if store is not None:
+            from affect_gui.session_control import SessionControl
+            from affect_gui.tools_control import ToolsControl
+
+            self.sessions = SessionControl(self, store)
+            self.tools = ToolsControl(self, self.sessions)
+        if not self.preferences.restore_layout(self):
+            self.resize(QSize(1320, 900))
+            self.resizeDocks([self.faces], [310], Qt.Orientation.Horizontal)
+            self.resizeDocks([self.timeline], [330], Qt.Orientation.Vertical)
+        self._dock_timer = self._every(_DOCKS_MS, self.pull_docks)
+        self._status_timer = self._every(_STATUS_MS, self._show_status)
+        self.show_start_page()
+        self._show_status()
+
+    def open(self, spec: str) -> None:
+        """Open a camera, file, folder, URL or the demo off Qt's thread, then show it."""
+        if self._opener is None or self._opening or not self.ask_to_leave():
+            return
+        opener, config = self._opener, self.config.with_values(self._capture_choices())
+        self._opening = True
+        self.start_page.wait(f"Opening {spec}...")
+        self.say(f"Opening {spec}...")
+        self.tasks.run(
+            lambda: opener(spec, config),
+            lambda source: self._show_opened(source, spec),
+            self.say_unopened,
         )
-        self.canvas.setToolTip("Click a face to select it. Press H for the keys.")
-        self.setCentralWidget(self.canvas)
-        self._fit_to_source()
 
-        self._pull_timer = QTimer(self)
-        self._pull_timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._pull_timer.timeout.connect(self.pull)
-        self._pull_timer.start(_PULL_MS)
-        self._status_timer = QTimer(self)
-        self._status_timer.timeout.connect(self.refresh)
-        self._status_timer.start(_STATUS_MS)
-        self.refresh()
+    def show_source(
+        self,
+        source: ReadingSource,
+        *,
+        history: History | None = None,
+        markers: Sequence[Marker] = (),
+        owned: bool = False,
+    ) -> None:
+        """Show a source in place of what was shown; start it if it is not running.
+
+        Parameters
+        ----------
+        source : ReadingSource
+        history : History, optional
+            Of a replay, all that it displayed.
+        markers : sequence of Marker
+            Those that it has already.
+        owned : bool
+            Whether the window closes it when it is done with it.
+        """
+        self.leave_source()
+        self._name = source.source_info.name
+        self._owned = source if owned else None
+        self._stopped = False
+        feed = self.feed = Feed(source, history, self)
+        feed.arrived.connect(self._show_newest)
+        feed.changed.connect(self._show_state)
+        self.people.names.clear()
+        self.changes.clear()
+        self.faces.model.by_user.clear()
+        self.faces.show_reading(None)
+        self.timeline.show_history(feed.history)
+        self.face_commands.select(None)
+        self.moments.follow(feed, markers)
+        self._bring_docks()
+        self.stack.setCurrentWidget(self.pane)
+        self.canvas.setFocus()
+        if not source.running:
+            source.start()
+        self.source_changed.emit()
+        self._show_state()
+        self._show_status()
+
+    def leave_source(self) -> None:
+        """Let go of what is shown; closing a source takes a while and happens elsewhere."""
+        feed, self.feed = self.feed, None
+        if feed is None:
+            return
+        self._note_failure(feed)
+        feed.stop()
+        self.moments.follow(None)
+        self.source_changed.emit()
+        feed.deleteLater()
+        owned, self._owned = self._owned, None
+        if owned is not None:
+            self.tasks.run(owned.close)
+
+    def show_start_page(self) -> None:
+        """Show what can be opened; what runs goes on. Without a source, the docks make room."""
+        self.stack.setCurrentWidget(self.start_page)
+        if self.feed is None:
+            self._away = [dock for dock in self._docks if not dock.isHidden()]
+            for dock in self._away:
+                dock.hide()
+
+    def _bring_docks(self) -> None:
+        for dock in self._away:
+            dock.show()
+        self._away = []
 
     @property
     def reading(self) -> Reading | None:
-        """The newest reading pulled."""
-        return self._reading
+        """What is on the screen."""
+        return self.moments.reading
 
     @property
-    def status(self) -> OverlayStatus:
-        """What is painted about the run now."""
-        message = self._ending or (self._message if time.monotonic() < self._message_until else "")
-        return dataclasses.replace(self._status, age_ms=self.age_ms, message=message or "H  help")
-
-    @property
-    def ending(self) -> str:
-        """Why the window is about to close by itself; empty while it is not."""
-        return self._ending
-
-    @property
-    def showing_help(self) -> bool:
-        """Whether the keys are shown."""
-        return self._help
-
-    def pull(self) -> None:
-        """Take the newest reading, if there is one; notice the end."""
-        try:
-            self._reading = self._slot.get(0)
-        except TimeoutError:
-            return
-        except SlotClosed:
-            self._pull_timer.stop()
-            self._end()
-            return
-        self.canvas.repaint_picture()
-
-    def refresh(self) -> None:
-        """Read the source's counters, twice a second; a stalled image shows its age."""
-        if self._closing_at is not None and time.monotonic() >= self._closing_at:
-            self.close()
-            return
-        if self._source.failure is not None and not self._ending:
-            self._end()
-        stats = self._source.stats()
-        state = stats.source_state.name.lower()
-        if state != self._status.source_state:
-            title = f"{self._name} - realtime-affect"
-            self.setWindowTitle(f"OFFLINE - {title}" if state == "offline" else title)
-        self._status = OverlayStatus(
-            fps=stats.fps, drops=stats.drops, source_state=state, recording=self._recording
-        )
-        self.canvas.repaint_picture()
+    def recording(self) -> bool:
+        """Whether what is measured goes to a file."""
+        if self.feed is None:
+            return False
+        by_command_line = self.file_recording and not self.feed.ended
+        return by_command_line or any(records() for records in self.recorders)
 
     def say(self, message: str) -> None:
-        """Show a remark for some seconds."""
-        self._message, self._message_until = message, time.monotonic() + _MESSAGE_S
-        self.canvas.repaint_picture()
+        """Show what happened for some seconds."""
+        self.strip.showMessage(message, _MESSAGE_MS)
 
-    def paint_reading(self, zoom: float) -> Image | None:
-        """Return the newest reading painted `zoom` times its size; None before the first."""
-        reading = self._reading
-        if reading is None:
-            return None
-        self.age_ms = (time.monotonic_ns() - reading.scene.frame.captured_ns) / 1e6
-        self.n_painted += 1
-        height, width = (side * zoom for side in reading.scene.frame.image.shape[:2])
-        # On a screen of small pixels text must not become smaller than it would be elsewhere.
-        enough = _MIN_UNIT * self.devicePixelRatioF()
-        unit = max(_MIN_UNIT, min(width / 1280, height / 720))
-        scale = self.config.scale * max(1.0, enough / unit)
-        config = self.config.replace(scale=scale)
-        return paint(reading, config, self.status, zoom)
-
-    def select_at(self, x: float, y: float) -> None:
-        """Select the face at (x, y) in frame pixels, or none."""
-        tracks = () if self._reading is None else self._reading.scene.tracks
-        hits = [
-            track
-            for track in tracks
-            if track.xyxy[0] <= x <= track.xyxy[2] and track.xyxy[1] <= y <= track.xyxy[3]
-        ]
-        # Of boxes one above the other the smaller is meant.
-        hits.sort(key=lambda track: float(track.xyxy[2] - track.xyxy[0]))
-        self.selected = hits[0].track_id if hits else None
-        self.say(f"Face #{self.selected} selected" if hits else "No face selected")
-
-    def set_neutral(self) -> None:
-        """Take the present expression of the selected face, or of all, as its neutral one."""
-        seen = () if self._reading is None else self._reading.scene.tracks
-        if self.selected is not None and self.selected not in {t.track_id for t in seen}:
-            self.say(f"Face #{self.selected} is not in view")
-            return
-        if not seen:
-            self.say("No face in view")
-            return
-        if not self._source.can_set_neutral:
-            self.say("A neutral can only be set while the face is analysed")
-            return
-        self._source.set_neutral(self.selected)
-        whose = "all faces" if self.selected is None else f"face #{self.selected}"
-        self.say(f"Neutral set for {whose}")
-
-    def save_screenshot(self) -> Path | None:
-        """Write the image as shown to a new PNG file; say where, or why not."""
-        picture = self.canvas.grab()
-        folder = self._folder or _pictures()
+    def save_screenshot(self) -> None:
+        """Write the image as shown, with its notice, to a new PNG, off Qt's thread."""
+        image = self.pane.grab().toImage()
+        folder = self._pictures or _pictures()
         stamp = QDateTime.currentDateTime().toString("yyyyMMdd-HHmmss-zzz")
         path = folder / f"realtime-affect-{stamp}.png"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self.say(f"Not saved: {folder}: {error.strerror}")
-            return None
-        if not picture.save(str(path), "PNG", _QUICKLY):
-            self.say(f"Not saved: {folder} cannot be written")
-            return None
-        self.say(f"Saved {path}")
-        return path
 
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Act on a key; see the help card."""
-        if event is None:
-            return
-        key = event.key()
-        if key == Qt.Key.Key_Escape and self.isFullScreen():
-            self.showNormal()
-        elif key in (Qt.Key.Key_Q, Qt.Key.Key_Escape):
-            self.close()
-        elif key in _TOGGLES:
-            name, label = _TOGGLES[Qt.Key(key)]
-            shown = not getattr(self.config, name)
-            self.config = self.config.replace(**{name: shown})
-            self.say(f"{label} {'on' if shown else 'off'}")
-        elif key == Qt.Key.Key_N:
-            self.set_neutral()
-        elif key == Qt.Key.Key_S:
-            self.save_screenshot()
-        elif key == Qt.Key.Key_F:
-            self.showNormal() if self.isFullScreen() else self.showFullScreen()
-        elif key in (Qt.Key.Key_H, Qt.Key.Key_F1):
-            self._help = not self._help
-            self.canvas.repaint_picture()
-        elif key == Qt.Key.Key_Space and self._closing_at is not None:
-            self._closing_at = None
-            self._ending = "Ended. Q closes."
-            self.canvas.repaint_picture()
-        else:
-            super().keyPressEvent(event)
+        def save() -> str:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not image.save(str(path), "PNG"):
+                message = f"{folder} cannot be written"
+                raise OSError(message)
+            return f"Saved {path}"
+
+        self.tasks.run(save, self.say, lambda failure: self.say(f"Not saved: {failure}"))
+
+    def ask(self, title: str, text: str) -> bool:
+        """Ask a question that Yes or No answers; No is the default."""
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        return QMessageBox.question(self, title, text, yes | no, no) == yes
+
+    def ask_to_leave(self) -> bool:
+        """Ask whoever has something to lose; True: nothing keeps the source."""
+        if self.feed is not None and self.file_recording and not self.feed.ended:
+            text = "Results are written to files. This ends it; what was written stays."
+            if not self.ask("Stop recording?", text):
+                return False
+        return all(guard() for guard in self.guards)
+
+    def shut(self) -> None:
+        """Let go of everything without asking. Idempotent."""
+        self._dock_timer.stop()
+        self._status_timer.stop()
+        if self.face_commands.guide is not None:
+            self.face_commands.guide.close()
+        self._bring_docks()
+        self.preferences.save_layout(self)
+        self.leave_source()
+        self.tasks.finish()
+        self.left.emit()
 
     def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Stop the source and let go of its readings."""
-        self._pull_timer.stop()
-        self._status_timer.stop()
-        self._source.stop()
-        self._slot.close()
-        if self._source.failure is not None:
-            self.exit_code = 1
-        if event is not None:
+        """Ask where something would be lost; then stop the source and let go of it."""
+        if event is None:
+            return
+        if self.ask_to_leave():
+            self.shut()
             event.accept()
-
-    def draw_cards(self, painter: QPainter, area: QRectF) -> None:
-        """Draw what lies over the image: what is wrong, what the keys are."""
-        failure = self._source.failure
-        if failure is not None:
-            draw_notice(painter, area, "The run stopped", str(failure) or repr(failure), alarm=True)
-        elif self._reading is None and self._status.source_state == "offline":
-            draw_notice(
-                painter, area, "OFFLINE", f"{self._name} gives no images. Trying again.", True
-            )
-        elif self._reading is None:
-            draw_notice(painter, area, "Starting", f"Waiting for {self._name}")
-        if self._help:
-            draw_help(painter, area)
-
-    def _end(self) -> None:
-        """Nothing will come any more: close, but leave time to read why."""
-        now = time.monotonic()
-        if self._source.failure is not None:
-            self.exit_code = 1
-            self._ending = "Stopped. Q closes."
-            self._closing_at = now + _FAILURE_S
-        elif self._source.source_state.name == "ENDED":
-            self._ending = "Ended. Space keeps the image, Q closes."
-            self._closing_at = now + _LINGER_S
         else:
-            # Someone asked the source to stop; not from within a timer that is firing.
-            QTimer.singleShot(0, self.close)
-        self.canvas.repaint_picture()
+            event.ignore()
 
-    def _fit_to_source(self) -> None:
-        """Open at the source's proportions, large but inside the screen."""
-        info = self._source.source_info
-        width, height = info.width or 1280, info.height or 720
-        screen = self.screen()
-        room = screen.availableSize() * 0.85 if screen is not None else None
-        most_width, most_height = (room.width(), room.height()) if room else (1280, 720)
-        scale = min(most_width / width, most_height / height, max(1.0, 1280 / width))
-        self.resize(max(320, round(width * scale)), max(180, round(height * scale)))
-
-
-class _Canvas(QWidget):
-    """Shows the painted image as large as it fits, on black."""
-
-    def __init__(self, window: LiveWindow) -> None:
-        super().__init__(window)
-        self._window = window
-        self._pixels: Image | None = None  # QImage does not own its memory: this does
-        self._image = QImage()
-        self._zoom = 1.0  # device pixels of the screen per pixel of the frame
-        self._stale = True
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setMinimumSize(160, 90)
-
-    def repaint_picture(self) -> None:
-        """Paint anew at the next chance; several requests make one painting."""
-        self._stale = True
-        self.update()
-
-    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Paint the newest reading, as old as it is now."""
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(12, 12, 13))
-        place = self._place()
-        if place is not None:
-            if self._stale or self._pixels is None:
-                self._render()
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(place, self._image)
-            self._mark_selected(painter, place)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._window.draw_cards(painter, QRectF(self.rect()))
-        painter.end()
-
-    def resizeEvent(self, _event: object) -> None:  # noqa: N802  (Qt's name)
-        """Paint at the new size."""
-        self._stale = True
-
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Select the face that is clicked."""
-        place = self._place()
-        if event is None or place is None:
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Leave full screen, or the review, by Esc; nothing else, and never the window."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            if self.isFullScreen():
+                self.commands["full_screen"].setChecked(False)
+            else:
+                self.moments.back_to_live()
             return
-        at: QPointF = event.position() - place.topLeft()
-        scale = self.devicePixelRatioF() / self._zoom
-        self._window.select_at(at.x() * scale, at.y() * scale)
+        super().keyPressEvent(event)
 
-    def _place(self) -> QRectF | None:
-        """Return where the image goes, in Qt's points, on whole pixels of the screen."""
-        reading = self._window.reading
-        if reading is None:
-            return None
-        height, width = reading.scene.frame.image.shape[:2]
-        ratio = self.devicePixelRatioF()
-        room_x, room_y = round(self.width() * ratio), round(self.height() * ratio)
-        self._zoom = min(room_x / width, room_y / height)
-        size_x, size_y = (max(1, round(side * self._zoom)) for side in (width, height))
-        left, top = (room_x - size_x) // 2, (room_y - size_y) // 2
-        return QRectF(left / ratio, top / ratio, size_x / ratio, size_y / ratio)
-
-    def _render(self) -> None:
-        reading = self._window.reading
-        assert reading is not None
-        height, width = reading.scene.frame.image.shape[:2]
-        most = math.sqrt(_MAX_PIXELS / (width * height))
-        pixels = self._window.paint_reading(min(self._zoom, most))
-        assert pixels is not None
-        self._pixels = pixels
-        rows, columns = pixels.shape[:2]
-        # Any buffer will do; the stub knows only bytes.
-        self._image = QImage(  # type: ignore[call-overload]
-            pixels.data,
-            columns,
-            rows,
-            pixels.strides[0],
-            QImage.Format.Format_BGR888,
-        )
-        self._stale = False
-
-    def _mark_selected(self, painter: QPainter, place: QRectF) -> None:
-        """Draw a dashed frame around the face that keys act on."""
-        reading, selected = self._window.reading, self._window.selected
-        if reading is None or selected is None:
+    def pull_docks(self) -> None:
+        """Show faces and timeline anew, as far as anybody sees them."""
+        feed, shown = self.feed, self.reading
+        if feed is None or shown is None:
             return
-        scale = self._zoom / self.devicePixelRatioF()
-        for track in reading.scene.tracks:
-            if track.track_id == selected:
-                x0, y0, x1, y1 = (float(v) * scale for v in track.xyxy)
-                frame = QRectF(place.x() + x0, place.y() + y0, x1 - x0, y1 - y0)
-                painter.setPen(QPen(QColor(255, 255, 255), 2, Qt.PenStyle.DashLine))
-                painter.drawRoundedRect(frame.adjusted(-3, -3, 3, 3), 10, 10)
+        if self.faces.isVisible():
+            self.faces.show_reading(shown)
+        if self.timeline.isVisible():
+            t_ns = shown.scene.frame.t_ns
+            first_ns, newest_ns = feed.history.span_ns
+            if self.moments.replay is not None:
+                end_ns = min(t_ns + _HALF_NS, newest_ns)
+            else:
+                newest = feed.reading
+                end_ns = t_ns if newest is None else newest.scene.frame.t_ns
+            self.timeline.markers = self.moments.all_markers
+            self.timeline.pull(max(end_ns, t_ns, first_ns + 2 * _HALF_NS), t_ns)
+
+    def say_unopened(self, failure: Exception) -> None:
+        """Say why something could not be opened, and stay where that can be mended."""
+        self._opening = False
+        self.start_page.wait("")
+        words = str(failure) if isinstance(failure, AffectError) else f"internal error: {failure!r}"
+        self.start_page.say(words)
+        self.say(words)
+        if self.feed is None:
+            self.show_start_page()
+
+    def _show_opened(self, source: ReadingSource, spec: str) -> None:
+        self._opening = False
+        self.start_page.wait("")
+        self.preferences.remember("source/last", spec)
+        self.show_source(source, owned=True)
+
+    def _show_newest(self) -> None:
+        if self.feed is not None and self.moments.reviewed is None:
+            self.canvas.show_reading(self.feed.reading)
+            if self.canvas.title:
+                self._show_state()  # the first image, or the first after an outage
+
+    def _show_moment(self) -> None:
+        """Show the moment gone to, and whether the newest is held back."""
+        held = self.moments.reviewed is not None
+        pause, replay = self.commands["pause"], self.moments.replay
+        before = pause.blockSignals(True)
+        pause.setChecked(replay.paused if replay is not None else held)
+        pause.blockSignals(before)
+        self.commands["live"].setEnabled(held)
+        self.canvas.show_reading(self.reading)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """Say over the image what is wrong, and in its corner what is going on."""
+        feed, canvas = self.feed, self.canvas
+        canvas.title = canvas.text = canvas.badge = ""
+        canvas.badge_alarms = canvas.offline = False
+        self._state = ""
+        if feed is not None:
+            self._state = self._state_word(feed)
+            if feed.ended and self._owned is None and not self._stopped and self._was_stopped(feed):
+                # Whoever opened it ended it; not from within a timer that is firing.
+                QTimer.singleShot(0, self.close)
+            canvas.offline = feed.offline and feed.reading is not None
+            if feed.failure is not None:
+                self._note_failure(feed)
+                canvas.title = "The run stopped"
+                canvas.text = str(feed.failure) or repr(feed.failure)
+            elif feed.reading is None and feed.offline:
+                canvas.title = "OFFLINE"
+                canvas.text = f"{self._name} gives no images. Trying again."
+            elif feed.reading is None and not feed.ended:
+                canvas.title, canvas.text = "Starting", f"Waiting for {self._name}"
+            reviewed = self.moments.reviewed
+            if reviewed is not None and feed.reading is not None:
+                back_ns = feed.reading.scene.frame.t_ns - reviewed.scene.frame.t_ns
+                canvas.badge = f"REVIEW  {-back_ns / 1e9:.1f} s"
+            elif self.recording:
+                canvas.badge, canvas.badge_alarms = "REC", True
+        self.pane.say_recording(self.recording)
+        title = "realtime-affect" if feed is None else f"{self._name} - realtime-affect"
+        self.setWindowTitle(f"OFFLINE - {title}" if feed is not None and feed.offline else title)
+        canvas.repaint_image()
+
+    @staticmethod
+    def _was_stopped(feed: Feed) -> bool:
+        """Whether a source ended because it was told to, not by itself and not by a failure."""
+        return feed.failure is None and feed.stats.source_state.name != "ENDED"
+
+    def _state_word(self, feed: Feed) -> str:
+        if feed.failure is not None:
+            return "stopped"
+        if feed.offline:
+            return "OFFLINE"
+        if self.moments.replay is not None:
+            return "replay"
+        if feed.ended or feed.stats.source_state.name == "ENDED":
+            return "ended: drag on the timeline to look back"
+        return "live"
+
+    def _show_status(self) -> None:
+        feed = self.feed
+        self.strip.show_feed(feed, self._state)
+        running = feed is not None and not feed.ended
+        self.commands.enable(_NEEDS_SOURCE, feed is not None)
+        self.commands["stop"].setEnabled(running)
+        self.commands["neutral"].setEnabled(feed is not None and feed.source.can_set_neutral)
+
+    def _note_failure(self, feed: Feed) -> None:
+        if feed.failure is not None:
+            self.exit_code = 1
+
+    def _note_painted(self, reading: Reading) -> None:
+        if self.feed is not None and reading is self.feed.reading:
+            self.feed.note_painted(reading)
+
+    def _overlay(self) -> OverlayConfig:
+        """Return what is painted first: as configured, and as the user left it."""
+        overlay, remembered = self.config.overlay, self.preferences.flag
+        shown = {name: remembered(f"view/{name}", getattr(overlay, name)) for name in TOGGLES}
+        # The list of faces has the measures; panels over the image are for who wants them.
+        return overlay.replace(**shown | {"bars": remembered("view/bars", False)})
+
+    def _capture_choices(self) -> dict[str, Any]:
+        width, height = self.start_page.size_choice.currentData()
+        self.commands["mirror"].setChecked(self.start_page.mirror.isChecked())
+        return {
+            "capture.width": width,
+            "capture.height": height,
+            "capture.fps": float(self.start_page.rate_choice.currentData()),
+        }
+
+    def _every(self, ms: int, work: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.timeout.connect(work)
+        timer.start(ms)
+        return timer
+
+    def _build_toolbar(self) -> QToolBar:
+        bar = QToolBar("Commands", self)
+        bar.setObjectName("commands")
+        bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        for name, text in (
+            ("start_page", "Source..."), ("pause", "Pause"), ("stop", "Stop"), ("", ""),
+            ("record", "Record"), ("mark", "Mark"), ("neutral", "Neutral..."),
+            ("screenshot", "Screenshot"), ("", ""), ("live", "Back to live"),
+        ):  # fmt: skip
+            if name:
+                self.commands[name].setIconText(text)
+                bar.addAction(self.commands[name])
+            else:
+                bar.addSeparator()
+        self.addToolBar(bar)
+        return bar
+
+    def _connect(self) -> None:
+        moments, faces, commands = self.moments, self.face_commands, self.commands
+        for name, work in {
+            "start_page": self.show_start_page, "open_file": self._choose_file,
+            "open_folder": self._choose_folder, "screenshot": self.save_screenshot,
+            "quit": self.close, "live": moments.back_to_live, "back": lambda: moments.step(-1),
+            "forward": lambda: moments.step(1), "previous_spike": lambda: moments.jump(False),
+            "next_spike": lambda: moments.jump(True), "mark": moments.mark,
+            "note": self._mark_with_note, "stop": self._stop, "neutral": faces.set_neutral,
+            "undo": self.changes.undo, "redo": self.changes.redo, "rename": faces.rename,
+            "next_face": lambda: faces.select_next(1),
+            "previous_face": lambda: faces.select_next(-1),
+            "no_face": lambda: faces.select(None), "keys": lambda: sheets.show_keys(self),
+            "about": lambda: sheets.show_about(self),
+        }.items():  # fmt: skip
+            commands[name].triggered.connect(lambda _=False, work=work: work())
+        commands["pause"].toggled.connect(moments.hold)
+        for name in _LATER:
+            commands[name].setVisible(False)
+        for name in ("start_page", "open_file", "open_folder"):
+            commands[name].setVisible(self._opener is not None)
+        self.changes.canUndoChanged.connect(commands["undo"].setEnabled)
+        self.changes.canRedoChanged.connect(commands["redo"].setEnabled)
+        commands.enable(("undo", "redo", "live"), False)
+        moments.moved.connect(self._show_moment)
+        self.canvas.clicked.connect(faces.select)
+        self.canvas.painted.connect(self._note_painted)
+        self.faces.selected.connect(lambda n: None if n is None else faces.select(n))
+        self.timeline.sought.connect(moments.seek)
+        self.start_page.opened.connect(self.open)
+        self.start_page.file_wanted.connect(self._choose_file)
+        self.start_page.folder_wanted.connect(self._choose_folder)
+
+    def add_dock(self, dock: QDockWidget, area: Qt.DockWidgetArea) -> None:
+        """Put a dock beside the image, and into the menu."""
+        self.addDockWidget(area, dock)
+        if dock not in self._docks:
+            self._docks.append(dock)
+        menu = self.commands.menus["view"]
+        assert menu is not None
+        menu.addAction(dock.toggleViewAction())
+
+    def _stop(self) -> None:
+        if self.feed is not None and self.ask_to_leave():
+            self._stopped = True
+            self.feed.source.stop()
+            self.say("Stopped. The last minute stays on the timeline to look back on.")
+
+    def _mark_with_note(self) -> None:
+        text, accepted = QInputDialog.getText(self, "Marker", "Words for this marker:")
+        if accepted:
+            self.moments.mark(text.strip())
+
+    def _choose_file(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open video or image")
+        if name:
+            self.open(name)
+
+    def _choose_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Open folder of images")
+        if name:
+            self.open(name)
 
 
 def _pictures() -> Path:

@@ -1,4 +1,4 @@
-"""The command line: ``realtime-affect run | analyze | serve | doctor | models | streams`` and more.
+"""The command line: ``realtime-affect run | gui | analyze | serve | doctor | models`` and more.
 
 Heavy modules are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from realtime_affect.runtime.reading_source import ReadingSource
 
 _LOG = logging.getLogger(__name__)
-_WINDOWS: Final = "realtime_affect.windows"  # group of entry points
 _EPILOG: Final = (
     "Exit codes: 0 done · 1 the run failed · 2 usage or configuration · 3 an input cannot be read "
     "· 4 results cannot be written · 5 models · 6 a library is missing · 7 a GPU is missing or "
@@ -318,6 +317,22 @@ def serve(  # noqa: PLR0913  (a command's options)
 
 
 @app.command(epilog=_EPILOG)
+def gui(
+    source: Annotated[str | None, typer.Argument(help="What to open at once.")] = None,
+    config_file: _ConfigOption = None,
+    overrides: _SetOption = None,
+    install_entry: Annotated[
+        bool, typer.Option("--install-entry", help="Only put it into the desktop's menu.")
+    ] = False,
+) -> None:
+    """Open the window: choose a source, watch, record and replay sessions, export."""
+    with _reporting():
+        from realtime_affect.cli.gui import open_gui
+
+        open_gui(source, _load(config_file, overrides), install_entry=install_entry, say=_say)
+
+
+@app.command(epilog=_EPILOG)
 def bench(
     source: Annotated[
         str | None, typer.Argument(help="Camera, video or stream instead of the demo.")
@@ -479,7 +494,11 @@ def engines_clear(models: _ModelsArgument = None) -> None:
 
 
 def _load(
-    path: Path | None, overrides: list[str] | None, *, neutral: bool, max_faces: int | None
+    path: Path | None,
+    overrides: list[str] | None,
+    *,
+    neutral: bool = False,
+    max_faces: int | None = None,
 ) -> Config:
     from realtime_affect.config import load_config
 
@@ -494,23 +513,13 @@ def _load(
 
 def _find_window() -> Callable[[ReadingSource, Config, bool], int] | None:
     """Return the window's entry, or None (saying why) where there can be no window."""
-    from importlib.metadata import entry_points
+    from realtime_affect.cli.gui import find_window
 
-    # The window is a layer above this one: it says where it is, by an entry point.
-    installed = list(entry_points(group=_WINDOWS))
-    if not installed:
-        remark("No window: none is installed; install realtime-affect[gui]. Running without one.")
-        return None
-    try:
-        gui = installed[0].load()
-    except ImportError as error:
-        remark(f"No window: {error}; install realtime-affect[gui]. Running without one.")
-        return None
-    available, why = gui.display_available()
-    if not available:
+    found, why = find_window()
+    if found is None:
         remark(f"No window: {why}. Running without one.")
         return None
-    entry: Callable[[ReadingSource, Config, bool], int] = gui.run_window
+    entry: Callable[[ReadingSource, Config, bool], int] = found.run_window
     return entry
 
 

@@ -26,6 +26,27 @@ def timer(qapp):
     return lambda work, ms=50: QTimer.singleShot(ms, work)
 
 
+def close_windows():
+    from PyQt6.QtWidgets import QApplication, QMainWindow
+
+    for widget in QApplication.topLevelWidgets():
+        if isinstance(widget, QMainWindow):
+            widget.close()
+
+
+def test_the_app_opens_with_its_start_page_and_what_is_named(pipeline, timer):
+    opened = []
+
+    def opener(spec, config):
+        opened.append(spec)
+        return pipeline
+
+    pipeline.on_start = lambda: timer(close_windows, 300)
+    assert app.run_app(Config(), opener, "demo") == 0
+    assert opened == ["demo"]
+    assert pipeline.stopped
+
+
 def test_the_window_starts_the_pipeline_and_returns_0_when_it_is_stopped(pipeline, timer):
     pipeline.slot.put(reading_of())
     pipeline.on_start = lambda: timer(pipeline.slot.close)
@@ -34,12 +55,11 @@ def test_the_window_starts_the_pipeline_and_returns_0_when_it_is_stopped(pipelin
     assert pipeline.stopped
 
 
-def test_a_failure_of_the_pipeline_returns_1(pipeline, timer, monkeypatch):
-    monkeypatch.setattr("affect_gui.window._FAILURE_S", 0.1)
-
+def test_a_failure_of_the_pipeline_returns_1(pipeline, timer):
     def fail():
         pipeline.failure = RuntimeError("broken")
         pipeline.slot.close()
+        timer(close_windows, 1500)  # it stays until the user closes it
 
     pipeline.on_start = lambda: timer(fail)
     assert app.run_window(pipeline, Config()) == 1
@@ -60,7 +80,7 @@ def test_a_defect_of_the_window_is_raised_and_does_not_abort_the_process(
         message = "a defect"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr("affect_gui.window.paint", defect)
+    monkeypatch.setattr("affect_gui.canvas.paint", defect)
     pipeline.on_start = lambda: timer(lambda: pipeline.slot.put(reading_of()))
     hook = sys.excepthook
     with pytest.raises(ZeroDivisionError):
@@ -103,7 +123,7 @@ def test_a_platform_that_does_not_exist_is_said_with_what_to_install(monkeypatch
     assert "apt-get install" in reason
 
 
-def test_missing_pyqt_is_said(monkeypatch):
+def test_missing_libraries_are_said(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     available, reason = app.display_available()
     assert not available

@@ -1,0 +1,256 @@
+"""The page that greets: what can be opened, what this does and does not, what the law asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
+from PyQt6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from affect_gui.cameras import list_cameras
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
+
+_RESCAN_MS: Final = 2000
+SIZES: Final = ((640, 480), (1280, 720), (1920, 1080))
+RATES: Final = (15, 30, 60)
+
+WHAT: Final = (
+    "Measures the expression that a face <b>displays</b>, 17 facial action units, head pose, gaze, "
+    "blinks, and spikes: brief facial movements that came and went."
+)
+NOT: Final = (
+    "It does <b>not</b> know what a person feels, thinks or intends, does not detect lies, does "
+    "not recognise who somebody is, and makes no diagnosis. Much was trained on rendered people: "
+    "the cards of the networks say what was measured on whom."
+)
+PRIVATE: Final = (
+    "Everything happens on this machine. No image and no number leaves it; nothing is recorded "
+    "until you press Record."
+)
+PEOPLE: Final = (
+    "Tell the people in view that their faces are measured, and why. The line below the image "
+    "says it to them; leave it on."
+)
+LAW: Final = (
+    "In the European Union, Article 5(1)(f) of the AI Act prohibits inferring emotions of people "
+    "at work and in education, except for medical or safety reasons. Other laws may apply where "
+    "you are."
+)
+
+
+class StartPage(QScrollArea):
+    """Cameras, files, addresses, the demo, recent sessions; things dropped on it are opened."""
+
+    opened = pyqtSignal(str)
+    """What to show: camera number, path, URL or "demo"."""
+    session_opened = pyqtSignal(str)
+    """A session's folder."""
+    file_wanted = pyqtSignal()
+    folder_wanted = pyqtSignal()
+    models_wanted = pyqtSignal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setAcceptDrops(True)
+        self.cameras = QListWidget()
+        self.cameras.setAccessibleName("Cameras")
+        self.cameras.setMaximumHeight(96)
+        self.cameras.itemActivated.connect(self._open_camera)
+        self.recent = QListWidget()
+        self.recent.setAccessibleName("Recent sessions")
+        self.recent.setMaximumHeight(120)
+        self.recent.itemActivated.connect(
+            lambda item: self.session_opened.emit(item.data(Qt.ItemDataRole.UserRole))
+        )
+        self.size_choice, self.rate_choice = QComboBox(), QComboBox()
+        for width, height in SIZES:
+            self.size_choice.addItem(f"{width} x {height}", (width, height))
+        for rate in RATES:
+            self.rate_choice.addItem(f"{rate} images/s", rate)
+        self.size_choice.setCurrentIndex(1)
+        self.rate_choice.setCurrentIndex(1)
+        self.mirror = QCheckBox("Mirrored")
+        self.mirror.setToolTip("Show the image as a mirror would; recordings stay as they are.")
+        self.address = QLineEdit()
+        self.address.setPlaceholderText("rtsp://…, http://…, udp://…, or a path")
+        self.address.setAccessibleName("Address")
+        self.address.returnPressed.connect(self._open_address)
+        self.problem = QLabel("")
+        self.problem.setWordWrap(True)
+        self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self.problem.hide()
+        self.busy = QProgressBar()
+        self.busy.setRange(0, 0)
+        self.busy.hide()
+        self.setWidget(self._build())
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.rescan)
+        self.rescan()
+
+    def rescan(self) -> None:
+        """Ask anew which cameras there are."""
+        cameras = list_cameras()
+        shown = [
+            self.cameras.item(n).data(Qt.ItemDataRole.UserRole)  # type: ignore[union-attr]
+            for n in range(self.cameras.count())
+        ]
+        if shown == [camera.spec for camera in cameras] and cameras:
+            return
+        if not cameras and shown == [None]:
+            return
+        self.cameras.clear()
+        for camera in cameras:
+            item = QListWidgetItem(f"{camera.name}  (camera {camera.spec})")
+            item.setData(Qt.ItemDataRole.UserRole, camera.spec)
+            self.cameras.addItem(item)
+        if not cameras:
+            none = QListWidgetItem("No camera found. One that is plugged in appears here.")
+            none.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.cameras.addItem(none)
+
+    def show_recent(self, sessions: Sequence[tuple[str, str]]) -> None:
+        """List recent sessions: words and folder of each."""
+        self.recent.clear()
+        for words, folder in sessions:
+            item = QListWidgetItem(words)
+            item.setData(Qt.ItemDataRole.UserRole, folder)
+            self.recent.addItem(item)
+        if not sessions:
+            none = QListWidgetItem("None yet. Record one, and it appears here.")
+            none.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.recent.addItem(none)
+
+    def say(self, problem: str) -> None:
+        """Show what went wrong; nothing hides it."""
+        self.problem.setText(problem)
+        self.problem.setVisible(bool(problem))
+
+    def wait(self, what: str) -> None:
+        """Show that something is under way; nothing ends it."""
+        self.busy.setVisible(bool(what))
+        self.busy.setFormat(what)
+        self.say(what)
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Look for cameras while shown."""
+        self._timer.start(_RESCAN_MS)
+        super().showEvent(event)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Do not look while nobody sees it."""
+        self._timer.stop()
+        super().hideEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Take files and addresses."""
+        if event is not None and (data := event.mimeData()) is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Open what was dropped."""
+        if event is None or (data := event.mimeData()) is None or not data.urls():
+            return
+        url = data.urls()[0]
+        self.opened.emit(url.toLocalFile() or url.toString())
+        event.acceptProposedAction()
+
+    def _build(self) -> QWidget:
+        page = QWidget()
+        columns = QHBoxLayout(page)
+        columns.setContentsMargins(28, 22, 28, 22)
+        columns.setSpacing(28)
+        left, right = QVBoxLayout(), QVBoxLayout()
+        title = QLabel("<h1>realtime-affect</h1>")
+        left.addWidget(title)
+        left.addWidget(self.problem)
+        left.addWidget(self.busy)
+        left.addWidget(self._camera_box())
+        left.addWidget(self._file_box())
+        recent = QGroupBox("Recent sessions")
+        QVBoxLayout(recent).addWidget(self.recent)
+        left.addWidget(recent)
+        left.addStretch(1)
+        for heading, text in (
+            ("What it does", WHAT), ("What it does not", NOT),
+            ("Nothing leaves this machine", PRIVATE), ("People in view", PEOPLE), ("The law", LAW),
+        ):  # fmt: skip
+            label = QLabel(f"<h3>{heading}</h3><p>{text}</p>")
+            label.setWordWrap(True)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+            right.addWidget(label)
+        right.addStretch(1)
+        columns.addLayout(left, 3)
+        columns.addLayout(right, 2)
+        return page
+
+    def _camera_box(self) -> QGroupBox:
+        box = QGroupBox("Camera")
+        layout = QVBoxLayout(box)
+        layout.addWidget(self.cameras)
+        row = QHBoxLayout()
+        start = QPushButton("Start camera")
+        start.clicked.connect(lambda: self._open_camera(self.cameras.currentItem()))
+        for widget in (self.size_choice, self.rate_choice, self.mirror):
+            row.addWidget(widget)
+        row.addStretch(1)
+        row.addWidget(start)
+        layout.addLayout(row)
+        return box
+
+    def _file_box(self) -> QGroupBox:
+        box = QGroupBox("File, folder, address")
+        layout = QVBoxLayout(box)
+        row = QHBoxLayout()
+        for text, signal in (
+            ("Open video…", self.file_wanted), ("Open folder of images…", self.folder_wanted),
+        ):  # fmt: skip
+            button = QPushButton(text)
+            button.clicked.connect(signal.emit)
+            row.addWidget(button)
+        demo = QPushButton("Show the demo")
+        demo.clicked.connect(lambda: self.opened.emit("demo"))
+        row.addWidget(demo)
+        row.addStretch(1)
+        layout.addLayout(row)
+        form = QFormLayout()
+        form.addRow("Address", self.address)
+        layout.addLayout(form)
+        hint = QLabel("Or drop a file or a folder on this page.")
+        hint.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        layout.addWidget(hint)
+        return box
+
+    def _open_camera(self, item: QListWidgetItem | None) -> None:
+        if item is None:
+            item = self.cameras.item(0)
+        spec = None if item is None else item.data(Qt.ItemDataRole.UserRole)
+        if spec is not None:
+            self.opened.emit(str(spec))
+        else:
+            self.say("No camera was found. Plug one in, or open a file or the demo.")
+
+    def _open_address(self) -> None:
+        if self.address.text().strip():
+            self.opened.emit(self.address.text().strip())

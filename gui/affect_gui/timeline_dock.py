@@ -1,0 +1,426 @@
+"""The timeline: a minute of one face as rasters, lines, spikes and markers; drag to look back.
+
+Images for many series, lines only for picked ones: what the screen can show in a few milliseconds.
+Pulled ten times a second at most, and not while hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyqtgraph as pg
+from PyQt6.QtCore import QRectF, Qt, pyqtSignal
+from PyQt6.QtGui import QBrush, QColor, QFont
+from PyQt6.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from affect_gui.history import BIN_NS, POSE, SERIES, runs_of
+from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from affect_gui.history import History, Stretch
+    from affect_gui.theme import Theme
+
+SPAN_S: Final = 60.0
+_LINES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_PICKED: Final = ("happiness", "AU12", "AU04")
+_N_EXPRESSIONS: Final = len(EXPRESSIONS)
+_N_UNITS: Final = len(AU_INTENSITIES)
+_MOST_MARKERS: Final = 200
+_SHARES: Final = (9, 16, 8, 5)  # of the height: expressions, units, lines, spikes
+_LABEL_PX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A moment that the user marked.
+
+    Attributes
+    ----------
+    t_ns : int
+        Source time.
+    text : str
+        The user's words; may be empty.
+    """
+
+    t_ns: int
+    text: str = ""
+
+
+class TimelineDock(QDockWidget):
+    """What a face displayed, over the last minute or around a moment of a replay."""
+
+    sought = pyqtSignal(int)
+    """Source time that the user dragged the playhead to."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Timeline", parent)
+        self.setObjectName("timeline")
+        self.history: History | None = None
+        self.markers: tuple[Marker, ...] = ()
+        self.face = QComboBox()
+        self.face.setAccessibleName("Face on the timeline")
+        self._follow = True  # the selected face, or the first
+        self.face.activated.connect(self._stop_following)
+        self._selected: int | None = None
+        self._now_ns = 0
+        self._origin_ns = 0
+        self._picked: list[str] = list(_PICKED)
+        self._pick = QToolButton()
+        self._pick.setText("Lines")
+        self._pick.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._pick.setMenu(self._pick_menu())
+        self.remark = QLabel("")
+        self.remark.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        bar = QHBoxLayout()
+        bar.setContentsMargins(6, 2, 6, 0)
+        for widget in (QLabel("Face"), self.face, self._pick, self.remark):
+            bar.addWidget(widget)
+        bar.addStretch(1)
+        self.plots = _Plots(self.sought.emit)
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(bar)
+        layout.addWidget(self.plots.widget, 1)
+        self.setWidget(body)
+
+    def show_history(self, history: History | None, origin_ns: int = 0) -> None:
+        """Show another source; `origin_ns` is the source time of second 0."""
+        self.history, self._origin_ns = history, origin_ns
+        self.markers = ()
+        self._follow = True
+        self.face.clear()
+        self.plots.clear()
+
+    def select(self, track_id: int | None) -> None:
+        """Show the face that is selected."""
+        self._selected, self._follow = track_id, True
+
+    def pull(self, now_ns: int, head_ns: int | None) -> None:
+        """Draw anew: the minute up to `now_ns`, and the playhead where one is looked back to."""
+        if self.history is None:
+            return
+        first_ns, newest_ns = self.history.span_ns
+        if newest_ns == 0:
+            return
+        if self._origin_ns == 0:
+            self._origin_ns = first_ns
+        self._now_ns = now_ns
+        self._fill_faces(self.history.track_ids)
+        start_ns = now_ns - round(SPAN_S * 1e9)
+        stretch = self.history.stretch(self.track_id, start_ns, now_ns)
+        # What lies before the first image is no gap.
+        stretch.missing[: max(0, first_ns - start_ns) // BIN_NS + 1] = False
+        stretch.missing[max(0, newest_ns - start_ns) // BIN_NS :] = False
+        spikes = self.history.spikes(start_ns, now_ns)
+        self.plots.draw(
+            stretch,
+            [(s.event.apex_ns, s.event.kind) for s in spikes if s.track_id == self.track_id],
+            [m for m in self.markers if start_ns <= m.t_ns <= now_ns][:_MOST_MARKERS],
+            self._picked,
+            self._origin_ns,
+        )
+        self.plots.place_head(head_ns if head_ns is not None else now_ns, self._origin_ns)
+        n = sum(s.event.kind == "micro" and s.track_id == self.track_id for s in spikes)
+        gaps = len(runs_of(stretch.missing))
+        words = [f"{n} spike{'s' * (n != 1)}"]
+        if gaps:
+            words.append(f"{gaps} gap{'s' * (gaps != 1)} without images")
+        self.remark.setText("   ".join(words))
+
+    @property
+    def track_id(self) -> int | None:
+        """The face that is shown."""
+        data = self.face.currentData()
+        return None if data is None else int(data)
+
+    def colour(self, theme: Theme) -> None:
+        """Use the colours of a theme."""
+        self.plots.colour(theme)
+
+    def _fill_faces(self, ids: Sequence[int]) -> None:
+        known = [self.face.itemData(n) for n in range(self.face.count())]
+        if known != list(ids):
+            shown = self.track_id
+            self.face.clear()
+            for track_id in ids:
+                self.face.addItem(f"#{track_id}", track_id)
+            if shown is not None and shown in ids:
+                self.face.setCurrentIndex(list(ids).index(shown))
+        if self._follow and self._selected is not None and self._selected in ids:
+            self.face.setCurrentIndex(list(ids).index(self._selected))
+
+    def _stop_following(self) -> None:
+        self._follow = False
+
+    def _pick_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for name in SERIES:
+            action = menu.addAction(name)
+            assert action is not None
+            action.setCheckable(True)
+            action.setChecked(name in self._picked)
+            action.toggled.connect(lambda on, name=name: self._pick_line(name, on))
+        return menu
+
+    def _pick_line(self, name: str, on: bool) -> None:
+        if on and name not in self._picked:
+            self._picked.append(name)
+        elif not on and name in self._picked:
+            self._picked.remove(name)
+
+
+class _Plots:
+    """The plots one below the other on one axis of time."""
+
+    def __init__(self, seek: Any) -> None:
+        self.widget = pg.GraphicsLayoutWidget()
+        self.widget.ci.layout.setSpacing(1)
+        self.widget.ci.setContentsMargins(2, 2, 6, 2)
+        self._seek = seek
+        self._origin_ns = 0
+        self._placing = False
+        self._expressions, self._expression_image = self._raster(EXPRESSIONS)
+        self._units, self._unit_image = self._raster([name[2:] for name in AU_INTENSITIES])
+        self._lines = self._plot(ticks=[(0, "0"), (0.5, "½"), (1, "1")])
+        self._lane = self._plot(ticks=[(0.5, "spikes")])
+        layout = self.widget.ci.layout
+        for row, (plot, share) in enumerate(zip(self._all, _SHARES, strict=True)):
+            self.widget.addItem(plot, row=row, col=0)
+            layout.setRowPreferredHeight(row, 10 * share)
+            layout.setRowStretchFactor(row, share)
+            layout.setRowMinimumHeight(row, 0)
+            if plot is not self._expressions:
+                plot.setXLink(self._expressions)
+            if plot is not self._lane:
+                plot.hideAxis("bottom")
+        self._lane.setYRange(0, 1, padding=0)
+        self._lines.setYRange(0, 1, padding=0.05)
+        self._legend = self._lines.addLegend(offset=(-8, 2), labelTextSize="8pt", colCount=6)
+        self._curves: dict[str, pg.PlotDataItem] = {}
+        self._micro = pg.ScatterPlotItem(symbol="t1", size=13)
+        self._macro = pg.ScatterPlotItem(symbol="o", size=5)
+        self._lane.addItem(self._micro)
+        self._lane.addItem(self._macro)
+        self._heads = [pg.InfiniteLine(angle=90, movable=True) for _ in range(4)]
+        for plot, head in zip(self._all, self._heads, strict=True):
+            head.setZValue(20)
+            plot.addItem(head)
+            head.sigDragged.connect(self._dragged)
+        self._marks: list[tuple[Any, Any]] = []
+        self._hatches: list[Any] = []
+        scene = self.widget.scene()
+        scene.sigMouseClicked.connect(self._clicked)
+
+    @property
+    def _all(self) -> tuple[Any, ...]:
+        return self._expressions, self._units, self._lines, self._lane
+
+    def colour(self, theme: Theme) -> None:
+        self.widget.setBackground(theme.base)
+        self._text, self._accent = theme.text, theme.accent
+        dark = QColor(theme.base).lightness() < 128
+        self._expression_image.setLookupTable(_scale(theme.base, _BLUES_DARK if dark else _BLUES))
+        self._unit_image.setLookupTable(_scale(theme.base, _EMBERS_DARK if dark else _EMBERS))
+        for plot in self._all:
+            for side in ("left", "bottom"):
+                plot.getAxis(side).setPen(theme.quiet)
+                plot.getAxis(side).setTextPen(theme.text)
+        for head in self._heads:
+            head.setPen(pg.mkPen(theme.alarm, width=2))
+            head.setHoverPen(pg.mkPen(theme.alarm, width=4))
+        self._micro.setBrush(theme.alarm)
+        self._micro.setPen(pg.mkPen(theme.text, width=1))
+        self._macro.setBrush(theme.quiet)
+        self._macro.setPen(None)
+        self._hatch = QBrush(QColor(theme.quiet), Qt.BrushStyle.BDiagPattern)
+        gap = QColor(theme.quiet)
+        gap.setAlpha(70)
+        self._gap = QBrush(gap)
+        self._legend.setLabelTextColor(theme.text)
+        for _, label in self._legend.items:
+            label.setText(label.text, color=theme.text)
+
+    def clear(self) -> None:
+        self._expression_image.clear()
+        self._unit_image.clear()
+        for curve in self._curves.values():
+            curve.setData([], [])
+        self._micro.setData([], [])
+        self._macro.setData([], [])
+        self._draw_marks([])
+        self._draw_hatches([])
+
+    def draw(
+        self,
+        stretch: Stretch,
+        events: Sequence[tuple[int, str]],
+        markers: Sequence[Marker],
+        picked: Sequence[str],
+        origin_ns: int,
+    ) -> None:
+        self._origin_ns = origin_ns
+        values = stretch.values
+        n = len(values)
+        start_s = (stretch.start_ns - origin_ns) / 1e9
+        width_s = n * BIN_NS / 1e9
+        self._fill(self._expression_image, values[:, :_N_EXPRESSIONS], 1.0, start_s, width_s)
+        units = values[:, _N_EXPRESSIONS : _N_EXPRESSIONS + _N_UNITS]
+        self._fill(self._unit_image, units, 5.0, start_s, width_s)
+        self._expressions.setXRange(start_s, start_s + width_s, padding=0)
+        times = start_s + (np.arange(n) + 0.5) * BIN_NS / 1e9
+        self._draw_lines(times, values, picked)
+        for item, kind, height in ((self._micro, "micro", 0.35), (self._macro, "macro", 0.2)):
+            at = [(t - origin_ns) / 1e9 for t, k in events if k == kind]
+            item.setData(at, [height] * len(at))
+        spans = [(self._lane, self._hatch, run) for run in runs_of(stretch.unavailable)]
+        spans += [(plot, self._gap, run) for plot in self._all for run in runs_of(stretch.missing)]
+        self._draw_hatches(
+            [(plot, brush, start_s + a * BIN_NS / 1e9, start_s + b * BIN_NS / 1e9)
+             for plot, brush, (a, b) in spans]
+        )  # fmt: skip
+        self._draw_marks([((m.t_ns - origin_ns) / 1e9, m.text) for m in markers])
+
+    def place_head(self, t_ns: int, origin_ns: int) -> None:
+        self._placing = True
+        for head in self._heads:
+            if not head.moving:
+                head.setValue((t_ns - origin_ns) / 1e9)
+        self._placing = False
+
+    def _dragged(self, head: Any) -> None:
+        if not self._placing:
+            self._seek(self._origin_ns + round(head.value() * 1e9))
+
+    def _clicked(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        at = self._expressions.vb.mapSceneToView(event.scenePos())
+        self._seek(self._origin_ns + round(at.x() * 1e9))
+
+    def _raster(self, names: Sequence[str]) -> tuple[Any, Any]:
+        ticks = [(n + 0.5, name) for n, name in enumerate(names)]
+        plot = self._plot(ticks)
+        plot.invertY(True)
+        plot.setYRange(0, len(names), padding=0)
+
+        def fit() -> None:
+            """Name as many rows as have room."""
+            rows_px = plot.vb.height() / len(names)
+            every = max(1, math.ceil((_LABEL_PX + 1) / max(1.0, rows_px)))
+            plot.getAxis("left").setTicks([ticks[::every]])
+
+        plot.vb.sigResized.connect(fit)
+        image = pg.ImageItem(axisOrder="row-major")
+        image.setLevels((0, 255))
+        plot.addItem(image)
+        return plot, image
+
+    def _plot(self, ticks: Any) -> Any:
+        plot = pg.PlotItem()
+        plot.setMenuEnabled(False)
+        plot.setMouseEnabled(False, False)
+        plot.hideButtons()
+        axis = plot.getAxis("left")
+        axis.setWidth(72)
+        font = QFont()
+        font.setPixelSize(_LABEL_PX)
+        axis.setStyle(tickLength=0, tickFont=font, autoReduceTextSpace=False)
+        if ticks is not None:
+            axis.setTicks([ticks])
+        return plot
+
+    @staticmethod
+    def _fill(image: Any, values: Any, top: float, start_s: float, width_s: float) -> None:
+        """Show values as an image; place 0 of the colours is for what is not known."""
+        shades = np.clip(np.nan_to_num(values) / top, 0, 1) * 254 + 1
+        shades = np.where(np.isnan(values), 0, shades).astype(np.uint8).T
+        image.setImage(shades, autoLevels=False, levels=(0, 255))
+        image.setRect(QRectF(start_s, 0, width_s, len(shades)))
+
+    def _draw_lines(self, times: Any, values: Any, picked: Sequence[str]) -> None:
+        for name in [name for name in self._curves if name not in picked]:
+            self._lines.removeItem(self._curves.pop(name))
+        for n, name in enumerate(picked):
+            curve = self._curves.get(name)
+            if curve is None:
+                pen = pg.mkPen(_LINES[n % len(_LINES)], width=2)
+                curve = self._curves[name] = self._lines.plot([], [], pen=pen, name=name)
+            series = values[:, SERIES.index(name)]
+            curve.setData(times, _share(name, series), connect="finite")
+
+    def _draw_hatches(self, spans: Sequence[tuple[Any, Any, float, float]]) -> None:
+        while len(self._hatches) > len(spans):
+            plot, item = self._hatches.pop()
+            plot.removeItem(item)
+        for n, (plot, brush, start, end) in enumerate(spans):
+            if n == len(self._hatches) or self._hatches[n][0] is not plot:
+                item = pg.LinearRegionItem(movable=False, pen=pg.mkPen(None))
+                item.setZValue(-5 if brush is self._hatch else 5)
+                plot.addItem(item)
+                if n < len(self._hatches):
+                    old_plot, old = self._hatches[n]
+                    old_plot.removeItem(old)
+                    self._hatches[n] = (plot, item)
+                else:
+                    self._hatches.append((plot, item))
+            item = self._hatches[n][1]
+            item.setBrush(brush)
+            item.setRegion((start, end))
+
+    def _draw_marks(self, marks: Sequence[tuple[float, str]]) -> None:
+        while len(self._marks) > len(marks):
+            for plot, item in zip(self._all, self._marks.pop(), strict=True):
+                plot.removeItem(item)
+        while len(self._marks) < len(marks):
+            pen = pg.mkPen(self._accent, width=2, style=Qt.PenStyle.DashLine)
+            lines = tuple(
+                pg.InfiniteLine(
+                    angle=90, pen=pen, label="" if plot is self._expressions else None,
+                    labelOpts={"color": self._text, "position": 0.85, "anchors": [(0, 0), (0, 0)]},
+                )
+                for plot in self._all
+            )  # fmt: skip
+            for plot, line in zip(self._all, lines, strict=True):
+                plot.addItem(line)
+            self._marks.append(lines)
+        for (at, text), lines in zip(marks, self._marks, strict=True):
+            for line in lines:
+                line.setValue(at)
+            lines[0].label.setFormat(text)
+
+
+def _share(name: str, series: Any) -> Any:
+    """Return a series on the common scale of 0 to 1: probability, units of 5, 45 degrees."""
+    if name in EXPRESSIONS:
+        return series
+    return series / 90 + 0.5 if name in POSE else series / 5
+
+
+_BLUES: Final = ("#eef1f4", "#b9dcec", "#63acd6", "#2a6fb0", "#1b3a78", "#10143c")
+_EMBERS: Final = ("#f3f0ec", "#f6cf9b", "#e8883a", "#b5352f", "#5a1240", "#220a2c")
+_BLUES_DARK: Final = ("#20262c", "#1f4a78", "#2f7fc0", "#63b4e6", "#b4e0f7", "#ffffff")
+_EMBERS_DARK: Final = ("#2a2622", "#6b2b3c", "#b5452f", "#e8883a", "#f6cf7b", "#ffffff")
+
+
+def _scale(empty: str, colors: Sequence[str]) -> Any:
+    """Return 256 colours (256, 4) uint8: the first for what is not known, then from low to high."""
+    stops = np.array([QColor(color).getRgb() for color in colors], float)
+    at = np.linspace(0, len(colors) - 1, 255)
+    table = np.stack([np.interp(at, np.arange(len(colors)), stops[:, n]) for n in range(4)], axis=1)
+    return np.vstack([QColor(empty).getRgb(), table]).round().astype(np.uint8)
