@@ -165,7 +165,7 @@ class _FaceDelegate(QStyledItemDelegate):
         person = index.data(PERSON)
         height = max(_THUMB + 2 * _PAD, 3 * line + 2 * _PAD)
         if person is not None and self._unfolded(index):
-            rows = len(EXPRESSIONS) + len(AU_INTENSITIES) + 5 + min(len(person.spikes), 5)
+            rows = len(EXPRESSIONS) + len(AU_INTENSITIES) + 6 + min(len(person.spikes), 5)
             height += rows * (line + 1) + _PAD
         return QSize(230, height)
 
@@ -335,13 +335,15 @@ def measured_words(person: Person) -> list[str]:
         rx, ry, rz = (math.degrees(v) for v in person.face.pose.rotation_rad.tolist())
         lines.append(f"pitch {rx:+.0f}°  yaw {ry:+.0f}°  roll {rz:+.0f}°")
     result = person.result
+    if result is not None and result.meaning is not None and result.meaning.line:
+        lines.append(result.meaning.line)
     if result is not None:
         reason = "" if result.micro is None else result.micro.unavailable_reason
         if reason:
             lines.append(f"no spikes: {reason}")
         elif math.isfinite(result.blinks_per_min):
             lines.append(f"{result.blinks_per_min:.0f} blinks/min")
-    return lines[:2]
+    return lines[:3]
 
 
 def in_words(person: Person, *, by_user: bool) -> str:

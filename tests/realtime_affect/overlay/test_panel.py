@@ -61,7 +61,7 @@ def test_a_panel_takes_exactly_the_room_it_says(full, pose, blinks, unit, name, 
 def test_the_panel_says_whether_the_evidence_agrees():
     meaning = explain(evidence({"AU12": 3.0}, {"happiness": 0.9}))
     affect = dataclasses.replace(affect_of(14.0, "happiness"), meaning=meaning)
-    content = PanelContent(face_of(PERSON, units={"AU12": 3.0}), affect, False)
+    content = PanelContent(face_of(PERSON, units={"AU12": 3.0}), affect)
     assert content.captions() == ["14 blinks/min", "evidence: agrees"]
 
 
