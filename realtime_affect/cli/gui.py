@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from importlib.metadata import entry_points
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +47,7 @@ _ICON: Final = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">
 def find_window() -> tuple[Any, str]:
     """Return the module of the window, or None and why there can be no window."""
     # The window is a layer above this one: it says where it is, by an entry point.
-    installed = list(entry_points(group=_WINDOWS))
+    installed = list(metadata.entry_points(group=_WINDOWS))
     if not installed:
         return None, "none is installed; install realtime-affect[gui]"
     try:
