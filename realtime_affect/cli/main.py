@@ -172,7 +172,7 @@ def run(  # noqa: PLR0913  (a command's options)
         from realtime_affect.outputs.streams.opened import OpenStreams
         from realtime_affect.runtime.pipeline import Pipeline
 
-        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
+        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces or 0)
         config = with_streams(config, stream)
         if mesh:
             config = config.with_values({"overlay.mesh": True})
@@ -260,7 +260,7 @@ def analyze(  # noqa: PLR0913  (a command's options)
         from realtime_affect.cli.run_report import print_report
         from realtime_affect.outputs.narration import open_narrator
 
-        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces)
+        config = _load(config_file, overrides, neutral=neutral, max_faces=max_faces or 0)
         narrator = open_narrator(explain_with, anywhere=explain_anywhere)
         with run_progress(quiet=is_quiet()) as progress, narrator as asked:
             done = analysis.analyze(
@@ -322,14 +322,14 @@ def gui(
     config_file: _ConfigOption = None,
     overrides: _SetOption = None,
     install_entry: Annotated[
-        bool, typer.Option("--install-entry", help="Only put it into the desktop's menu.")
+        bool, typer.Option("--install-entry", help="Put it in menus.")
     ] = False,
 ) -> None:
     """Open the window: choose a source, watch, record and replay sessions, export."""
     with _reporting():
         from realtime_affect.cli.gui import open_gui
 
-        open_gui(source, _load(config_file, overrides), install_entry=install_entry, say=_say)
+        open_gui(source, _load(config_file, overrides), install_entry=install_entry, say=say)
 
 
 @app.command(epilog=_EPILOG)
@@ -351,7 +351,7 @@ def bench(
     with _reporting():
         from realtime_affect.cli.bench import bench as run_scenarios
 
-        config = _load(config_file, overrides, neutral=False, max_faces=None)
+        config = _load(config_file, overrides)
         for line in run_scenarios(source, scenarios or (), seconds, config, remark).splitlines():
             say(line)
 
@@ -494,19 +494,13 @@ def engines_clear(models: _ModelsArgument = None) -> None:
 
 
 def _load(
-    path: Path | None,
-    overrides: list[str] | None,
-    *,
-    neutral: bool = False,
-    max_faces: int | None = None,
+    path: Path | None, overrides: list[str] | None, *, neutral: bool = False, max_faces: int = 0
 ) -> Config:
     from realtime_affect.config import load_config
 
     config = load_config(path, overrides or ())
-    values: dict[str, Any] = {}
-    if neutral:
-        values["action_units.neutral_after_s"] = 1.0
-    if max_faces is not None:
+    values: dict[str, Any] = {"action_units.neutral_after_s": 1.0} if neutral else {}
+    if max_faces:
         values["track.max_faces"] = max_faces
     return config.with_values(values)
 
