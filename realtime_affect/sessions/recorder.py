@@ -8,6 +8,7 @@ its last second.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import asdict
@@ -195,9 +196,9 @@ class _ResultSink:
         self.rows.flush()
 
     def close(self) -> None:
-        self._log.close()
-        self.rows.close()
-        self.events.close()
+        with contextlib.ExitStack() as each:  # one that fails leaves none of the others open
+            for part in (self._log, self.rows, self.events):
+                each.callback(part.close)
 
 
 class _VideoSink:
