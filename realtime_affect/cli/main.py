@@ -513,8 +513,7 @@ def _find_window() -> Callable[[ReadingSource, Config, bool], int] | None:
     if found is None:
         remark(f"No window: {why}. Running without one.")
         return None
-    entry: Callable[[ReadingSource, Config, bool], int] = found.run_window
-    return entry
+    return found.run_window  # type: ignore[no-any-return]  # found by its entry point
 
 
 def _show(
