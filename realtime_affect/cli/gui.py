@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtime_affect.config import Config
+    from realtime_affect.outputs.streams.opened import OpenStreams
     from realtime_affect.runtime.reading_source import ReadingSource
 
 _WINDOWS: Final = "realtime_affect.windows"  # group of entry points
@@ -77,6 +79,8 @@ def open_gui(
     ------
     DependencyError
         There can be no window here.
+    OutputError
+        A stream that is configured cannot be opened.
     """
     if install_entry:
         for path in install_desktop_entry():
@@ -90,14 +94,22 @@ def open_gui(
             expected="a display, and the extra [gui]",
             hint="Without a window: realtime-affect run SOURCE --headless.",
         )
-    window.run_app(config, open_live, source)
+    from realtime_affect.outputs.streams.opened import OpenStreams
+
+    with OpenStreams(config) as streams:
+        window.run_app(config, partial(open_live, streams=streams), source)
 
 
-def open_live(spec: str, config: Config) -> ReadingSource:
-    """Open what the user named as a live source of readings; may take seconds."""
+def open_live(spec: str, config: Config, streams: OpenStreams) -> ReadingSource:
+    """Open what the user named as a live source of readings; may take seconds.
+
+    The streams that are configured get its readings instead of those of the last one.
+    """
     from realtime_affect.runtime.pipeline import Pipeline
 
-    return Pipeline(spec, config, live=True)
+    pipeline = Pipeline(spec, config, live=True)
+    streams.attach(pipeline)
+    return pipeline
 
 
 def install_desktop_entry(data: Path | None = None) -> tuple[Path, ...]:

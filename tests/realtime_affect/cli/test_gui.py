@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -49,4 +50,15 @@ def test_the_window_is_opened_with_what_is_named(monkeypatch):
     monkeypatch.setattr(gui, "find_window", lambda: (Window, ""))
     done = CliRunner().invoke(app, ["gui", "demo"])
     assert done.exit_code == 0
-    assert opened == [(gui.open_live, "demo")]
+    ((opener, spec),) = opened
+    assert (opener.func, spec) == (gui.open_live, "demo")
+
+
+def test_what_the_window_opens_feeds_the_streams(monkeypatch):
+    made, fed = [], []
+    monkeypatch.setattr(
+        "realtime_affect.runtime.pipeline.Pipeline", lambda *given, live: made.append(given) or "it"
+    )
+    streams = SimpleNamespace(attach=fed.append)
+    assert gui.open_live("0", "settings", streams) == "it"
+    assert (made, fed) == ([("0", "settings")], ["it"])
