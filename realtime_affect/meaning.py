@@ -34,7 +34,7 @@ class Observation:
     trust : str
         How far the unit can be trusted, from the network's card: "high", "medium", "low".
     onset_ns : int or None
-        Source time of the first frame in which it left its rest; None where it was there from the
+        Source time of the last frame in which it was at rest; None where it was there from the
         first frame on, or where nothing is known of time (stills).
     duration_ms : float
         Since then; 0 where that is not known.

@@ -21,7 +21,7 @@ _PAUSE_NS: Final = 100_000_000
 
 
 class UnitCourse:
-    """When each unit left its rest, found afterwards: a unit is there before it is marked.
+    """The last frame in which each unit was at rest, found afterwards.
 
     A unit is away while it is above its level at rest by more than four times its noise. Level and
     noise follow the moments in which it is not present, so that a slow drift is no onset.
@@ -35,6 +35,7 @@ class UnitCourse:
     def __init__(self, present_at: Sequence[float]) -> None:
         n = len(present_at)
         self._present_at = np.array(present_at)
+        self._most = 0.5 * self._present_at
         self._rest = np.zeros(n)
         self._noise = np.zeros(n)
         self._since = np.full(n, -1, np.int64)
@@ -57,7 +58,7 @@ class UnitCourse:
         away = intensity > edge  # False for NaN
         for at_ns, now in zip(t_ns, away, strict=True):
             begun = now & (self._away_ns < at_ns - _PAUSE_NS)
-            np.copyto(self._since, at_ns if self.t_ns >= 0 else -1, where=begun)
+            np.copyto(self._since, self.t_ns, where=begun)  # the frame before; -1: there is none
             np.copyto(self._away_ns, at_ns, where=now)
             self.t_ns = at_ns
         newest = intensity[-1]
@@ -65,10 +66,11 @@ class UnitCourse:
         share = 1.0 - math.exp(-since_s / _REST_S)
         calm = newest < self._present_at
         np.copyto(self._rest, self._rest + share * above, where=calm)
-        np.clip(self._rest, 0.0, 0.5 * self._present_at, out=self._rest)
+        np.maximum(self._rest, 0.0, out=self._rest)
+        np.minimum(self._rest, self._most, out=self._rest)
         still = calm & ~away[-1]
         np.copyto(self._noise, self._noise + share * (abs(above) - self._noise), where=still)
 
     def onsets_ns(self) -> list[int]:
-        """Return when each unit left its rest; -1: before the first frame, or not known."""
+        """Return the last frame at rest of each unit; -1: before the first one, or not known."""
         return self._since.tolist()

