@@ -3,7 +3,6 @@
 import numpy as np
 
 from realtime_affect.affect.history import FaceHistory
-from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
 from realtime_affect.types import (
     ActionUnits,
     AffectJob,
@@ -51,6 +50,3 @@ def jobs(frames, calibration=1.0):
             AffectJob(scene, (), (), history.append(scene)),
             {k: expression_of(p, t_ns) for k, (_, p) in faces.items()},
         )
-
-
-__all__ = ["AU_INTENSITIES", "EXPRESSIONS", "FRAME_NS", "expression_of", "face_with", "jobs"]
