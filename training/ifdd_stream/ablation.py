@@ -1,14 +1,14 @@
 """What lifting buys: the same tokens, attention and training with four ways to split a clip.
 
-    python -m training.ifdd_stream.ablation --frames FOLDER --sequences FOLDER --done FOLDER \
+    python -m training.ifdd_stream.ablation --teacher FOLDER --sequences FOLDER --done FOLDER \
         --report report.json
 
-The backbone is the one of ``frames``, which saw single images only and favours none of them; it
+The backbone is the one of ``teacher``, which saw single images only and favours none of them; it
 stands still. What is trained is what follows: tokens, lifting, heads, on the studio's training
 sequences. They are judged on moments of people nobody learned from that say little on their own
 (``evaluate.ambiguous_moments``), five seeds each; ``one moment`` sees the last moment of each clip
-only. 25 runs of half a CPU minute. Differences to the learned split are of the same moments,
-with 95 % bootstrap intervals over sequences.
+only. 25 runs of a quarter of a CPU minute. Differences to the learned split are of the same
+moments, with 95 % bootstrap intervals over sequences.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from realtime_affect.names import EXPRESSIONS
 from training.action_units.network import count_parameters
 from training.ifdd.recipe import soft_cross_entropy
 from training.ifdd_stream.evaluate import ambiguous_moments, clear_moments
-from training.ifdd_stream.frames import load_mean
 from training.ifdd_stream.network import (
     SLOTS,
     SPLITS,
@@ -38,6 +37,7 @@ from training.ifdd_stream.network import (
     windows,
 )
 from training.ifdd_stream.sequences import SLOTS_FILMED, Sequences, read_sequences
+from training.ifdd_stream.teacher import load_pair
 from training.metrics import confusion, uar
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Follower(nn.Module):
         self.one_moment = one_moment
 
     def forward(self, features: Tensor, ends: Tensor) -> Tensor:
-        """Decide at moments `ends` (n, k) of features (n, 24, 9, 192): logits (n, k, 8)."""
+        """Decide at moments `ends` (n, k) of features (n, 24, 3, 192): logits (n, k, 8)."""
         tokens = self.network.tokens(features)
         rows = torch.arange(len(features))[:, None]
         if self.one_moment:
@@ -74,12 +74,12 @@ class Follower(nn.Module):
 
 @torch.no_grad()
 def look(backbone: SlotBackbone, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
-    """Return the features (n, 24, 9, 192) of sequences (n, 24, 48, 48)."""
+    """Return the features (n, 24, 3, 192) of rows of sequences (n, 24, 48, 48)."""
     backbone.eval()
     found = []
     for part in np.array_split(pictures, max(1, len(pictures) // 8)):
         seen = backbone(torch.from_numpy(part.reshape(-1, *part.shape[2:]).astype(np.float32)))
-        tokens = seen.flatten(2).transpose(1, 2).unflatten(0, part.shape[:2])
+        tokens = seen.mean(3).transpose(1, 2).unflatten(0, part.shape[:2])
         found.append(tokens.numpy().astype(np.float16))
     return np.concatenate(found)
 
@@ -87,7 +87,7 @@ def look(backbone: SlotBackbone, pictures: NDArray[np.uint8]) -> NDArray[np.floa
 def train_follower(
     features: NDArray[np.float16], shown: NDArray[np.float32], follower: Follower, seed: int
 ) -> None:
-    """Train on features (v, n, 24, 9, 192) of v views and what is shown then (n, 24, 8)."""
+    """Train on features (v, n, 24, 3, 192) of v views and what is shown then (n, 24, 8)."""
     rng = np.random.default_rng(seed)
     steps = EPOCHS * (len(shown) // CLIPS)
     optimiser = torch.optim.AdamW(follower.parameters(), RATE, weight_decay=WEIGHT_DECAY)
@@ -206,7 +206,7 @@ def compare(
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=Path, required=True, help="folder of frames' checkpoint")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of its checkpoint")
     parser.add_argument("--sequences", type=Path, required=True)
     parser.add_argument("--done", type=Path, required=True, help="folder of runs that are done")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
@@ -215,8 +215,7 @@ def main() -> None:
     code = code_state("training/ifdd_stream")
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = load_mean(options.frames, StreamNetwork("none"))
-    backbone = network.backbone.to(memory_format=torch.channels_last)
+    backbone = load_pair(options.teacher).network.backbone.to(memory_format=torch.channels_last)
     taught, unseen = (
         read_sequences(sorted(options.sequences.glob(f"{split}_*.npz")))
         for split in ("train", "test")

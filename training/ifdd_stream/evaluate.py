@@ -2,7 +2,7 @@
 
     python -m training.ifdd_stream.evaluate --onnx FOLDER --run FOLDER --sequences FOLDER \
         --ferplus PACK --lfw PACK --stills FOLDER --report report.json --why WHY \
-        [--frames RUN --frames-without-lfw RUN] [--london FOLDER --report-persons WHY]
+        --teacher RUN [--teacher-without-lfw RUN] [--london FOLDER --report-persons WHY]
 
 FER+ ``valid`` (stills as clips that stand still, by strict majority), the fifth of LFW's persons
 that is kept out of every training (``training.persons``), sequences of studio people nobody
@@ -33,9 +33,9 @@ from training.action_units.dataset import load_arrays
 from training.action_units.evaluate import log_look
 from training.ifdd_stream.cuts import Cuts, add_data, lfw_part, read_cuts
 from training.ifdd_stream.export import NAMES, play
-from training.ifdd_stream.frames import Shown, load_mean, read_all
-from training.ifdd_stream.network import SLOT_HZ, SLOTS, StreamNetwork
+from training.ifdd_stream.network import SLOT_HZ, SLOTS
 from training.ifdd_stream.sequences import KINDS, Sequences, read_onsets, read_sequences
+from training.ifdd_stream.teacher import load_pair, read_all
 from training.ifdd_stream.train import changes_a_minute
 from training.ifdd_stream.views import talking_clips
 from training.metrics import bootstrap, calibration_error, confusion, recalls, softmax, uar, war
@@ -305,14 +305,16 @@ def evaluate(
 
 
 def moment_figures(run: Path, valid: Cuts, lfw: Cuts) -> dict[str, Any]:
-    """Score what single moments show, by a run of ``frames`` before clips are learned."""
-    network = Shown(load_mean(run, StreamNetwork("none")))
+    """Score what single moments show, by a run of ``teacher`` before clips are learned."""
+    pair = load_pair(run)
     known = valid.take(np.flatnonzero(valid.majority >= 0))
-    read = read_all(network, known.cut, flipped=False).argmax(1)
-    other = read_all(network, lfw.cut, flipped=False).argmax(1)
+    read, other = (read_all(pair, faces.cut, flipped=False).argmax(2) for faces in (known, lfw))
     return {
-        "ferplus_valid": figures(known.majority, read),
-        "lfw_kept_out": uar_of_persons(lfw.majority, other, lfw.person),
+        role: {
+            "ferplus_valid": figures(known.majority, read[k]),
+            "lfw_kept_out": uar_of_persons(lfw.majority, other[k], lfw.person),
+        }
+        for k, role in enumerate(("student", "teacher"))
     }
 
 
@@ -325,8 +327,8 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--london", type=Path, help="folder of the London Set")
     parser.add_argument("--report-persons", metavar="WHY", help="look at persons 061 to 090")
-    parser.add_argument("--frames", type=Path, help="to see what LFW brings: run of frames with it")
-    parser.add_argument("--frames-without-lfw", type=Path, help="and without it")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of its checkpoint")
+    parser.add_argument("--teacher-without-lfw", type=Path, help="another, to see what LFW brings")
     parser.add_argument("--why", required=True, help="this look, for the log")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     options = parser.parse_args()
@@ -343,12 +345,9 @@ def main() -> None:
     lfw = read_cuts(options.stills, options.lfw, "lfw")
     lfw = lfw.take(np.flatnonzero(lfw_part(lfw.person) != "train"))
     forms = evaluate(options.onnx, options.sequences, valid, lfw, onsets)
-    report = {"about": about, **forms, "made": code}
-    if options.frames_without_lfw is not None:
-        runs = {"with": options.frames, "without": options.frames_without_lfw}
-        report["lfw_ablation"] = {
-            name: moment_figures(run, valid, lfw) for name, run in runs.items()
-        }
+    runs = {"with LFW": options.teacher, "without LFW": options.teacher_without_lfw}
+    moments = {name: moment_figures(run, valid, lfw) for name, run in runs.items() if run}
+    report = {"about": about, **forms, "single_moments": moments, "made": code}
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     for precision, found in forms.items():
         for name, part in found["ferplus_valid"].items():

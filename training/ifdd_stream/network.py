@@ -1,7 +1,7 @@
 """IFDD-Stream: what IFDD does to a whole clip, so that each moment is looked at once.
 
 In the published network every token depends on every frame after the first block, so nothing can
-be kept from one clip to the next. Here a backbone looks at each moment alone and leaves nine
+be kept from one clip to the next. Here a backbone looks at each moment alone and leaves three
 tokens; a decision takes the tokens of the last twelve moments through the lifting scheme of the
 paper (a split, ISSM or a simpler one, then LADM; see ``training.ifdd.lifting``) at an eighth of its
 width.
@@ -28,7 +28,9 @@ SLOTS: Final = 12
 """Moments of a clip."""
 
 CHANNELS: Final = 192
-PLACES: Final = 9
+PLACES: Final = 3
+"""Rows of a face that leave a token each: brows and eyes, nose and cheeks, mouth and chin."""
+
 WIDTH: Final = 96
 _HEADS: Final = 4
 _TOKENS: Final = SLOTS // 2 * PLACES
@@ -40,7 +42,7 @@ Split = Literal["learned", "haar", "cdf53", "none"]
 SPLITS: Final[tuple[Split, ...]] = get_args(Split)
 """How the static and the dynamic part come about: IFDD's ISSM, a classic wavelet, or in turns.
 
-The last is shipped: it is the simplest, and as good (``ablation``)."""
+The first is shipped: it is the paper's idea, and no other is better (``ablation``)."""
 
 
 def _convolution(inward: int, outward: int, stride: int = 1) -> nn.Sequential:
@@ -123,7 +125,7 @@ class AdaptiveSplit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Split (n, 12, 9, c) into static and dynamic slots, each (n, 6, 9, c)."""
+        """Split (n, 12, 3, c) into static and dynamic slots, each (n, 6, 3, c)."""
         static, dynamic = self.times(x)
         return self._sample(x, static), self._sample(x, dynamic)
 
@@ -136,7 +138,7 @@ class AdaptiveSplit(nn.Module):
 
 
 def classic_split(x: Tensor, split: Split) -> tuple[Tensor, Tensor]:
-    """Split (n, 12, 9, c) by the steps of a classic wavelet; "none" only takes them in turns.
+    """Split (n, 12, 3, c) by the steps of a classic wavelet; "none" only takes them in turns.
 
     The same steps as ``affect_kernels.lifting``, in its scale.
     """
@@ -155,12 +157,12 @@ def classic_split(x: Tensor, split: Split) -> tuple[Tensor, Tensor]:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Multi-head attention of (n, 54, 96), 4 heads of 24."""
+    """Multi-head attention of clips' tokens (n * 18, 96), 4 heads of 24."""
     q, k, v = (
         part.reshape(-1, _TOKENS, _HEADS, WIDTH // _HEADS).transpose(1, 2) for part in (q, k, v)
     )
     weights = (q @ k.transpose(2, 3) * (WIDTH // _HEADS) ** -0.5).softmax(-1)
-    return (weights @ v).transpose(1, 2).reshape(-1, _TOKENS, WIDTH)
+    return (weights @ v).transpose(1, 2).reshape(-1, WIDTH)
 
 
 def in_parts(layer: nn.Linear, x: Tensor) -> tuple[Tensor, ...]:
@@ -170,7 +172,7 @@ def in_parts(layer: nn.Linear, x: Tensor) -> tuple[Tensor, ...]:
 
 
 class StreamLifting(nn.Module):
-    """LADM with its split: tokens (n, 12, 9, 96) -> feature (n, 96).
+    """LADM with its split: tokens (n, 12, 3, 96) -> feature (n, 96).
 
     Unlike in the released code, a token is told its time and place: with them attention can tell
     before from after.
@@ -203,14 +205,15 @@ class StreamLifting(nn.Module):
         Returns
         -------
         feature : (n, 96)
-        lost : (n, 9)
+        lost : (n, 3)
             What the static part lost against plain averages in time; the decoupling loss draws it
             to zero.
         """
         x = x + self.time + self.place
         parts = self.split(x) if self.split is not None else classic_split(x, self.kind)
-        static = self.static_norm(parts[0].reshape(-1, _TOKENS, WIDTH))
-        dynamic = self.dynamic_norm(parts[1].reshape(-1, _TOKENS, WIDTH))
+        # All clips' tokens in one matrix: a layer with its bias is one product then.
+        static = self.static_norm(parts[0].reshape(-1, WIDTH))
+        dynamic = self.dynamic_norm(parts[1].reshape(-1, WIDTH))
         lifting = self.kind != "none"
         k, v = in_parts(self.dynamic_pair, dynamic)
         told = attend(self.static_query(static), k, v)
@@ -221,12 +224,13 @@ class StreamLifting(nn.Module):
         q, k, v = in_parts(self.relate, self.relate_norm(dynamic))
         dynamic = dynamic + self.related(attend(q, k, v))
         hidden = nn.functional.gelu(self.widen(self.out_norm(dynamic)))
-        # The last layer is linear: one row of it instead of 54, as in training.ifdd.deploy. A row
+        hidden = hidden.reshape(-1, _TOKENS, 4 * WIDTH)
+        # The last layer is linear: one row of it instead of 18, as in training.ifdd.deploy. A row
         # times a matrix: onnxruntime 1.32 gets a transposed matrix times a vector wrong.
         feature = (self.compress[None] @ hidden)[:, 0]
         feature = feature @ self.narrow.weight.T + self.narrow.bias * self.compress.sum()
         averages = x.reshape(-1, SLOTS // 2, 2, PLACES, WIDTH).mean(2)
-        lost = (averages.reshape(-1, _TOKENS, WIDTH) - static).mean(2)
+        lost = (averages.reshape(-1, WIDTH) - static).mean(1)
         lost = lost.reshape(-1, SLOTS // 2, PLACES).mean(1)
         return feature, lost
 
@@ -248,7 +252,7 @@ class StreamNetwork(nn.Module):
         self.recency = nn.Parameter(torch.arange(-SLOTS + 1.0, 1.0) / 4)
 
     def slots(self, pictures: Tensor) -> Tensor:
-        """Look at moments (n, 48, 48), 0 to 255, each alone: tokens (n, 9, 96)."""
+        """Look at moments (n, 48, 48), 0 to 255, each alone: tokens (n, 3, 96)."""
         return self._tokens(self.backbone(pictures))
 
     def slots_late(self, features: Tensor) -> Tensor:
@@ -256,8 +260,8 @@ class StreamNetwork(nn.Module):
         return self._tokens(self.backbone.late(features))
 
     def _tokens(self, features: Tensor) -> Tensor:
-        features = features.reshape(-1, CHANNELS, PLACES)
-        return self.tokens(features.transpose(1, 2))  # type: ignore[no-any-return]
+        rows = features.mean(3).transpose(1, 2).reshape(-1, CHANNELS)
+        return self.tokens(rows).reshape(-1, PLACES, WIDTH)  # type: ignore[no-any-return]
 
     def shown(self, pictures: Tensor) -> Tensor:
         """Say what moments (n, 48, 48) show, each alone: logits (n, 8), without the lifting."""
@@ -268,7 +272,7 @@ class StreamNetwork(nn.Module):
         return self.still(self.slots_late(features).mean(1))  # type: ignore[no-any-return]
 
     def decide(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Decide on clips of tokens (n, 12, 9, 96): logits (n, 8), and the lifting's ``lost``."""
+        """Decide on clips of tokens (n, 12, 3, 96): logits (n, 8), and the lifting's ``lost``."""
         feature, lost = self.lifting(clips)
         shares = self.recency.softmax(0).repeat_interleave(PLACES) / PLACES
         shown = (shares[None] @ clips.reshape(-1, SLOTS * PLACES, WIDTH))[:, 0]
@@ -281,7 +285,7 @@ class StreamNetwork(nn.Module):
         ----------
         pictures : (n, 48, 48) float or uint8
             The newest moment of each face.
-        memory : (n, 11, 9, 96) float
+        memory : (n, 11, 3, 96) float
             Tokens of the moments before it, oldest first.
         missing : (n,) int64
             How many of them are not known yet: the oldest known one stands in for these.
@@ -289,7 +293,7 @@ class StreamNetwork(nn.Module):
         Returns
         -------
         logits : (n, 8)
-        slot : (n, 9, 96)
+        slot : (n, 3, 96)
             Tokens of the new moment, to be remembered.
         """
         slot = self.slots(pictures)
@@ -304,7 +308,7 @@ class StreamNetwork(nn.Module):
 
 
 def windows(tokens: Tensor) -> Tensor:
-    """Return the clip that ends at each moment of sequences (n, t, 9, 96): (n, t, 12, 9, 96).
+    """Return the clip that ends at each moment of sequences (n, t, 3, 96): (n, t, 12, 3, 96).
 
     Before a clip is full its oldest moment stands in for those that are missing, as at run time.
     """

@@ -51,6 +51,7 @@ SLOTS_FILMED: Final = 24
 SCENES: Final = 5
 """A person's sequences, one of each kind."""
 
+TAUGHT_PERSONS: Final = range(1, 36)  # of the London Set
 STRIP_PX: Final = 112
 _SIDES_PX: Final = (144, 176)
 _NEUTRAL: Final = EXPRESSIONS.index("neutral")
@@ -195,6 +196,20 @@ def read_onsets(folder: Path, persons: range) -> dict[str, NDArray[Any]]:
             rows.append([_look_at_frame(observer, detector, strip, i) for i in range(16)])
             numbers.append(number)
     return {"pictures": np.array(rows, np.uint8), "person": np.array(numbers)}
+
+
+def read_onset_file(folder: Path) -> NDArray[np.uint8]:
+    """Return the smile onsets (p, 16, 48, 48) in `folder` that may be learned from."""
+    stored = load_arrays(folder / "onsets.npz")
+    return stored["pictures"][np.isin(stored["person"], TAUGHT_PERSONS)]
+
+
+def onset_shares(level: NDArray[Any], counts: tuple[float, float]) -> NDArray[np.float32]:
+    """Return what smiles of some strength (t,), 0 to 1, show (t, 8); see COMES."""
+    share = np.clip((level - counts[0]) / (counts[1] - counts[0]), 0, 1)
+    shown = np.zeros((len(level), len(EXPRESSIONS)), np.float32)
+    shown[:, EXPRESSIONS.index("happiness")], shown[:, _NEUTRAL] = share, 1 - share
+    return shown
 
 
 def _look_at_frame(observer: Observer, detector: FaceDetector, strip: Image, i: int) -> Image:

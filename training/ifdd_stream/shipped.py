@@ -34,7 +34,8 @@ STATISTICS: Final = 2048  # faces that tell them
 def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor]]]:
     """Return weights by their names in the network, and those of its convolutions in their order.
 
-    The exporter turns the matrices of linear layers and names them after their nodes.
+    The exporter turns the matrices of linear layers of more than two axes and names them after
+    their nodes.
     """
     import onnx
 
@@ -51,7 +52,11 @@ def read_onnx(path: Path) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor]
     # Two that are not linear layers of their own in the graph.
     (shares,) = [array for array in constants.values() if array.shape == (SLOTS, 1)]
     known["recency"] = shares[:, 0].log()
-    (narrow,) = [array for array in constants.values() if array.shape == (4 * WIDTH, WIDTH)]
+    (narrow,) = [
+        array
+        for name, array in constants.items()
+        if array.shape == (4 * WIDTH, WIDTH) and not name.startswith("network.")
+    ]
     known["lifting.narrow.weight"] = narrow.T
     folded = [
         (constants[node.input[1]], constants[node.input[2]])

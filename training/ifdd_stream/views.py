@@ -1,14 +1,14 @@
-"""What all but the last block of the backbone see of all that is learned from, made once.
+"""What backbone and teacher make of all that clips are made of, made once.
 
     python -m training.ifdd_stream.views --kind ferplus --ferplus PACK --lfw PACK --stills FOLDER \
-        --sequences FOLDER --begin RUN --out FOLDER [--views 0:2]
+        --sequences FOLDER --teacher RUN --out FOLDER [--views 0:2]
 
-writes one file a view: every image of a kind once more turned, scaled, lit, partly hidden; most
-real faces as the product cuts them, some as they came, so that both meet, and a third of the cut
-ones in the midst of a word (``mouth``). Of clips all moments are treated alike: still faces that
-talk, rendered sequences, and smile onsets of the Face Research Lab London Set. The early blocks
-are held, so nothing is lost by looking only once; a step of training then costs a tenth. About two
-ms an image.
+writes one file a view: every image of a kind once more turned, scaled, lit, partly hidden, as the
+backbone's tokens; most real faces as the product cuts them, some as they came. Of clips all moments
+are treated alike: still faces that talk (``mouth``), rendered sequences, and smile onsets of the
+Face Research Lab London Set. Beside them stands what is to be learned: of real faces the mean of
+the raters' votes and of what the teacher sees, through a talking clip in the mean. The backbone is
+held, so nothing is lost by looking only once. About four ms an image.
 """
 
 from __future__ import annotations
@@ -23,29 +23,34 @@ import torch
 
 from realtime_affect.names import EXPRESSIONS
 from training.action_units.dataset import load_arrays
-from training.checkpoints import load_weights
 from training.filming import write_arrays
 from training.ifdd_stream.augmentation import augment
-from training.ifdd_stream.cuts import Cuts, join, lfw_part, read_cuts
+from training.ifdd_stream.cuts import Cuts, join
 from training.ifdd_stream.mouth import Mouths, draw_mouths, speak
-from training.ifdd_stream.network import StreamNetwork
-from training.ifdd_stream.sequences import SLOTS_FILMED, read_sequences
+from training.ifdd_stream.sequences import SLOTS_FILMED, read_onset_file, read_sequences
+from training.ifdd_stream.teacher import (
+    TALKING,
+    TAUGHT,
+    TURNED,
+    Pair,
+    draw,
+    draw_faces,
+    load_pair,
+    read_faces,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Kind = Literal["ferplus", "lfw", "filmed", "talking", "sequences", "onsets"]
+Kind = Literal["ferplus", "lfw", "talking", "sequences", "onsets"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 VIEWS: Final[dict[Kind, int]] = {
-    "ferplus": 2, "lfw": 3, "filmed": 2, "talking": 1, "sequences": 1, "onsets": 2,
+    "ferplus": 2, "lfw": 2, "talking": 1, "sequences": 1, "onsets": 4,
 }  # fmt: skip
-AS_CUT: Final = 0.8
-TALKING: Final = 0.35
+FACES: Final = 12_000  # of FER+: more than the lifting needs
 TALKERS: Final = 300  # faces whose mouths move through a clip, and as many neutral ones
 TALKERS_POWER: Final = 0.5
-TAUGHT_PERSONS: Final = range(1, 36)  # of the London Set
 _NEUTRAL: Final = EXPRESSIONS.index("neutral")
-TURNED: Final = 0.7  # strength of augmentation: cut faces stand upright already
 _BATCH: Final = 128
 
 
@@ -56,37 +61,20 @@ class Images:
     Attributes
     ----------
     pictures : (n, 48, 48) uint8
+    votes : (n, 8) float32
     mouth : Mouths, or (n, 5, 2) float32, or None
         How their mouths move, or where they are, so that some may.
-    votes : (n, 8) float32
     together : int
         Consecutive images that are one clip.
+    real : bool
+        Whether the teacher has a say in what they show.
     """
 
     pictures: NDArray[np.uint8]
-    mouth: Mouths | NDArray[np.float32] | None
     votes: NDArray[np.float32]
+    mouth: Mouths | NDArray[np.float32] | None = None
     together: int = 1
-
-
-def draw_faces(faces: Cuts, rng: np.random.Generator) -> Images:
-    """Show each face as cut or as it came; a mouth is NaN where it came plain."""
-    as_cut = (rng.uniform(size=len(faces)) < AS_CUT)[:, None, None]
-    mouth = np.where(as_cut, faces.mouth, np.float32(np.nan))
-    return Images(np.where(as_cut, faces.cut, faces.plain), mouth, faces.votes)
-
-
-def draw(
-    votes: NDArray[np.float32], n: int, rng: np.random.Generator, power: float
-) -> NDArray[np.int64]:
-    """Draw n of the images with votes (m, 8), rare expressions more often than they occur.
-
-    As often as the frequency of their majority to minus `power` says.
-    """
-    kind = votes.argmax(axis=1)
-    counts = np.bincount(kind, minlength=len(EXPRESSIONS))
-    chance = np.maximum(counts, 1.0)[kind] ** -power
-    return rng.choice(len(kind), n, p=chance / chance.sum())
+    real: bool = False
 
 
 def draw_talkers(faces: Cuts, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -102,10 +90,8 @@ def talk(faces: Cuts, rng: np.random.Generator) -> Images:
     rows = draw_talkers(faces, rng)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     repeated = np.repeat(rows, SLOTS_FILMED)
-    return Images(
-        faces.cut[repeated], speak(faces.mouth[rows], SLOTS_FILMED, generator),
-        faces.votes[repeated], SLOTS_FILMED,
-    )  # fmt: skip
+    mouths = speak(faces.mouth[rows], SLOTS_FILMED, generator)
+    return Images(faces.cut[repeated], faces.votes[repeated], mouths, SLOTS_FILMED, real=True)
 
 
 def talking_clips(faces: Cuts, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -129,32 +115,35 @@ def talking_clips(faces: Cuts, n: int) -> tuple[NDArray[np.uint8], NDArray[np.in
 def read_images(kind: Kind, options: argparse.Namespace, rng: np.random.Generator) -> Images:
     """Read the images of a kind that may be learned from."""
     if kind == "onsets":
-        stored = load_arrays(options.sequences / "onsets.npz")
-        pictures = stored["pictures"][np.isin(stored["person"], TAUGHT_PERSONS)]
-        votes = np.zeros((pictures.shape[0] * pictures.shape[1], len(EXPRESSIONS)), np.float32)
-        return Images(pictures.reshape(-1, *pictures.shape[2:]), None, votes, pictures.shape[1])
-    if kind in ("filmed", "sequences"):
+        onsets = read_onset_file(options.sequences)
+        votes = np.zeros((*onsets.shape[:2], len(EXPRESSIONS)), np.float32)
+        return _in_a_row(onsets, votes)
+    if kind == "sequences":
         filmed = read_sequences(sorted(options.sequences.glob("train_*.npz")))
-        pictures = filmed.pictures.reshape(-1, *filmed.pictures.shape[2:])
-        together = SLOTS_FILMED if kind == "sequences" else 1
-        return Images(pictures, None, filmed.shown.reshape(-1, len(EXPRESSIONS)), together)
-    ferplus = read_cuts(options.stills, options.ferplus, "ferplus_train")
-    lfw = read_cuts(options.stills, options.lfw, "lfw")
-    lfw = lfw.take(np.flatnonzero(lfw_part(lfw.person) == "train"))
+        return _in_a_row(filmed.pictures, filmed.shown)
+    real = read_faces(options, choosing=False)
     if kind == "talking":
-        return talk(join(ferplus, lfw), rng)
-    return draw_faces(ferplus if kind == "ferplus" else lfw, rng)
+        return talk(join(*real.values()), rng)
+    rows = np.random.default_rng(7).permutation(len(real[kind]))  # the same of every view
+    faces = real[kind].take(rows[:FACES])
+    pictures, mouths = draw_faces(faces, rng)
+    return Images(pictures, faces.votes, mouths, real=True)
+
+
+def _in_a_row(clips: NDArray[np.uint8], votes: NDArray[np.float32]) -> Images:
+    pictures = clips.reshape(-1, *clips.shape[2:])
+    return Images(pictures, votes.reshape(len(pictures), -1), together=clips.shape[1])
 
 
 @torch.no_grad()
-def look(network: StreamNetwork, images: Images, seed: int) -> dict[str, NDArray[np.generic]]:
-    """Look at images once: features (n, 128, 6, 6) float16 and votes (n, 8).
+def look(pair: Pair, images: Images, seed: int) -> dict[str, NDArray[np.generic]]:
+    """Look at images once: tokens (n, 3, 96) float16 and what they show (n, 8) float32.
 
-    Of clips of t moments: (n, t, 128, 6, 6) and (n, t, 8).
+    Of clips of t moments: (n, t, 3, 96) and (n, t, 8).
     """
     generator = torch.Generator().manual_seed(seed)
-    network.eval()
-    found = []
+    pair.eval()
+    found, told = [], []
     batch = images.together * max(1, _BATCH // images.together)
     for k in range(0, len(images.votes), batch):
         part = slice(k, k + batch)
@@ -167,18 +156,25 @@ def look(network: StreamNetwork, images: Images, seed: int) -> dict[str, NDArray
             torch.from_numpy(images.pictures[part].astype(np.float32)), generator,
             images.together, mouths, TURNED,
         )  # fmt: skip
-        found.append(network.backbone.early(seen).numpy().astype(np.float16))
-    features, votes = np.concatenate(found), images.votes
+        early = pair.network.backbone.early(seen)
+        found.append(pair.network.slots_late(early).numpy().astype(np.float16))
+        told.append(pair.teacher(early).softmax(1).numpy())
+    tokens, shown = np.concatenate(found), images.votes
     if images.together > 1:
-        features = features.reshape(-1, images.together, *features.shape[1:])
-        votes = votes.reshape(-1, images.together, votes.shape[1])
-    return {"features": features, "votes": votes}
+        tokens = tokens.reshape(-1, images.together, *tokens.shape[1:])
+        shown = shown.reshape(-1, images.together, shown.shape[1])
+    if images.real:
+        taught = np.concatenate(told).reshape(shown.shape)
+        if images.together > 1:
+            taught = taught.mean(1, keepdims=True)
+        shown = TAUGHT * taught + (1 - TAUGHT) * shown
+    return {"tokens": tokens, "shown": shown.astype(np.float32)}
 
 
 def read_views(folder: Path, kind: Kind) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Return features (views, n, 128, 6, 6) of a kind and votes (n, 8)."""
+    """Return tokens (views, n, ..., 3, 96) of a kind and what they show, (views, n, ..., 8)."""
     parts = [load_arrays(path) for path in sorted(folder.glob(f"{kind}_*.npz"))]
-    return np.stack([part["features"] for part in parts]), parts[0]["votes"]
+    return np.stack([part["tokens"] for part in parts]), np.stack([part["shown"] for part in parts])
 
 
 def main() -> None:
@@ -189,7 +185,7 @@ def main() -> None:
     parser.add_argument("--lfw", type=Path, help="lfw_train.npz")
     parser.add_argument("--stills", type=Path, help="folder of cuts")
     parser.add_argument("--sequences", type=Path, help="folder of sequences")
-    parser.add_argument("--begin", type=Path, required=True, help="folder of shipped's weights")
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of its checkpoint")
     parser.add_argument("--views", help="FIRST:LAST, the last not included; default: all")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
@@ -198,14 +194,13 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     first, last = map(int, (options.views or f"0:{VIEWS[options.kind]}").split(":"))
-    network = load_weights(options.begin, StreamNetwork("none"))
-    network = network.to(memory_format=torch.channels_last)
+    pair = load_pair(options.teacher).to(memory_format=torch.channels_last)
     for view in range(first, last):
         path = options.out / f"{options.kind}_{view}.npz"
         if path.exists():
             continue
         images = read_images(options.kind, options, np.random.default_rng(view))
-        write_arrays(path, look(network, images, view))
+        write_arrays(path, look(pair, images, view))
         print(f"{path.name}: {len(images.votes)} images", flush=True)
 
 

@@ -10,24 +10,19 @@ def test_each_step_uses_what_an_earlier_one_made():
     shared, work, results = Path("shared"), Path("work"), Path("results")
     steps = pipeline.steps(shared, work, results, "why", ablation=True)
     assert [module for module, _ in steps] == [
-        "cuts", "sequences", "sequences", "sequences", "shipped", *["views"] * len(KINDS),
-        "frames", "frames", "train", "export", "evaluate", "card", "ablation",
+        "cuts", "sequences", "sequences", "sequences", "shipped", "teacher",
+        *["views"] * len(KINDS), "train", "export", "evaluate", "card", "ablation",
     ]  # fmt: skip
+    longer = pipeline.steps(shared, work, results, "why", ablation=True, without_lfw=True)
+    assert [module for module, _ in longer].count("teacher") == 2
     assert steps[:-1] == pipeline.steps(shared, work, results, "why", ablation=False)
     made = set()
-    for module, arguments in steps:
+    for module, arguments in longer:
         options = dict(zip(arguments[::2], arguments[1::2], strict=False))
-        folders = (
-            "--frames",
-            "--frames-without-lfw",
-            "--sequences",
-            "--run",
-            "--views",
-            "--begin",
-            "--onnx",
-            "--stills",
-        )
-        for needs in folders:
+        for needs in (
+            "--teacher", "--teacher-without-lfw", "--sequences", "--run", "--views", "--begin",
+            "--onnx", "--stills",
+        ):  # fmt: skip
             if needs in options and module != "shipped":
                 assert options[needs] in made, (module, needs)
         if module == "card":

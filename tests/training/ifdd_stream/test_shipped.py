@@ -8,7 +8,7 @@ pytest.importorskip("onnx", reason="onnx is not installed: make training")
 
 import torch
 
-from tests.training.ifdd_stream.test_frames import stripes
+from tests.training.ifdd_stream.test_teacher import stripes
 from training.ifdd_stream.export import export
 from training.ifdd_stream.network import StreamNetwork
 from training.ifdd_stream.shipped import load_shipped, pairs

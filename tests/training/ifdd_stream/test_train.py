@@ -10,14 +10,13 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 
 import torch
 
-from tests.training.ifdd_stream.test_frames import stripes
+from tests.training.ifdd_stream.test_teacher import stripes
 from training.ifdd_stream import train
-from training.ifdd_stream.frames import Moments
-from training.ifdd_stream.network import SLOTS, StreamNetwork
+from training.ifdd_stream.network import PLACES, SLOTS, WIDTH, StreamNetwork
 from training.ifdd_stream.sequences import SLOTS_FILMED, Sequences
 from training.ifdd_stream.stills import EXPRESSIONS
+from training.ifdd_stream.teacher import Learning, Pair
 from training.ifdd_stream.train import (
-    Lessons,
     changes_a_minute,
     class_weights,
     draw_onset,
@@ -83,36 +82,37 @@ def test_training_goes_on_from_its_checkpoint_and_stills_stay_as_they_were(
     tmp_path, monkeypatch, capsys
 ):
     torch.manual_seed(0)
-    folder = tmp_path / "frames"
+    folder = tmp_path / "teacher"
     folder.mkdir()
-    begun = Moments(StreamNetwork("none"))
+    begun = Learning(Pair(StreamNetwork("none")))
     torch.save({"network": begun.state_dict()}, folder / "checkpoint.pt")
     (folder / "about.json").write_text('{"begun_with": "e"}')
     rng = np.random.default_rng(0)
     votes = np.eye(8, dtype=np.float32)[rng.integers(0, 8, 6)]
 
     def seen(*shape):
-        return rng.normal(0, 1, (*shape, 128, 6, 6)).clip(0).astype(np.float16)
+        return rng.normal(0, 1, (*shape, PLACES, WIDTH)).astype(np.float16)
 
     def over_time(shares, moments):
-        return np.repeat(shares[:, None], moments, 1)
+        return np.repeat(shares[None, :, None], moments, 2)
 
+    twice = np.stack([votes, votes])
     made = {
-        "ferplus": (seen(2, 6), votes), "lfw": (seen(3, 6), votes),
+        "ferplus": (seen(2, 6), twice), "lfw": (seen(2, 6), twice),
         "talking": (seen(1, 4, SLOTS_FILMED), over_time(votes[:4], SLOTS_FILMED)),
         "sequences": (seen(1, 3, SLOTS_FILMED), over_time(votes[:3], SLOTS_FILMED)),
-        "onsets": (seen(2, 2, 16), np.zeros((2, 16, 8), np.float32)),
+        "onsets": (seen(2, 2, 16), np.zeros((2, 2, 16, 8), np.float32)),
     }  # fmt: skip
     monkeypatch.setattr(train, "read_views", lambda _folder, kind: made[kind])
     (tmp_path / "ferplus_0.npz").write_bytes(b"x")
     faces = stripes(40, 1)
     faces.majority[20:] = NEUTRAL
-    monkeypatch.setattr(train, "read_cuts", lambda *_: faces)
+    monkeypatch.setattr(train, "read_faces", lambda *_, **__: {"ferplus": faces, "lfw": faces})
     for name, value in (("STILLS", 8), ("FILMED", 2), ("STEPS", 6)):
         monkeypatch.setattr(train, name, value)
     out = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", [
-        "train", "--ferplus", "x", "--lfw", "x", "--stills", "x", "--frames", str(folder),
+        "train", "--ferplus", "x", "--lfw", "x", "--stills", "x", "--teacher", str(folder),
         "--views", str(tmp_path), "--out", str(out), "--epochs", "3",
         "--threads", "1", "--split", "haar",
     ])  # fmt: skip
@@ -135,34 +135,9 @@ def test_training_goes_on_from_its_checkpoint_and_stills_stay_as_they_were(
     about = json.loads((out / "about.json").read_text())
     assert (about["epochs"], about["onsets"], about["begun_with"]) == (3, 2, "e")
     ended = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
-    first = begun.network.state_dict()
+    first = begun.mean.module.network.state_dict()
     for name in ended:
         held = name.startswith(("backbone", "tokens", "still"))
         if held:
             assert torch.equal(ended[name], first[name]), name
     assert ended["head.1.weight"].any()  # the lifting adds something now
-
-
-def test_biases_are_fitted_once_and_for_all_and_rare_expressions_gain():
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    network = StreamNetwork("none").eval()
-
-    def tokens(*shape):
-        return rng.normal(0, 1, (*shape, 9, 96)).astype(np.float16)
-
-    votes = np.eye(8, dtype=np.float32)[rng.choice(8, 60, p=[0.05] * 2 + [0.65] + [0.05] * 5)]
-    shown = np.repeat(votes[:6, None], SLOTS_FILMED, 1)
-    lessons = Lessons(
-        tokens(2, 60), votes, tokens(4, SLOTS_FILMED), votes[:4], tokens(1, 6, SLOTS_FILMED),
-        shown, tokens(2, 3, 16),
-    )  # fmt: skip
-    first = train.balance(network, lessons).clone()
-    assert torch.allclose(train.balance(network, lessons), first, atol=2e-3)
-    with torch.no_grad():
-        network.head[1].bias[NEUTRAL] += 3
-    assert torch.allclose(
-        train.balance(network, lessons) - first,
-        torch.full((8,), 3 / 8),
-        atol=1e-2,
-    )

@@ -1,5 +1,6 @@
-"""The backbone's training on made-up faces: one bright row for each expression."""
+"""Backbone and teacher, learning from made-up faces: one bright row for each expression."""
 
+import argparse
 import sys
 
 import cv2
@@ -11,19 +12,25 @@ pytest.importorskip("torch", reason="torch is not installed: make training")
 import torch
 
 from training.action_units.network import count_parameters
-from training.ifdd_stream import frames
+from training.ifdd_stream import teacher
 from training.ifdd_stream.augmentation import augment
 from training.ifdd_stream.cuts import Cuts
-from training.ifdd_stream.frames import (
-    Lessons,
-    Shown,
-    load_mean,
+from training.ifdd_stream.network import StreamNetwork
+from training.ifdd_stream.sequences import SLOTS_FILMED, TAUGHT_PERSONS
+from training.ifdd_stream.stills import EXPRESSIONS, read_stills
+from training.ifdd_stream.teacher import (
+    SMILES,
+    Pair,
+    draw,
+    draw_faces,
+    kept_out,
+    load_pair,
     mix,
     read_all,
+    read_faces,
+    read_filmed,
     score,
 )
-from training.ifdd_stream.network import StreamNetwork
-from training.ifdd_stream.stills import EXPRESSIONS, read_stills
 
 NAMES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt",
          "unknown", "NF")  # fmt: skip
@@ -112,35 +119,75 @@ def test_the_backbone_keeps_to_its_budget():
     assert macs <= 60e6
 
 
+def test_most_faces_are_seen_as_cut_and_a_plain_one_has_no_mouth():
+    faces = stripes(200)
+    faces.plain[:] = 0
+    pictures, mouths = draw_faces(faces, np.random.default_rng(0))
+    plain = pictures.max((1, 2)) == 0
+    assert 0.1 < plain.mean() < 0.3
+    assert np.array_equal(np.isnan(mouths).all((1, 2)), plain)
+
+
+def test_rare_expressions_are_drawn_more_often_than_they_occur():
+    votes = np.repeat(np.eye(8, dtype=np.float32)[[0, 5]], [380, 20], 0)
+    drawn = votes[draw(votes, 400, np.random.default_rng(1), 0.3)].argmax(axis=1)
+    assert 0.06 < (drawn == 5).mean() < 0.25  # of 0.05
+
+
+def test_a_tenth_is_kept_out_and_so_are_persons(monkeypatch):
+    monkeypatch.setattr(teacher, "read_cuts", lambda *_: stripes(50))
+    options = argparse.Namespace(stills="", ferplus="", lfw="")
+    learned, choosing = (read_faces(options, choosing=choosing) for choosing in (False, True))
+    assert kept_out(50).sum() == len(choosing["ferplus"]) == 5
+    assert len(learned["ferplus"]) == 45
+    # The last digit of a person tells: 0 is kept for reports, 1 for choices.
+    assert set(choosing["lfw"].person % 10) == {1}
+    assert set(learned["lfw"].person % 10) == set(range(2, 10))
+
+
+def test_smiles_are_laid_among_rendered_people(tmp_path):
+    pictures = np.zeros((1, SLOTS_FILMED, 48, 48), np.uint8)
+    shown = np.tile(np.eye(8, dtype=np.float32)[3], (1, SLOTS_FILMED, 1))
+    np.savez(
+        tmp_path / "train_00000.npz", pictures=pictures, shown=shown, level=shown[..., 3],
+        going=shown[..., 3] < 0, kind=np.zeros(1, int), person=np.zeros(1, int),
+    )  # fmt: skip
+    onsets = np.full((2, 16, 48, 48), 9, np.uint8)
+    persons = np.array([TAUGHT_PERSONS[0], TAUGHT_PERSONS[-1] + 1])
+    np.savez(tmp_path / "onsets.npz", pictures=onsets, person=persons)
+    faces = read_filmed(tmp_path)
+    assert len(faces.faces) == len(faces.votes) == SLOTS_FILMED + SMILES * 16
+    smiles = faces.votes[-16:]
+    assert smiles[0].argmax() == EXPRESSIONS.index("neutral")
+    assert smiles[-1].argmax() == EXPRESSIONS.index("happiness")
+    assert np.allclose(smiles.sum(1), 1)
+
+
 def test_flip_averaging_reads_a_picture_and_its_mirror_alike():
     torch.manual_seed(0)
-    network = Shown(StreamNetwork("none"))
+    pair = Pair(StreamNetwork("none"))
     pictures = np.random.default_rng(0).integers(0, 255, (4, 48, 48)).astype(np.uint8)
-    ours, theirs = (read_all(network, p, flipped=True) for p in (pictures, pictures[:, :, ::-1]))
+    ours, theirs = (read_all(pair, p, flipped=True) for p in (pictures, pictures[:, :, ::-1]))
+    assert ours.shape == (2, 4, 8)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    np.testing.assert_allclose(ours.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(ours.sum(axis=2), 1, atol=1e-5)
 
 
 def test_only_known_majorities_are_scored():
     faces = stripes(20)
     faces.majority[:5] = -1
-    found = score(Shown(StreamNetwork("none")), faces.cut, faces.majority)
-    assert found["faces"] == 15
-    assert np.sum(found["confusion"]) == 15
+    found = score(faces.votes, faces.majority)
+    assert found["faces"] == np.sum(found["confusion"]) == 15
+    assert found["accuracy"] == found["uar"] == 1
 
 
-def test_training_goes_on_from_its_checkpoint_and_touches_the_last_block_only(
-    tmp_path, monkeypatch, capsys
-):
-    faces = stripes(48)
-    rng = np.random.default_rng(0)
-    kinds = rng.normal(0, 1, (8, 128, 6, 6))
-    features = kinds[faces.majority][None].clip(0).astype(np.float16)
-    lessons = dict.fromkeys(("ferplus", "lfw", "filmed"), Lessons(features, faces.votes))
-    monkeypatch.setattr(frames, "read_lessons", lambda _: lessons)
-    monkeypatch.setattr(frames, "read_cuts", lambda *_: stripes(40, 2))
-    monkeypatch.setattr(frames, "MIXED", {"ferplus": 12, "lfw": 4, "filmed": 2})
-    monkeypatch.setattr(frames, "STEPS", 12)
+def test_training_goes_on_from_its_checkpoint_and_teaches_both(tmp_path, monkeypatch, capsys):
+    real = {kind: stripes(48) for kind in ("ferplus", "lfw")}
+    monkeypatch.setattr(teacher, "read_faces", lambda *_, **__: dict(real))
+    rendered = teacher.Faces(stripes(8, 5).cut, stripes(8, 5).votes)
+    monkeypatch.setattr(teacher, "read_filmed", lambda _: rendered)
+    monkeypatch.setattr(teacher, "MIXED", {"ferplus": 10, "lfw": 4, "filmed": 2})
+    monkeypatch.setattr(teacher, "STEPS", 5)
     begin, out = tmp_path / "begin", tmp_path / "out"
     begin.mkdir()
     torch.manual_seed(0)
@@ -148,8 +195,8 @@ def test_training_goes_on_from_its_checkpoint_and_touches_the_last_block_only(
     torch.save({"network": first}, begin / "checkpoint.pt")
     (begin / "about.json").write_text("{}")
     monkeypatch.setattr(sys, "argv", [
-        "frames", "--views", "x", "--lfw", "x", "--stills", "x", "--begin", str(begin),
-        "--out", str(out), "--epochs", "3", "--threads", "1",
+        "teacher", "--ferplus", "x", "--lfw", "x", "--stills", "x", "--sequences", "x",
+        "--begin", str(begin), "--out", str(out), "--epochs", "3", "--threads", "1",
     ])  # fmt: skip
     save = torch.save
 
@@ -159,18 +206,22 @@ def test_training_goes_on_from_its_checkpoint_and_touches_the_last_block_only(
             path.replace(path.parent / "checkpoint.pt")
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(frames.torch, "save", stop_after_one)
+    monkeypatch.setattr(teacher.torch, "save", stop_after_one)
     with pytest.raises(KeyboardInterrupt):
-        frames.main()
-    monkeypatch.setattr(frames.torch, "save", save)
-    frames.main()
+        teacher.main()
+    monkeypatch.setattr(teacher.torch, "save", save)
+    teacher.main()
     text = capsys.readouterr().out
     assert text.count("epoch 1:") == text.count("epoch 3:") == 1
-    losses = [float(line.split()[3].rstrip(";")) for line in text.splitlines() if ": loss" in line]
-    assert losses[-1] < losses[0]
+    losses = np.array([
+        [float(loss) for loss in line.split("losses")[1].split(",")]
+        for line in text.splitlines()
+        if "losses" in line
+    ])  # fmt: skip
+    assert (losses[-1] < losses[0]).all()  # of the network that ships and of its teacher
     learned = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
-    mean = load_mean(out, StreamNetwork("none")).state_dict()
+    mean = load_pair(out).network.state_dict()
     moved = {name for name in mean if not torch.equal(mean[name], first[name])}
-    assert all(name.startswith(("backbone.blocks.5", "tokens", "still")) for name in moved)
-    assert "backbone.blocks.5.first.0.weight" in moved
-    assert not torch.equal(mean["still.1.weight"], learned["network.still.1.weight"])
+    assert not any(name.startswith(("backbone.stem", "lifting", "head")) for name in moved)
+    assert {"backbone.blocks.0.first.0.weight", "tokens.0.weight", "still.1.weight"} <= moved
+    assert not torch.equal(mean["still.1.weight"], learned["pair.network.still.1.weight"])
