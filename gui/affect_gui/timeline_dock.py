@@ -233,7 +233,7 @@ class _Plots:
 
     def colour(self, theme: Theme) -> None:
         self.widget.setBackground(theme.base)
-        self._text, self._accent = theme.text, theme.accent
+        self._text, self._accent, self._ground = theme.text, theme.accent, theme.base
         dark = QColor(theme.base).lightness() < 128
         self._expression_image.setLookupTable(_scale(theme.base, _BLUES_DARK if dark else _BLUES))
         self._unit_image.setLookupTable(_scale(theme.base, _EMBERS_DARK if dark else _EMBERS))
@@ -392,7 +392,7 @@ class _Plots:
             lines = tuple(
                 pg.InfiniteLine(
                     angle=90, pen=pen, label="" if plot is self._expressions else None,
-                    labelOpts={"color": self._text, "position": 0.12, "anchors": [(0, 0), (0, 0)]},
+                    labelOpts={"color": self._text, "position": 0.12, "fill": self._ground, "anchors": [(0, 0), (0, 0)]},
                 )
                 for plot in self._all
             )  # fmt: skip
