@@ -392,7 +392,10 @@ class _Plots:
             lines = tuple(
                 pg.InfiniteLine(
                     angle=90, pen=pen, label="" if plot is self._expressions else None,
-                    labelOpts={"color": self._text, "position": 0.12, "fill": self._ground, "anchors": [(0, 0), (0, 0)]},
+                    labelOpts={
+                        "color": self._text, "position": 0.12, "fill": self._ground,
+                        "anchors": [(0, 0), (0, 0)],
+                    },
                 )
                 for plot in self._all
             )  # fmt: skip
