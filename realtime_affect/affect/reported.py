@@ -31,9 +31,9 @@ from realtime_affect.names import EXPRESSIONS
 if TYPE_CHECKING:
     from realtime_affect.types import Float32
 
-ONSET_MS: Final = 50.0
+ONSET_MS: Final = 80.0
 RELEASE_MS: Final = 180.0
-MARGIN: Final = 0.1
+MARGIN: Final = 0.3
 """Chosen on rendered people and on London persons 036 to 045, by ``training.real.choose``: no smile
 is lost, and the median one is reported within 300 ms."""
 

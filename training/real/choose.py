@@ -7,8 +7,9 @@ rest, talking, and while an expression comes; and the smile onsets of London per
 each setting: changes a minute and samples that are not neutral of neutral faces, talking or not;
 how late an onset is reported, and how many are. Chosen is, of those that find every smile that the
 likeliest expression finds, in the median within 300 ms, and that change at most a third as often as
-it on neutral faces, the one that takes the fewest samples of these for another expression. Some
-minutes on one core.
+it on neutral faces, the one that takes the fewest samples of these for another expression; of
+equal ones that with the smallest margin and the release nearest to what is set. Some minutes on one
+core.
 
 Whether the person's own rest is taken off is judged on LFW's validation persons: what is made of a
 picture, with and without another picture of the same person on which no action unit is above a
@@ -27,7 +28,7 @@ import numpy as np
 from affect_engines import load_card
 from realtime_affect.affect.expression import ExpressionClassifier
 from realtime_affect.affect.history import shows_nothing
-from realtime_affect.affect.reported import ReportedExpression
+from realtime_affect.affect.reported import RELEASE_MS, ReportedExpression
 from realtime_affect.names import EXPRESSIONS
 from realtime_affect.types import ClipWindow
 from training.ifdd_stream.network import SLOT_HZ
@@ -171,7 +172,12 @@ def main() -> None:
         and found["smile_median_ms"] <= IN_TIME_MS
         and found[changes] <= likeliest[changes] / 3
     ]
-    chosen = min(able, key=lambda found: (found["neutral_as_another"], found["margin"]))
+    chosen = min(
+        able,
+        key=lambda found: (
+            found["neutral_as_another"], found["margin"], abs(found["release_ms"] - RELEASE_MS)
+        ),
+    )  # fmt: skip
     print("chosen: " + "  ".join(f"{key} {value:.3g}" for key, value in chosen.items()))
     pack = options.data / "lfw_expressions" / "lfw_train.npz"
     own_rest = judge_own_rest(read_lfw(pack, default_folder(), "validation"))
