@@ -152,7 +152,7 @@ def figures_table() -> str:
         newest = list(records.newest(name).values())
         if newest:
             lines.append(f"- {sentence(newest[-1])} ({records.origin([newest[-1]])})")
-    return "\n".join(lines) or "Not recorded yet."
+    return "\n".join(lines) or "No record yet."
 
 
 def _soak_sentence(record: dict[str, Any]) -> str:

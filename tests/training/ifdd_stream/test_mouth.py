@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: make training")
 
 import torch
-from tests.training.ifdd_stream.test_teacher import stripes
 
+from tests.training.ifdd_stream.test_teacher import stripes
 from training.ifdd_stream.augmentation import _see
 from training.ifdd_stream.mouth import draw_mouths, settle, speak
 
