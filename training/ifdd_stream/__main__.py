@@ -6,7 +6,7 @@ Each step is a command of its own, printed before it runs; what is there already
 so that a stopped run goes on where it was. It learns on from the network that is shipped. On one
 core of 2026 (AVX2, about 3 GHz) that nobody else uses, in minutes: cutting FER+ and LFW 5, filming
 172 people 8, the backbone with its teacher 45, looking at all images 4, the lifting 4, export and
-evaluation 3; the comparison of splits 9, which ``--without-ablation`` leaves out. What LFW brings,
+evaluation 3; the comparison of splits 15, which ``--without-ablation`` leaves out. What LFW brings,
 ``--without-lfw-too`` shows: backbone and teacher once more without it, another 45.
 """
 

@@ -34,7 +34,7 @@ def coming_and_going(n):
 
 def test_every_split_is_compared_on_the_same_moments_and_runs_once(monkeypatch, tmp_path):
     monkeypatch.setattr(ablation, "SEEDS", (1,))
-    monkeypatch.setattr(ablation, "EPOCHS", 1)
+    monkeypatch.setattr(ablation, "STEPS", 2)
     monkeypatch.setattr(ablation, "CLIPS", 2)
     monkeypatch.setattr(ablation, "ENDS", 2)
     features, sequences = coming_and_going(2)
