@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QObject, Qt, QTimer, QUrl
 from PyQt6.QtGui import QDesktopServices
-from PyQt6.QtWidgets import QFileDialog
+from PyQt6.QtWidgets import QFileDialog, QInputDialog
 
 from affect_gui.history import History
 from affect_gui.replay_bar import ReplayBar
 from affect_gui.sessions_dock import SessionsDock, describe
 from affect_gui.timeline_dock import Marker
+from realtime_affect.interpret.baseline import delete_profile, list_profiles
 from realtime_affect.sessions import Replay, Session, SessionRecorder, SessionStore
 from realtime_affect.sessions.reading_log import LogReader
 from realtime_affect.sessions.store import READINGS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _FOLLOW_MS: Final = 500
 _RECENT: Final = 8
 _REPORT_EVERY: Final = 500
+_SELECT: Final = "Select a session first, in the list at the left."
 
 
 class SessionControl(QObject):
@@ -66,9 +68,17 @@ class SessionControl(QObject):
         window.strip.watch_disk(store.root)
         for name, work in (
             ("open_session", self._choose), ("show_folder", self._show_folder),
+            ("delete_session", self._delete_selected),
+            ("delete_participant", self._choose_participant),
         ):  # fmt: skip
             window.commands[name].setVisible(True)
             window.commands[name].triggered.connect(lambda _=False, work=work: work())
+        self.dock.list.addActions(
+            [
+                window.commands[name]
+                for name in ("export", "again", "delete_session", "delete_participant")
+            ]
+        )
         record = window.commands["record"]
         record.setVisible(True)
         record.toggled.connect(self.record)
@@ -116,21 +126,82 @@ class SessionControl(QObject):
         text = f"{folder}\n\nVideo, results, markers and notes are deleted. This cannot be undone."
         if not window.ask("Delete this session?", text):
             return
-        shown = self.session
-        if shown is not None and str(shown.folder) == folder:
-            if self.recorder is not None:
-                window.say("It is being recorded: stop the recording first.")
-                return
-            window.leave_source()
-            window.show_start_page()
-        window.tasks.run(
-            lambda: self.store.delete(Session(folder)),
-            lambda _: self._say_deleted(folder),
+        if self._let_go(lambda shown: str(shown.folder) == folder):
+            window.tasks.run(
+                lambda: self.store.delete(Session(folder)),
+                lambda _: self._say_deleted(folder),
+                self._say_failed,
+            )
+
+    def delete_participant(self, name: str) -> None:
+        """Delete what is kept of a participant, after asking: sessions, profile, the name."""
+        self._window.tasks.run(
+            lambda: (self.store.participants().get(name, []), name in list_profiles()),
+            lambda found: self._ask_about(name, *found),
             self._say_failed,
         )
 
-    def _say_deleted(self, folder: str) -> None:
-        self._window.say(f"Deleted {folder}")
+    def _ask_about(self, name: str, sessions: list[Session], has_profile: bool) -> None:
+        window, n = self._window, len(sessions)
+        listed = [describe(session).split("\n", maxsplit=1)[0] for session in sessions[:_RECENT]]
+        listed += [f"and {n - _RECENT} more"] if n > _RECENT else []
+        profile = f" The profile {name!r} is deleted, too." if has_profile else ""
+        text = (
+            f"{n} session{'' if n == 1 else 's'}:\n" + "\n".join(listed) + "\n\nVideo, results, "
+            f"markers and notes are deleted.{profile} What was exported elsewhere stays. "
+            "This cannot be undone."
+        )
+        if not window.ask(f"Delete participant {name}?", text):
+            return
+        if not self._let_go(lambda shown: shown.participant == name):
+            return
+
+        def delete() -> int:
+            deleted = self.store.delete_participant(name)
+            if has_profile:
+                delete_profile(name)
+            return deleted
+
+        def say(deleted: int) -> None:
+            if self.dock.participant.text().strip() == name:
+                self.dock.participant.clear()
+            if window.preferences.text("session/participant") == name:
+                window.preferences.remember("session/participant", "")
+            self._say_deleted(f"participant {name}: {deleted} session{'' if deleted == 1 else 's'}")
+
+        window.tasks.run(delete, say, self._say_failed)
+
+    def _let_go(self, doomed: Callable[[Session], bool]) -> bool:
+        """Stop to show a session that will be deleted; False where it is being recorded."""
+        shown, window = self.session, self._window
+        if shown is not None and doomed(shown):
+            if self.recorder is not None:
+                window.say("It is being recorded: stop the recording first.")
+                return False
+            window.leave_source()
+            window.show_start_page()
+        return True
+
+    def _delete_selected(self) -> None:
+        if self.dock.folder:
+            self.delete(self.dock.folder)
+        else:
+            self._window.say(_SELECT)
+
+    def _choose_participant(self) -> None:
+        names, selected = self.dock.participants()
+        if not names:
+            self._window.say("No session says of whom it is.")
+            return
+        name, accepted = QInputDialog.getItem(
+            self._window, "Delete participant", "Whose sessions to delete:", names,
+            names.index(selected) if selected else 0, False,
+        )  # fmt: skip
+        if accepted:
+            self.delete_participant(name)
+
+    def _say_deleted(self, what: str) -> None:
+        self._window.say(f"Deleted {what}")
         self.refresh()
 
     def refresh(self) -> None:

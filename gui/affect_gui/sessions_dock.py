@@ -32,6 +32,9 @@ MODES: Final = (
     ("results", "Results only, no video"),
 )
 _NOTE_MS: Final = 800
+_FOLDER: Final = Qt.ItemDataRole.UserRole
+_NOTES: Final = Qt.ItemDataRole.UserRole + 1
+_PARTICIPANT: Final = Qt.ItemDataRole.UserRole + 2
 
 
 class SessionsDock(QDockWidget):
@@ -57,6 +60,7 @@ class SessionsDock(QDockWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Sessions")
         self.list.setWordWrap(True)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.list.itemActivated.connect(self._open)
         self.list.currentItemChanged.connect(self._show_notes)
         self.notes = QPlainTextEdit()
@@ -84,8 +88,9 @@ class SessionsDock(QDockWidget):
         self.list.clear()
         for session in sessions:
             item = QListWidgetItem(describe(session))
-            item.setData(Qt.ItemDataRole.UserRole, str(session.folder))
-            item.setData(Qt.ItemDataRole.UserRole + 1, session.notes)
+            item.setData(_FOLDER, str(session.folder))
+            item.setData(_NOTES, session.notes)
+            item.setData(_PARTICIPANT, session.participant)
             item.setToolTip(str(session.folder))
             self.list.addItem(item)
             if str(session.folder) == before:
@@ -95,7 +100,14 @@ class SessionsDock(QDockWidget):
     def folder(self) -> str:
         """Of the session that is selected; empty without one."""
         item = self.list.currentItem()
-        return "" if item is None else str(item.data(Qt.ItemDataRole.UserRole))
+        return "" if item is None else str(item.data(_FOLDER))
+
+    def participants(self) -> tuple[list[str], str]:
+        """Return who was recorded, by name, and whom the selected session is of; may be empty."""
+        items = [self.list.item(n) for n in range(self.list.count())]
+        names = {str(item.data(_PARTICIPANT)) for item in items if item is not None}
+        chosen = self.list.currentItem()
+        return sorted(names - {""}), "" if chosen is None else str(chosen.data(_PARTICIPANT))
 
     def save_notes(self) -> None:
         """Pass on the notes that were typed last."""
@@ -144,7 +156,7 @@ class SessionsDock(QDockWidget):
         self.save_notes()
         self._shown_folder = self.folder
         self.notes.blockSignals(True)
-        self.notes.setPlainText("" if item is None else item.data(Qt.ItemDataRole.UserRole + 1))
+        self.notes.setPlainText("" if item is None else item.data(_NOTES))
         self.notes.blockSignals(False)
         self.notes.setEnabled(item is not None)
         self.chosen.emit()
@@ -156,8 +168,8 @@ class SessionsDock(QDockWidget):
         text = self.notes.toPlainText()
         for n in range(self.list.count()):
             item = self.list.item(n)
-            if item is not None and item.data(Qt.ItemDataRole.UserRole) == self._shown_folder:
-                item.setData(Qt.ItemDataRole.UserRole + 1, text)
+            if item is not None and item.data(_FOLDER) == self._shown_folder:
+                item.setData(_NOTES, text)
         if self._shown_folder:
             self.noted.emit(self._shown_folder, text)
 

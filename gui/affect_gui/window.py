@@ -59,7 +59,10 @@ _NEEDS_SOURCE: Final = (
     "screenshot", "pause", "back", "forward", "previous_spike", "next_spike", "mark", "note",
     "rename", "next_face", "previous_face",
 )  # fmt: skip
-_LATER: Final = ("open_session", "record", "queue", "export", "again", "models", "show_folder")
+_LATER: Final = (
+    "open_session", "record", "delete_session", "delete_participant", "queue", "export", "again",
+    "models", "show_folder",
+)  # fmt: skip
 
 
 class MainWindow(QMainWindow):

@@ -33,6 +33,7 @@ ROWS: Final = "rows.csv"
 EVENTS: Final = "events.csv"
 VIDEO: Final = "video.mp4"
 ENVIRONMENT: Final = "REALTIME_AFFECT_SESSIONS"
+_DOOMED: Final = ".deleted-"
 
 Mode = Literal["full", "blurred", "results"]
 """With clean video; with every face in it made unrecognisable; without video."""
@@ -212,7 +213,7 @@ class SessionStore:
         except OSError:
             return
         for folder in folders:
-            if (folder / RECORD).is_file():
+            if not folder.name.startswith(_DOOMED) and (folder / RECORD).is_file():
                 with contextlib.suppress(InputError):
                     yield Session(folder)
 
@@ -248,7 +249,7 @@ class SessionStore:
         return found
 
     def delete(self, session: Session) -> None:
-        """Delete a session with everything that belongs to it.
+        """Delete a session with everything that belongs to it, and what is left of earlier ones.
 
         Raises
         ------
@@ -269,10 +270,10 @@ class SessionStore:
                 hint="Stop the recording first.",
             )
         # Out of the list first: a deletion that is cut short leaves no half session in it.
-        doomed = folder.with_name(f".deleted-{folder.name}")
         try:
-            folder.rename(doomed)
-            shutil.rmtree(doomed)
+            folder.rename(folder.with_name(f"{_DOOMED}{folder.name}"))
+            for doomed in self.root.glob(f"{_DOOMED}*"):
+                shutil.rmtree(doomed)
         except OSError as error:
             raise OutputError(
                 thing=f"session {session.name}",
@@ -282,10 +283,18 @@ class SessionStore:
             ) from error
 
     def delete_participant(self, name: str) -> int:
-        """Delete every session of a participant; return how many there were."""
+        """Delete every session of a participant; return how many there were.
+
+        Raises
+        ------
+        InputError
+            One is being recorded; none is deleted.
+        OutputError
+            As :meth:`delete`.
+        """
         sessions = self.participants().get(name, [])
-        for session in sessions:
-            self.delete(session)
+        for session in sorted(sessions, key=lambda session: not session.in_use):
+            self.delete(session)  # one that is in use first: it refuses before any is lost
         return len(sessions)
 
     @staticmethod

@@ -31,6 +31,11 @@ def finished(qtbot, window, recorder):
     return recorder.session
 
 
+def row_of(control, session):
+    rows = [control.dock.list.item(n).toolTip() for n in range(control.dock.list.count())]
+    return rows.index(str(session.folder))
+
+
 def test_a_session_is_recorded_shown_and_listed(qtbot, window, pipeline):
     window.sessions.dock.participant.setText("P7")
     recorder = record(qtbot, window, pipeline)
@@ -109,9 +114,7 @@ def test_a_session_is_replayed_stepped_noted_and_deleted(qtbot, window, pipeline
     window.moments.mark("later")
     until(qtbot, lambda: [m.text for m in Session(session.folder).markers] == ["later"])
     assert not window.commands["neutral"].isEnabled() or not replay.can_set_neutral
-    row = next(n for n in range(control.dock.list.count())
-               if control.dock.list.item(n).toolTip() == str(session.folder))  # fmt: skip
-    control.dock.list.setCurrentRow(row)
+    control.dock.list.setCurrentRow(row_of(control, session))
     control.dock.notes.setPlainText("blinks a lot")
     control.dock.save_notes()
     until(qtbot, lambda: Session(session.folder).notes == "blinks a lot")
@@ -121,6 +124,68 @@ def test_a_session_is_replayed_stepped_noted_and_deleted(qtbot, window, pipeline
     window.answer = True
     control.delete(str(session.folder))
     until(qtbot, lambda: not session.folder.exists())
+
+
+def test_a_participant_is_deleted_with_sessions_profile_and_name_after_asking(
+    qtbot, window, pipeline, monkeypatch
+):
+    from affect_gui import session_control
+
+    control, preferences = window.sessions, window.preferences
+    profiles = ["P8", "other"]
+    monkeypatch.setattr(session_control, "list_profiles", lambda: list(profiles))
+    monkeypatch.setattr(session_control, "delete_profile", profiles.remove)
+    control.dock.participant.setText("P8")
+    doomed = finished(qtbot, window, record(qtbot, window, pipeline, 2))
+    control.dock.participant.setText("P9")
+    kept = finished(qtbot, window, record(qtbot, window, pipeline, 2))
+    control.dock.participant.setText("P8")
+    preferences.remember("session/participant", "P8")
+    until(qtbot, lambda: {"P8", "P9"} <= set(control.dock.participants()[0]))
+    control.open(str(doomed.folder))
+    until(qtbot, lambda: window.moments.replay is not None)
+    until(qtbot, lambda: not window.tasks._running)
+    control.dock.list.setCurrentRow(row_of(control, doomed))
+    offered = []
+
+    def choose(_parent, _title, _label, names, at, _editable):
+        offered.append(names[at])
+        return "P8", True
+
+    monkeypatch.setattr(session_control.QInputDialog, "getItem", choose)
+    window.answer = False
+    window.commands["delete_participant"].trigger()
+    until(qtbot, lambda: bool(window.asked))
+    assert "1 session:" in window.asked[-1]
+    assert "profile 'P8'" in window.asked[-1]
+    assert doomed.folder.exists()
+    window.answer = True
+    window.commands["delete_participant"].trigger()
+    until(qtbot, lambda: "Deleted participant P8: 1 session" in message(window))
+    assert not doomed.folder.exists()
+    assert kept.folder.exists()
+    assert profiles == ["other"]
+    assert window.moments.replay is None
+    assert control.dock.participant.text() == preferences.text("session/participant") == ""
+    until(qtbot, lambda: "P8" not in control.dock.participants()[0])
+    assert offered == ["P8", "P8"]
+
+
+def test_a_participant_who_is_being_recorded_is_not_deleted(qtbot, window, pipeline):
+    window.sessions.dock.participant.setText("P10")
+    recorder = record(qtbot, window, pipeline, 2)
+    window.sessions.delete_participant("P10")
+    until(qtbot, lambda: "stop the recording first" in message(window))
+    session = finished(qtbot, window, recorder)
+    assert session.folder.exists()
+
+
+def test_the_menu_says_what_to_select_before_it_deletes(qtbot, bare_window):
+    bare_window.sessions.dock.list.clear()
+    bare_window.commands["delete_session"].trigger()
+    assert "Select a session" in message(bare_window)
+    bare_window.commands["delete_participant"].trigger()
+    assert "of whom" in message(bare_window)
 
 
 def test_what_is_no_session_is_said(qtbot, bare_window, tmp_path):

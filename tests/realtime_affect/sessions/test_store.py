@@ -65,6 +65,23 @@ def test_a_session_under_way_or_elsewhere_is_not_deleted(store, record, tmp_path
         SessionStore(tmp_path / "elsewhere").delete(session)
 
 
+def test_a_participant_under_way_keeps_every_session(store, record):
+    first = record(2, participant="A")
+    recorder = record(2, finish=False, participant="A")
+    with pytest.raises(InputError, match="being recorded"):
+        store.delete_participant("A")
+    assert first.folder.exists()
+    recorder.finish()
+
+
+def test_what_a_deletion_left_that_was_cut_short_goes_with_the_next(store, record):
+    left, session = record(2), record(2)
+    left.folder.rename(store.root / f".deleted-{left.name}")
+    assert [s.name for s in store] == [session.name]
+    store.delete(session)
+    assert list(store.root.iterdir()) == []
+
+
 def test_what_is_no_session_or_a_damaged_one_is_said(tmp_path):
     with pytest.raises(InputMissingError):
         Session(tmp_path)
