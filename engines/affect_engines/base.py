@@ -67,7 +67,12 @@ class Engine(Protocol):
     ----------
     inputs, outputs : tuple of TensorSpec
         In the file's own order.
+    backend : str
+        What runs it now, as :func:`affect_engines.open_engine` calls it.
     """
+
+    @property
+    def backend(self) -> str: ...  # noqa: D102
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]: ...  # noqa: D102

@@ -50,6 +50,7 @@ class LiteRtEngine(Closeable):
                 hint='Install it: pip install "ai-edge-litert>=2.1,<3".',
             ) from error
         self._name = name
+        self.backend = "litert"
         try:
             self._interpreter: Any = Interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()

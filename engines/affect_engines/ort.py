@@ -80,7 +80,7 @@ class OrtEngine(Closeable):
         options.log_severity_level = _ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._name = name
-        self._device = device
+        self.backend = "cuda" if device == "cuda" else "onnxruntime"
         # What is not for the GPU (shapes, mostly) runs on the CPU also with CUDA.
         providers = [_CUDA, _CPU] if device == "cuda" else [_CPU]
         try:
@@ -129,7 +129,7 @@ class OrtEngine(Closeable):
         try:
             outputs = self._session.run(self._names, arrays)
         except Exception as error:
-            if self._device == "cuda" and _GPU_FAILED.search(str(error)):
+            if self.backend == "cuda" and _GPU_FAILED.search(str(error)):
                 raise _device_error(self._name, str(error)) from error
             raise ModelError(
                 self._name,

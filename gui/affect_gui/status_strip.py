@@ -1,4 +1,4 @@
-"""The status bar: state, speed, age, drops, disk, processor."""
+"""The status bar: state, speed, age, drops, backend, disk, processor."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ class StatusStrip(QStatusBar):
         self._folder: Path | None = None
         self._asking = False
         self._process = psutil.Process(os.getpid())
-        self.fields = {name: QLabel("") for name in ("state", "fps", "age", "drops", "disk", "cpu")}
+        self.fields: dict[str, QLabel] = {}
         for name, tip in (
             ("state", "Whether images flow"),
             ("fps", "Frames analysed a second"),
             ("age", "Age of the image when it is painted: half, and 95 of 100, are younger"),
             ("drops", "Frames captured and not analysed, because a newer one was there"),
+            ("backend", "What runs the expression network"),
             ("disk", "Free space where sessions go"),
             ("cpu", "Processor time of this program; 100 % is one core"),
         ):
+            self.fields[name] = QLabel("")
             self.fields[name].setToolTip(tip)
             self.addPermanentWidget(self.fields[name])
         self.messageChanged.connect(lambda text: self.setAccessibleDescription(text))
@@ -57,13 +59,14 @@ class StatusStrip(QStatusBar):
         fields["state"].setText(state)
         fields["cpu"].setText(f"{self._process.cpu_percent():.0f} % CPU")
         if feed is None:
-            for name in ("fps", "age", "drops"):
+            for name in ("fps", "age", "drops", "backend"):
                 fields[name].clear()
             return
         fields["fps"].setText(f"{feed.stats.fps:.0f} fps")
         p50, p95 = feed.age_percentiles()
         fields["age"].setText("" if math.isnan(p50) else f"age {p50:.0f} / {p95:.0f} ms")
         fields["drops"].setText(f"{feed.stats.drops} dropped")
+        fields["backend"].setText(feed.stats.backend)
 
     def _ask_disk(self) -> None:
         """Ask how much is free; a disk that hangs holds up a thread of the pool, no more."""

@@ -112,6 +112,11 @@ class ExpressionClassifier(Closeable):
         )
         self._memories: dict[int, _Memory] = {}
 
+    @property
+    def backend(self) -> str:
+        """What runs the network now: another one, once a GPU has failed."""
+        return self._engine.backend
+
     def decide(self, clips: Sequence[ClipWindow]) -> dict[int, Expression]:
         """Return what each of the clips' faces displays at its clip's end.
 

@@ -160,6 +160,11 @@ class AffectEstimator:
         parts = (self._gaze, self._expression, self._micro)
         return tuple(card for part in parts if part is not None for card in part.cards)
 
+    @property
+    def backend(self) -> str:
+        """What runs the expression network now; empty without it."""
+        return "" if self._expression is None else self._expression.backend
+
     def reset(self) -> None:
         """Forget every track: the next job is of another source."""
         self._blinks = BlinkRates()

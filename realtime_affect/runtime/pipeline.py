@@ -384,6 +384,7 @@ class Pipeline(Closeable):
             elapsed_s=(now_ns - self._began_ns) / 1e9,
             first_reading_ms=self._first_reading_ms,
             sinks={sink.name: sink.stats() for sink in self._sinks},
+            backend=getattr(self._affect, "backend", ""),  # what a test makes up has none
         )
 
     def _end_by(self, name: str) -> None:

@@ -109,6 +109,9 @@ class PipelineStats:
         From start, opening the source and loading the networks included; NaN before it.
     sinks : mapping
         Counters of each sink by the name it was attached with.
+    backend : str
+        What runs the expression network now, as :func:`affect_engines.open_engine` calls it;
+        empty where none runs.
     """
 
     source_state: SourceState
@@ -119,6 +122,7 @@ class PipelineStats:
     elapsed_s: float
     first_reading_ms: float
     sinks: Mapping[str, SinkStats] = field(default_factory=dict)
+    backend: str = ""
 
     @property
     def drops(self) -> int:

@@ -15,6 +15,7 @@ from tests.affect_engines import fake_tensorrt
 class FakeEngine:
     """Keep the contract of Engine; double what comes in."""
 
+    backend = "fake"
     inputs = (TensorSpec("x", (1, 4), np.dtype(np.float32)),)
     outputs = (TensorSpec("y", (1, 4), np.dtype(np.float32)),)
 

@@ -20,6 +20,10 @@ def test_it_is_an_engine(engine):
     assert isinstance(engine, Engine)
 
 
+def test_it_says_which_backend_it_is(engine, request):
+    assert engine.backend in request.node.callspec.params["engine"].lower()
+
+
 def test_outputs_have_the_names_shapes_and_types_it_states(engine):
     outputs = engine.infer(feeds_of(engine))
     assert list(outputs) == [spec.name for spec in engine.outputs]

@@ -180,7 +180,7 @@ class FakePipeline:
     def stats(self):
         counters = SlotCounters(10, 7, 3, 0)
         slots = {"frames": counters, "jobs": counters}
-        return PipelineStats(self.source_state, slots, {}, 29.0, 7, 1.0, 100.0)
+        return PipelineStats(self.source_state, slots, {}, 29.0, 7, 1.0, 100.0, backend="cuda")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -169,6 +169,14 @@ def test_a_mirrored_image_shows_and_selects_what_is_under_the_mouse(qtbot, windo
     assert window.canvas.face_at(20, 90) == 1
 
 
+def test_the_status_names_what_runs_the_networks(qtbot, window):
+    window._show_status()
+    assert window.strip.fields["backend"].text() == "cuda"
+    window.leave_source()
+    window._show_status()
+    assert window.strip.fields["backend"].text() == ""
+
+
 def test_a_lost_camera_is_announced_while_the_last_image_stays(qtbot, window, pipeline):
     show(qtbot, window, pipeline, reading_of())
     pipeline.source_state = SourceState.OFFLINE

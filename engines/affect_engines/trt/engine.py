@@ -162,6 +162,7 @@ class TrtEngine(Closeable):
     ) -> None:
         self._trt = import_tensorrt()
         self._name = name
+        self.backend = "tensorrt"
         self._graphs = graphs
         self._ready: dict[int, _Ready] = {}
         self._stream = Stream()

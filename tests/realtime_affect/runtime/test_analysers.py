@@ -88,9 +88,11 @@ def test_a_part_of_a_network_that_cannot_be_opened_closes_the_others(monkeypatch
 @pytest.mark.usefixtures("models")
 def test_the_networks_in_use_are_told_with_their_hashes():
     from affect_engines import load_card
+    from affect_engines.selection import ONNX_BACKENDS
 
     with Analysers() as analysers:
         models = analysers.models
+        assert analysers.affect.backend in ONNX_BACKENDS
     assert {"face_mesh", "eye_live", "action_units", "ifdd_stream", "htnet_live"} <= set(models)
     assert models["face_mesh"] == load_card("face_mesh").sha256
     _, vision, affect = fakes()

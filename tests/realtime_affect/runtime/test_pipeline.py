@@ -86,6 +86,8 @@ class PacedSource(FakeSource):
 class FakeAffect:
     """Answers with the time of the frame it was asked about; may be slow or fail."""
 
+    backend = "made up"
+
     def __init__(self, wait_s=0.0, fail_at=None):
         self.wait_s, self.fail_at, self.closed = wait_s, fail_at, False
 
@@ -162,6 +164,7 @@ def test_offline_every_frame_comes_once_in_order_with_its_own_affect():
     stats = pipeline.stats()
     assert stats.drops == 0
     assert stats.frames_analysed == 60
+    assert stats.backend == "made up"
     assert all(balanced(c) for c in stats.slots.values())
 
 
