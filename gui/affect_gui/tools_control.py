@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QObject, QSize
 from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFileDialog, QVBoxLayout
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from affect_gui.session_control import SessionControl
     from affect_gui.window import MainWindow
 
+_FETCHING: Final = "Fetching models"
 _PART_WORDS = {
     "video": "Painted video (annotated.mp4)",
     "tables": "Rows, events and markers (CSV)",
@@ -42,6 +43,7 @@ class ToolsControl(QObject):
             window.commands[name].setVisible(True)
             window.commands[name].triggered.connect(lambda _=False, work=work: work())
         window.start_page.models_wanted.connect(self.fetch_models)
+        self._look_for_models()
 
     @property
     def busy(self) -> str:
@@ -97,7 +99,18 @@ class ToolsControl(QObject):
             files = fetch_models(None, tell)
             return f"{len(files)} models are in place, each checked by SHA-256."
 
-        self._add("Fetching models", work, self._window.say)
+        self._add(_FETCHING, work, self._window.say)
+
+    def _look_for_models(self) -> None:
+        """Offer on the start page to fetch what is missing."""
+
+        def work() -> list[str]:
+            from affect_engines.store import list_models
+
+            models = [model for model in list_models() if not model.card.shipped]
+            return [model.card.name for model in models if model.state != "ok"]
+
+        self._window.tasks.run(work, self._window.start_page.offer_models)
 
     def _add(self, words: str, work: Callable[..., Any], done: Callable[[Any], None]) -> None:
         self._waiting.append((words, work, done))
@@ -115,10 +128,17 @@ class ToolsControl(QObject):
 
         def end(result: Any) -> None:
             done(result)
-            self._next()
+            go_on()
 
         def fail(failure: Exception) -> None:
             self._window.say(str(failure))
+            if words == _FETCHING:
+                self._window.start_page.say(str(failure))
+            go_on()
+
+        def go_on() -> None:
+            if words == _FETCHING:
+                self._look_for_models()
             self._next()
 
         self._window.tasks.run(work, end, fail, self._tell)
@@ -129,6 +149,8 @@ class ToolsControl(QObject):
         if isinstance(told, str):
             words = told
         share = told if isinstance(told, float) else None
+        if self._running == _FETCHING:
+            self._window.start_page.show_fetching(words)
         self._sessions.dock.show_progress(words, share)
 
     def _say_written(self, out: Path) -> None:
