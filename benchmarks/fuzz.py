@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import records
@@ -275,12 +275,15 @@ def run(seconds: float, seed: int, only: str = "") -> dict[str, Any]:
     begin = 0
     while time.monotonic() < until_s:
         command = [sys.executable, __file__, "--work", str(begin), "--seed", str(seed)]
-        with subprocess.Popen(
-            [*command, "--only", only],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": ":".join(_PATHS)},
-        ) as child:
+        with (
+            tempfile.TemporaryFile() as stderr,
+            subprocess.Popen(
+                [*command, "--only", only],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, "PYTHONPATH": ":".join(_PATHS)},
+            ) as child,
+        ):
             case: dict[str, Any] = {}
             first = True
             for line in _lines(child, until_s, _START_S):
@@ -299,17 +302,24 @@ def run(seconds: float, seed: int, only: str = "") -> dict[str, Any]:
             ended = time.monotonic() >= until_s
             code = child.poll()
             child.kill()
+            said = _last_line(stderr)
         if case and not ended:
-            what = f"hung for {HANG_S:g} s" if code is None else f"ended with {code}"
+            what = f"hung for {HANG_S:g} s" if code is None else f"ended with {code}: {said}"
             wrong.append({**case, "what": what})
             begin = case["n"] + 1
         elif first and not ended:
-            message = f"the child did not begin: {code}"
+            message = f"the child did not begin: {code}: {said}"
             raise RuntimeError(message)
         else:
             break
     grew = {kind: mib for kind, mib in growth.items() if mib > GROWTH_MIB}
     return {"cases": cases, "wrong": wrong, "growth_mib": growth, "grew": grew}
+
+
+def _last_line(stderr: IO[bytes]) -> str:
+    """Return the last line that a child said there: of a traceback, its error."""
+    stderr.seek(max(0, stderr.seek(0, os.SEEK_END) - 1000))
+    return (stderr.read().decode("utf-8", "replace").strip().splitlines() or [""])[-1]
 
 
 def _lines(child: subprocess.Popen[bytes], until_s: float, start_s: float) -> Iterator[bytes]:

@@ -2,9 +2,10 @@
 
     python benchmarks/kill.py [--times 20] [--seed 1] [--record]
 
-Each is started on the demo clip and killed at a random moment after its first rows. Noted are how
-long before the kill rows and video last reached the file system (what is newer is lost), whether
-every line is whole, the video plays, and ``summary.json`` says that the run never ended.
+Each is started on the demo clip and killed at a random moment once there are rows and a first
+second of video, the least that a video holds. Noted are how long before the kill rows and video
+last reached the file system (what is newer is lost), whether every line is whole, the video plays,
+and ``summary.json`` says that the run never ended.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import av
 import records
@@ -35,6 +36,7 @@ _COMMANDS = {
     "analyze": ["analyze", "{clip}", "--out", "{out}", "--annotate", "-q"],
 }
 _START_S = 180.0
+_CLIP_S = 60.0  # longer than `analyze` takes in for the longest wait before a kill
 
 
 def make_clip(path: Path, seconds: float) -> None:
@@ -54,30 +56,34 @@ def make_clip(path: Path, seconds: float) -> None:
 
 
 def kill_once(command: str, clip: Path, after_s: float) -> dict[str, Any]:
-    """Start, wait for rows, wait `after_s` seconds more, kill, and look at what is left."""
+    """Start, wait for rows and video, then `after_s` seconds more, kill, look at what is left."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         words = [word.format(clip=clip, out=out) for word in _COMMANDS[command]]
-        with subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, *words],
-            env={**os.environ, "PYTHONPATH": ":".join(_PATHS)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as child:
+        said = Path(folder) / "stderr"
+        with (
+            said.open("wb") as stderr,
+            subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, *words],
+                env={**os.environ, "PYTHONPATH": ":".join(_PATHS)},
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+            ) as child,
+        ):
             until_s = time.monotonic() + _START_S
-            while not _rows(out) or _rows(out)[0].read_bytes().count(b"\n") < 2:
+            while not _has_begun(out):
                 if child.poll() is not None or time.monotonic() > until_s:
-                    child.kill()
-                    message = f"{command} wrote no row"
-                    raise RuntimeError(message)
+                    _give_up(child, f"{command} wrote no rows and video", said)
                 time.sleep(0.05)
             time.sleep(after_s)
+            if child.poll() is not None:
+                _give_up(child, f"{command} ended before it was killed", said)
             # The clock of modification times, which the kernel keeps coarse: up to 10 ms behind.
             killed_s = time.clock_gettime(time.CLOCK_REALTIME)
             child.kill()
             child.wait()
         (rows,) = _rows(out)
-        video = next(out.rglob("*annotated.mp4"), None)
+        video = _video(out)
         content = json.loads(next(out.rglob("summary.json")).read_text(encoding="utf-8"))
         return {
             "rows": rows.read_bytes().count(b"\n") - 1,
@@ -89,6 +95,28 @@ def kill_once(command: str, clip: Path, after_s: float) -> dict[str, Any]:
             "video_frames": None if video is None else _frames_in(video),
             "unfinished": content["outcome"] == "running" and content["finished"] is None,
         }
+
+
+def _give_up(child: subprocess.Popen[bytes], what: str, said: Path) -> NoReturn:
+    """Raise with how the child ended and the last of what it said."""
+    code = child.poll()
+    child.kill()
+    state = "still running" if code is None else f"ended with {code}"
+    message = f"{what} ({state}): {said.read_text(encoding='utf-8', errors='replace')[-2000:]}"
+    raise RuntimeError(message)
+
+
+def _has_begun(out: Path) -> bool:
+    rows, video = _rows(out), _video(out)
+    return (
+        bool(rows)
+        and rows[0].read_bytes().count(b"\n") > 1
+        and (video is None or b"moof" in video.read_bytes())
+    )
+
+
+def _video(out: Path) -> Path | None:
+    return next(out.rglob("*annotated.mp4"), None)
 
 
 def _rows(out: Path) -> list[Path]:
@@ -109,7 +137,7 @@ def run(times: int, seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
-        make_clip(clip, 120.0)
+        make_clip(clip, _CLIP_S)
         for command in _COMMANDS:
             kills = [kill_once(command, clip, chance.uniform(0.5, 3.0)) for _ in range(times)]
             videos = [kill for kill in kills if kill["video_frames"] is not None]
