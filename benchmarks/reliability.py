@@ -171,12 +171,8 @@ def _soak_sentence(record: dict[str, Any]) -> str:
 
 def _kill_sentence(record: dict[str, Any]) -> str:
     parts = [
-        f"`{command}` lost at most {found['most_rows_lost_s']:.2f} s of rows"
-        + (
-            f" and {found['most_video_lost_s']:.2f} s of video"
-            if found["most_video_lost_s"] is not None
-            else ""
-        )
+        f"`{command}` lost at most {found['most_rows_lost_s']:.2f} s of rows "
+        f"and {found['most_video_lost_s']:.2f} s of video"
         for command, found in record["figures"].items()
     ]
     return f"`make kill`: killed {record['config']['times']} times each, " + ", ".join(parts) + "."
