@@ -224,12 +224,11 @@ def work(seed: int, begin: int, only: str) -> None:
     from realtime_affect.errors import AffectError
 
     process, memory = psutil.Process(), {}
-    openers: dict[str, Callable[[Path], None]] = {}
     with tempfile.TemporaryDirectory() as folder:
         contents = Seeds(Path(folder)).contents
+        openers = {kind: _opener(kind) for kind in contents}
         for n, kind, number in _cases(list(contents), begin, only):
             _tell(n=n, kind=kind, number=number)
-            openers.setdefault(kind, _opener(kind))
             chance = random.Random(f"{seed}:{kind}:{number}")
             path = Path(folder) / f"{number}.{kind}"
             path.write_bytes(damage(contents[kind], chance))
