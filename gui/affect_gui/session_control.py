@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QObject, Qt, QTimer, QUrl
@@ -15,7 +16,7 @@ from affect_gui.timeline_dock import Marker
 from realtime_affect.interpret.baseline import delete_profile, list_profiles
 from realtime_affect.sessions import Replay, Session, SessionRecorder, SessionStore
 from realtime_affect.sessions.reading_log import LogReader
-from realtime_affect.sessions.store import READINGS
+from realtime_affect.sessions.store import READINGS, RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,11 @@ class SessionControl(QObject):
             return
         window.say(f"Opening {folder}...")
         window.tasks.run(lambda: Replay(folder), self._show_replay, window.say_unopened)
+
+    @staticmethod
+    def holds_session(folder: str) -> bool:
+        """Return whether a path is the folder of a session; asks the disk."""
+        return (Path(folder) / RECORD).is_file()
 
     def delete(self, folder: str) -> None:
         """Delete a session, after asking."""

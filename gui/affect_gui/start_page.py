@@ -28,7 +28,7 @@ from affect_gui.cameras import list_cameras
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from PyQt6.QtGui import QDragEnterEvent, QDropEvent, QHideEvent, QShowEvent
+    from PyQt6.QtGui import QHideEvent, QShowEvent
 
 _RESCAN_MS: Final = 2000
 SIZES: Final = ((640, 480), (1280, 720), (1920, 1080))
@@ -63,7 +63,7 @@ LAW: Final = (
 
 
 class StartPage(QScrollArea):
-    """Cameras, files, addresses, the demo, recent sessions; things dropped on it are opened."""
+    """Cameras, files, addresses, the demo, recent sessions, networks that are missing."""
 
     opened = pyqtSignal(str)
     """What to show: camera number, path, URL or "demo"."""
@@ -78,7 +78,6 @@ class StartPage(QScrollArea):
         super().__init__(parent)
         self.setWidgetResizable(True)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.setAcceptDrops(True)
         self.cameras = QListWidget()
         self.cameras.setAccessibleName("Cameras")
         self.cameras.setMaximumHeight(96)
@@ -187,19 +186,6 @@ class StartPage(QScrollArea):
         self._timer.stop()
         super().hideEvent(event)
 
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Take files and addresses."""
-        if event is not None and (data := event.mimeData()) is not None and data.hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802  (Qt's name)
-        """Open what was dropped."""
-        if event is None or (data := event.mimeData()) is None or not data.urls():
-            return
-        url = data.urls()[0]
-        self.opened.emit(url.toLocalFile() or url.toString())
-        event.acceptProposedAction()
-
     def _build(self) -> QWidget:
         page = QWidget()
         columns = QHBoxLayout(page)
@@ -276,7 +262,7 @@ class StartPage(QScrollArea):
         form = QFormLayout()
         form.addRow("Address", self.address)
         layout.addLayout(form)
-        hint = QLabel("Or drop a file or a folder on this page.")
+        hint = QLabel("Or drop a file, a folder or a session on the window.")
         hint.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout.addWidget(hint)
         return box

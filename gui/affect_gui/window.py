@@ -40,7 +40,7 @@ from realtime_affect.errors import AffectError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from PyQt6.QtGui import QCloseEvent, QKeyEvent
+    from PyQt6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 
     from affect_gui.history import History
     from affect_gui.session_control import SessionControl
@@ -137,6 +137,7 @@ class MainWindow(QMainWindow):
         self.stack.addWidget(self.start_page)
         self.stack.addWidget(self.pane)
         self.setCentralWidget(self.stack)
+        self.setAcceptDrops(self._opener is not None)
         self.people = People(config.track.max_faces)
         self.canvas.names = self.people.names
         self.faces = FacesDock(self.people, self)
@@ -318,6 +319,26 @@ class MainWindow(QMainWindow):
             event.accept()
         else:
             event.ignore()
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Take files, folders and addresses, wherever on the window."""
+        if event is not None and (data := event.mimeData()) is not None and data.hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Open what was dropped, a session in replay; of several things the first."""
+        if event is None or (data := event.mimeData()) is None or not data.urls():
+            return
+        event.acceptProposedAction()
+        url, sessions = data.urls()[0], self.sessions
+        spec = url.toLocalFile() or url.toString()
+        if sessions is None or not url.isLocalFile():
+            self.open(spec)
+            return
+        self.tasks.run(
+            lambda: sessions.holds_session(spec),
+            lambda is_session: sessions.open(spec) if is_session else self.open(spec),
+        )
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802  (Qt's name)
         """Leave full screen, or the review, by Esc; nothing else, and never the window."""

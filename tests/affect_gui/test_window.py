@@ -361,20 +361,52 @@ def test_the_start_page_opens_what_is_named_and_says_why_something_cannot_be(
     other.close()
 
 
-def test_files_dropped_on_the_start_page_are_opened(qtbot, bare_window, tmp_path):
-    from PyQt6.QtCore import QMimeData, QPointF, Qt, QUrl
-    from PyQt6.QtGui import QDropEvent
+def dropped(window, urls):
+    """Drag things over the window's parts and drop them; return which part would keep them."""
+    from PyQt6.QtCore import QMimeData, QPoint, QPointF, Qt
+    from PyQt6.QtGui import QDragEnterEvent, QDropEvent
+    from PyQt6.QtWidgets import QApplication, QGraphicsView
 
-    opened = []
-    bare_window.start_page.opened.connect(opened.append)
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "clïp.mp4"))])
-    event = QDropEvent(
-        QPointF(1, 1), Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )  # fmt: skip
-    bare_window.start_page.dropEvent(event)
-    assert opened == [str(tmp_path / "clïp.mp4")]
+    data.setUrls(urls)
+    rest = Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    parts = {
+        "start page": window.start_page.viewport(), "image": window.canvas,
+        "timeline": window.timeline.findChild(QGraphicsView).viewport(),
+        "faces": window.faces.view.viewport(), "sessions": window.sessions.dock.list.viewport(),
+    }  # fmt: skip
+
+    def taken(part):
+        event = QDragEnterEvent(QPoint(1, 1), *rest)
+        event.ignore()
+        QApplication.sendEvent(part, event)
+        return event.isAccepted()
+
+    assert all(map(taken, parts.values()))
+    window.setAcceptDrops(False)
+    kept = [name for name, part in parts.items() if taken(part)]
+    window.setAcceptDrops(True)
+    QApplication.sendEvent(window, QDropEvent(QPointF(1, 1), *rest))
+    return kept
+
+
+def test_what_is_dropped_anywhere_on_the_window_is_opened(
+    qtbot, bare_window, tmp_path, monkeypatch
+):
+    from PyQt6.QtCore import QUrl
+
+    opened, replayed = [], []
+    monkeypatch.setattr(bare_window, "open", opened.append)
+    monkeypatch.setattr(bare_window.sessions, "open", replayed.append)
+    clip = tmp_path / "clïp.mp4"
+    assert dropped(bare_window, [QUrl.fromLocalFile(str(clip))]) == []
+    until(qtbot, lambda: opened == [str(clip)])
+    dropped(bare_window, [QUrl("rtsp://camera/1")])
+    until(qtbot, lambda: opened[1:] == ["rtsp://camera/1"])
+    (tmp_path / "session.json").write_text("{}")
+    dropped(bare_window, [QUrl.fromLocalFile(str(tmp_path))])
+    until(qtbot, lambda: replayed == [str(tmp_path)])
+    assert len(opened) == 2
 
 
 def test_themes_text_size_and_layout_are_kept_for_the_next_time(qtbot, bare_window, preferences):
