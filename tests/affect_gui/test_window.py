@@ -169,6 +169,39 @@ def test_a_mirrored_image_shows_and_selects_what_is_under_the_mouse(qtbot, windo
     assert window.canvas.face_at(20, 90) == 1
 
 
+@pytest.mark.parametrize(("width", "height"), [(320, 240), (200, 200), (180, 320), (640, 200)])
+def test_images_of_any_shape_keep_it_and_boxes_lie_on_their_faces(
+    qtbot, window, pipeline, width, height
+):
+    box = (0.5 * width, 0.25 * height, 0.9 * width, 0.75 * height)
+    show(qtbot, window, pipeline, reading_of(boxes=[box], width=width, height=height))
+    place = window.canvas._place()
+    assert place.width() / place.height() == pytest.approx(width / height, rel=0.02)
+    x0, y0, x1, y1 = np.array(box) * place.width() / width
+    picture = shown(window.canvas)
+
+    def painted(x, y):
+        row, column = round(place.top() + y), round(place.left() + x)
+        return np.ptp(picture[row - 3 : row + 4, column - 3 : column + 4].astype(int)) > 60
+
+    assert painted(x0, (y0 + y1) / 2)
+    assert painted(x1, (y0 + y1) / 2)
+    assert not painted(x0 / 2, (y0 + y1) / 2)
+
+
+def test_another_source_shows_nothing_of_the_one_before(qtbot, window, pipeline):
+    show(qtbot, window, pipeline, scene_of(measured(1)))
+    other = FakePipeline()
+    window.show_source(other)
+    assert window.reading is None
+    assert window.canvas.face_at(115, 75) is None
+    assert window.canvas._place() is None
+    show(qtbot, window, other, reading_of(level=40))
+    assert window.canvas.face_at(115, 75) is None
+    window.leave_source()
+    other.close()
+
+
 def test_the_status_names_what_runs_the_networks(qtbot, window):
     window._show_status()
     assert window.strip.fields["backend"].text() == "cuda"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 
 import numpy as np
@@ -32,6 +33,15 @@ def test_the_video_is_clean_and_keeps_the_variable_times_of_its_source(record):
         assert int(np.ptp(image[:, :, 1])) < 12  # nothing is painted on it
     assert video.image_at(reading.scene.frame.t_ns + 2_000_000_000, (WIDTH, HEIGHT)) is None
     video.close()
+
+
+def test_the_first_row_is_in_pixels_of_the_source_like_every_other(record):
+    expected = next(readings(1)).scene.tracks[0].xyxy
+    with (record(3).folder / "rows.csv").open(encoding="utf-8", newline="") as stream:
+        first = next(csv.DictReader(stream))
+    x, y, w, h = (float(first[name]) for name in ("x", "y", "w", "h"))
+    assert first["frame"] == "1"
+    np.testing.assert_allclose([x, y, x + w, y + h], expected, atol=0.1)
 
 
 def test_moments_are_found_in_any_order(record):
