@@ -221,7 +221,9 @@ class MicroSpotter(Closeable):
         """
         told = {}
         for window in moments:
-            watch = self._watches.setdefault(window.track_id, _Watch(self._config))
+            watch = self._watches.get(window.track_id)
+            if watch is None:
+                watch = self._watches[window.track_id] = _Watch(self._config)
             for t_ns, face in zip(window.t_ns, window.faces, strict=True):
                 if t_ns > watch.seen_ns and face.stabilized is not None:
                     watch.events += [
