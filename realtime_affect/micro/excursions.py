@@ -208,18 +208,22 @@ class _Ticks:
             yield at
 
     def _roll(self, at: int) -> None:
-        near = [f for f in self._frames if abs(f[0] - at) <= _TICK_NS // 2]
-        before = max((f for f in self._frames if f[0] <= at), key=lambda f: f[0])
-        after = min((f for f in self._frames if f[0] >= at), key=lambda f: f[0])
+        frames = self._frames  # in the order of time
+        near = [f for f in frames if abs(f[0] - at) <= _TICK_NS // 2]
+        before = next(f for f in reversed(frames) if f[0] <= at)
+        after = next(f for f in frames if f[0] >= at)
         if len(near) > 1:
-            places = np.mean([f[1] for f in near], axis=0)
+            places = np.add.reduce([f[1] for f in near]) / len(near)
         else:
             share = (at - before[0]) / max(1, after[0] - before[0])
             places = before[1] + share * (after[1] - before[1])
         self.places[:-1] = self.places[1:]
         self.doubts[:-1] = self.doubts[1:]
         self.places[-1] = places
-        self.doubts[-1] = np.max([f[2] for f in (*near, before, after)], axis=0)
+        np.maximum(before[2], after[2], out=self.doubts[-1])
+        for frame in near:
+            if frame is not before and frame is not after:
+                np.maximum(self.doubts[-1], frame[2], out=self.doubts[-1])
 
 
 @dataclass(slots=True)
