@@ -68,7 +68,8 @@ def fit_placement(points: Float32) -> Placement:
     seen = points[RIGID_POINTS]
     target = seen[:, 0].astype(np.float64) + 1j * seen[:, 1]
     turn = complex(weights @ target)
-    return Placement(turn, complex(target.mean()) - turn * middle)
+    # target.mean() takes three times as long for so little.
+    return Placement(turn, complex(np.add.reduce(target) / len(target)) - turn * middle)
 
 
 @cache
@@ -125,6 +126,13 @@ def _share(cutoff_hz: float, dt: float) -> float:
     return 1.0 / (1.0 + 1.0 / (2.0 * math.pi * cutoff_hz * dt))
 
 
+def _span(across: float, down: float, first: float, size: int) -> tuple[int, int]:
+    """Return from where to where, within `size` pixels of the frame, the crop's corners reach."""
+    corners = [first + CROP_PX * a for a in (0.0, across, down, across + down)]
+    low = int(min(max(min(corners) - 2.0, 0.0), size - 1))
+    return low, int(min(max(max(corners) + 3.0, low + 1), size))
+
+
 def stabilized_crop(image: Image, place: Placement) -> Image:
     """Cut the stabilized crop of a face out of a frame.
 
@@ -146,10 +154,9 @@ def stabilized_crop(image: Image, place: Placement) -> Image:
         return np.zeros((CROP_PX, CROP_PX), np.uint8)
     # Only the part of the frame that is shown turns grey; a large one is averaged down first, or
     # the texture of skin would flicker as pixels are skipped.
-    corners = warp[:, :2] @ ((0, 0, CROP_PX, CROP_PX), (0, CROP_PX, 0, CROP_PX)) + warp[:, 2:]
-    left, top = (int(v) for v in np.clip(corners.min(axis=1) - 2, 0, (width - 1, height - 1)))
-    right, bottom = (
-        int(v) for v in np.clip(corners.max(axis=1) + 3, (left + 1, top + 1), (width, height))
+    (left, right), (top, bottom) = (
+        _span(across, down, first, size)
+        for (across, down, first), size in zip(warp.tolist(), (width, height), strict=True)
     )
     grey = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
     warp[:, 2] -= left, top
