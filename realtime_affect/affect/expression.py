@@ -63,7 +63,8 @@ class _Memory:
 
     def keep(self, t_ns: NDArray[np.int64]) -> None:
         """Forget moments that do not belong to the clip of moments `t_ns` any more."""
-        self.t_ns = self.t_ns[np.isin(self.t_ns, t_ns)]
+        # np.isin takes five times as long for so few.
+        self.t_ns = self.t_ns[(self.t_ns[:, None] == t_ns).any(axis=1)]
 
     def add(self, t_ns: int, tokens: Float32) -> None:
         """Remember a moment."""

@@ -6,6 +6,7 @@ moments, so that onsets are known to the frame.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -183,8 +184,8 @@ def _units(
     """Take in the frames since the last decision; return units and sides of the last 100 ms."""
     times = (0,) if window is None else window.t_ns
     faces = (face,) if window is None else window.faces
-    recent = sum(t_ns >= times[-1] - _RECENT_NS for t_ns in times)
-    fresh = sum(t_ns > course.t_ns for t_ns in times)
+    recent = len(times) - bisect_left(times, times[-1] - _RECENT_NS)
+    fresh = len(times) - bisect_right(times, course.t_ns)
     units = [moment.action_units for moment in faces[-max(recent, fresh) :]]
     intensity = np.array([u.intensity for u in units], np.float64)
     sides = units[-1].sides.astype(np.float64)
