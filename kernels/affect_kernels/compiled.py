@@ -62,4 +62,8 @@ def writable(values: Any, dtype: Any) -> NDArray[Any]:
 
     The types of compiled functions allow for no other. Copied only where it must be.
     """
+    if isinstance(values, np.ndarray) and values.dtype == dtype:
+        flags = values.flags  # np.require takes ten times as long to find that nothing is to do
+        if flags.c_contiguous and flags.writeable:
+            return values
     return np.require(values, dtype, ("C", "W"))
