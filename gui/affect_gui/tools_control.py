@@ -165,7 +165,9 @@ class ToolsControl(QObject):
         show_sheet(
             self._window, "Stored and analysed again", table_of(columns, rows), QSize(620, 260)
         )
-        self._window.say("Analysed again: the new rows are in the session's folder, in 'again'.")
+        self._window.say(
+            "Analysed again: rows and this table are in the session's folder, in 'again'."
+        )
 
     def _chosen(self) -> Session | None:
         """Return the session that is replayed, or else the one selected in the list."""

@@ -7,14 +7,16 @@ says by how much, for each measure, over the moments that both have.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.analysis import analyze
-from realtime_affect.errors import InputMissingError
+from realtime_affect.errors import InputMissingError, OutputError
 from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
 from realtime_affect.sessions.store import ROWS, VIDEO
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 AGAIN: Final = "again"
 """Folder of the new results, inside the session's."""
+DIFFERENCES: Final = "differences.csv"
+"""How far they are from the stored ones, in that folder."""
 
 GROUPS: Final = {
     "action units, 0 to 5": tuple(f"{name}_r" for name in AU_INTENSITIES),
@@ -62,7 +66,9 @@ class Difference:
 def analyse_again(
     session: Session, config: Config, progress: Callable[[Progress], None] | None = None
 ) -> tuple[Difference, ...]:
-    """Analyse the session's video into its folder ``again``, and compare.
+    """Analyse the session's video into its folder ``again``, compare, and keep both there.
+
+    The comparison is ``differences.csv``: the columns are those of :class:`Difference`.
 
     Raises
     ------
@@ -70,6 +76,8 @@ def analyse_again(
         The session has no video.
     AffectError
         As :func:`~realtime_affect.analysis.analyze`.
+    OutputError
+        The comparison cannot be written.
     """
     video = session.path(VIDEO)
     if video is None:
@@ -80,7 +88,10 @@ def analyse_again(
             hint="Results-only sessions can be replayed, not analysed again.",
         )
     analyze(video, session.folder / AGAIN, config, timeline=False, progress=progress)
-    return compare_rows(session.folder / ROWS, session.folder / AGAIN / "video.csv")
+    folder = session.folder / AGAIN
+    differences = compare_rows(session.folder / ROWS, folder / "video.csv")
+    _keep(differences, folder / DIFFERENCES)
+    return differences
 
 
 def compare_rows(stored: Path, again: Path) -> tuple[Difference, ...]:
@@ -102,6 +113,25 @@ def compare_rows(stored: Path, again: Path) -> tuple[Difference, ...]:
                     if math.isfinite(difference):
                         apart[group].append(difference)
     return tuple(_summed(group, values) for group, values in apart.items())
+
+
+def _keep(differences: tuple[Difference, ...], path: Path) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("group", "n", "mean", "p95", "most"))
+    table.writerows(
+        (d.group, d.n, *("" if math.isnan(v) else f"{v:.6f}" for v in (d.mean, d.p95, d.most)))
+        for d in differences
+    )
+    try:
+        write_atomically(path, text.getvalue(), mode=PRIVATE)
+    except OSError as error:
+        raise OutputError(
+            thing=f"comparison {path}",
+            got=error.strerror or str(error),
+            expected="a file that can be written",
+            hint="Free some space, or see whether the folder is still there.",
+        ) from error
 
 
 def _moments(path: Path) -> dict[float, list[dict[str, float]]]:

@@ -59,6 +59,27 @@ def test_equal_rows_do_not_differ_and_ids_of_another_run_are_matched_by_place(re
         assert difference.n == 0 or difference.most == 0
 
 
+def test_analysing_again_keeps_what_was_stored_and_how_far_both_are_apart(record, monkeypatch):
+    from realtime_affect.config import Config
+
+    session = record(6)
+    stored = (session.folder / "rows.csv").read_bytes()
+
+    def analyze(video, out, config, **_):
+        out.mkdir()
+        (out / "video.csv").write_bytes(stored)
+
+    monkeypatch.setattr("realtime_affect.sessions.again.analyze", analyze)
+    differences = analyse_again(session, Config())
+    assert (session.folder / "rows.csv").read_bytes() == stored
+    with (session.folder / "again" / "differences.csv").open(encoding="utf-8") as stream:
+        kept = {row["group"]: row for row in csv.DictReader(stream)}
+    assert set(kept) == {difference.group for difference in differences}
+    assert int(kept["box, px"]["n"]) > 0
+    assert float(kept["box, px"]["most"]) == 0
+    assert all(row["mean"] == "" for row in kept.values() if row["n"] == "0")
+
+
 def test_a_session_without_video_is_not_analysed_again(record):
     from realtime_affect.config import Config
 
