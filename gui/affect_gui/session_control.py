@@ -154,8 +154,8 @@ class SessionControl(QObject):
         profile = f" The profile {name!r} is deleted, too." if has_profile else ""
         text = (
             f"{n} session{'' if n == 1 else 's'}:\n" + "\n".join(listed) + "\n\nVideo, results, "
-            f"markers and notes are deleted.{profile} What was exported elsewhere stays. "
-            "This cannot be undone."
+            f"markers and notes are deleted.{profile} Exports, screenshots and "
+            "analysed files stay. This cannot be undone."
         )
         if not window.ask(f"Delete participant {name}?", text):
             return
