@@ -8,14 +8,16 @@ import shutil
 import numpy as np
 import pytest
 
+from realtime_affect.config import Config
 from realtime_affect.errors import InputError, OutputError
-from realtime_affect.sessions.recorder import blur_faces
+from realtime_affect.sessions.recorder import SessionRecorder, blur_faces
 from realtime_affect.sessions.repair import open_session
 from realtime_affect.sessions.video_reader import VideoReader
-from tests.affect_gui.conftest import measured
+from tests.affect_gui.conftest import measured, reading_of
 from tests.realtime_affect.sessions.conftest import (
     HEIGHT,
     WIDTH,
+    Scripted,
     close_without_finishing,
     level_of,
     readings,
@@ -51,6 +53,20 @@ def test_moments_are_found_in_any_order(record):
     for n in (50, 3, 59, 0, 31, 30, 32):
         image = video.image_at(frames[n].t_ns, (WIDTH, HEIGHT))
         assert abs(level_of(image) - level_of(frames[n].image)) <= 5, n
+    video.close()
+
+
+def test_moments_at_the_rate_of_ntsc_are_found_in_their_place(store):
+    source = Scripted()
+    recorder = SessionRecorder(source, store, Config(), "0")
+    times_ns = [round(n * 1001 / 30_000 * 1e9) for n in range(40)]
+    for n, t_ns in enumerate(times_ns):
+        source.put(reading_of(n, level=20 + 5 * n, width=WIDTH, height=HEIGHT, t_ns=t_ns))
+    video = VideoReader(recorder.finish().folder / "video.mp4")
+    for n in (35, 1, 20, 39):
+        image = video.image_at(times_ns[n], (WIDTH, HEIGHT))
+        assert abs(video.time_ns - times_ns[n]) < 1_000_000
+        assert abs(level_of(image) - (20 + 5 * n)) <= 5
     video.close()
 
 
