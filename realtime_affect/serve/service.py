@@ -8,11 +8,13 @@ at once with their own codes: trying again would not help.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from realtime_affect.capture import SourceState
@@ -33,6 +35,7 @@ from realtime_affect.serve.factory import Paces, is_awaited, make_pipeline
 from realtime_affect.serve.files import ServiceFiles
 from realtime_affect.serve.health import Ages, Health, HealthFile, State, look_at_machine
 from realtime_affect.serve.systemd import Supervisor
+from realtime_affect.worker import call_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +51,7 @@ _LOG = logging.getLogger(__name__)
 # What trying again would not mend.
 _FINAL: Final = (UsageError, ModelError, DependencyError, OutputError)
 _TICK_S: Final = 0.2
+_MAKE_ROOM_S: Final = 2.0  # a disk that does not answer is left alone
 _STEP_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 
@@ -129,6 +133,7 @@ class Service:
             The pipeline failed too often.
         """
         try:
+            self._make_room()
             if self._config.serve.health_file is not None:
                 self._health_file = HealthFile(self._config.serve.health_file)
             self._serve()
@@ -148,6 +153,16 @@ class Service:
     def health(self) -> Health:
         """Return how the service is now. Any thread may call."""
         return self._health(self._look())
+
+    def _make_room(self) -> None:
+        """Make the folder of ``serve.out``, which may be the health file's, if the disk lets us."""
+        out = self._config.serve.out
+        if out is not None:
+            # Files of a run say what is wrong with it, and try it again.
+            with contextlib.suppress(OSError, ValueError):
+                call_within(
+                    _MAKE_ROOM_S, "files", lambda: Path(out).mkdir(parents=True, exist_ok=True)
+                )
 
     def _serve(self) -> None:
         settings = self._config.serve

@@ -18,7 +18,7 @@ def test_a_dry_run_measures_the_cpu_says_what_else_there_is_and_records_nothing(
     printed = capsys.readouterr().out
     assert "onnxruntime fp32, 1 face: p50" in printed
     assert "onnxruntime fp32, 2 faces: p50" in printed
-    assert "onnxruntime int8: not run: precision of action_units" in printed
+    assert "onnxruntime int8, 1 face: p50" in printed
     assert "tensorrt: not run: TensorRT: " in printed
     assert "a stand-in for tests" in printed
     assert "nothing is recorded" in printed

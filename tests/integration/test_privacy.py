@@ -44,7 +44,8 @@ sys.addaudithook(hook)
 returned, over = threading.Event(), threading.Event()
 def end():
     while "onnxruntime" not in sys.modules:
-        time.sleep(0.1)
+        if returned.wait(0.1):  # refused before any work
+            return over.set()
     time.sleep({ALIVE_S})
     over.set()
     if sys.argv[1] == "serve" and not returned.is_set():  # the others end by themselves
@@ -72,7 +73,7 @@ os.unlink("/dev/shm/realtime-affect-watched")
 """
 
 COMMANDS = {
-    "run": ["run", "demo", "--record", "--out", "out"],
+    "run": ["run", "demo", "--record", "--headless", "--out", "out"],
     "analyze": ["analyze", "demo", "--out", "out"],
     "serve": [
         "serve", "--source", "demo", "--set", "serve.port=0", "--set", "serve.fps=5",

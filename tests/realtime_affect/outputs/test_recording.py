@@ -132,9 +132,9 @@ def test_live_rows_miss_nothing_analysed_and_drops_are_named(tmp_path, monkeypat
             written.wait_for(20)
             return super().decide(job)
 
-    def painted(*args):
+    def painted(*args, **how):
         written.wait_for(20)
-        return paint(*args)
+        return paint(*args, **how)
 
     def counted(writer, reading):
         write(writer, reading)

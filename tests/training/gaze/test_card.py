@@ -1,5 +1,9 @@
 import tomllib
 
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from training.gaze.card import card_text
 
 REPORT = {

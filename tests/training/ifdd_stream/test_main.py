@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from training.ifdd_stream import __main__ as pipeline
 from training.ifdd_stream.views import KINDS
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from realtime_affect.names import EXPRESSIONS
 from training.ifdd_stream.sequences import KINDS, Sequences
 from training.real.choose import judge

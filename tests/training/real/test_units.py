@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from realtime_affect.names import AU_INTENSITIES, AU_OCCURRENCES, EXPRESSIONS
 from training.real.stills import Portraits, Sights, Stills
 from training.real.units import (
