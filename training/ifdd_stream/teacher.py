@@ -322,7 +322,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    torch.set_flush_denormal(True)
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     faces = read_faces(options, choosing=False)
@@ -358,4 +357,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    torch.set_flush_denormal(True)  # of the whole process, so not where others import this
     main()
