@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import hostile
 import records
 from soak import resident_mib
-from sources import open_endless
 
+from realtime_affect.bench.clips import open_endless
 from realtime_affect.config import Config
 from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.runtime.pipeline import Pipeline

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import records
-from sources import open_endless
 
+from realtime_affect.bench.clips import open_endless
 from realtime_affect.config import Config
 from realtime_affect.outputs.streams.clock import measure_offset
 from realtime_affect.outputs.streams.opened import OpenStreams
