@@ -15,6 +15,7 @@ import typer
 
 from realtime_affect.cli.arguments import number_argument, path_argument
 from realtime_affect.cli.messages import complain, is_quiet, remark, say
+from realtime_affect.cli.options import ConfigOption, SetOption  # noqa: TC001 -- typer reads it
 from realtime_affect.cli.process import before_commands, during_command, missing_library
 from realtime_affect.cli.profiles import make_profiles_app
 from realtime_affect.cli.streams import StreamOption, make_streams_app, with_streams
@@ -54,19 +55,6 @@ app.add_typer(engines_app, name="engines")
 
 _ModelsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="MODEL", help="Networks or .onnx files  [all of ours]")
-]
-_ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        parser=path_argument,
-        help="TOML file instead of your own config.toml.",
-    ),
-]
-_SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
 ]
 _VerboseOption = Annotated[
     int,
@@ -138,8 +126,8 @@ def run(  # noqa: PLR0913  (a command's options)
             help="Folder for the files  [out/NAME]",
         ),
     ] = None,
-    config_file: _ConfigOption = None,
-    overrides: _SetOption = None,
+    config_file: ConfigOption = None,
+    overrides: SetOption = None,
     neutral: _NeutralOption = False,
     max_faces: _MaxFacesOption = None,
     seconds: Annotated[
@@ -217,8 +205,8 @@ def analyze(  # noqa: PLR0913  (a command's options)
             "--out", "-o", parser=path_argument, metavar="PATH", help="Folder for the files."
         ),
     ] = Path("out"),
-    config_file: _ConfigOption = None,
-    overrides: _SetOption = None,
+    config_file: ConfigOption = None,
+    overrides: SetOption = None,
     neutral: _NeutralOption = False,
     max_faces: _MaxFacesOption = None,
     annotate: Annotated[
@@ -291,7 +279,7 @@ def serve(  # noqa: PLR0913  (a command's options)
         str | None,
         typer.Option("--config", metavar="PRESET|FILE", help="A preset's name, or a TOML file."),
     ] = None,
-    overrides: _SetOption = None,
+    overrides: SetOption = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -319,8 +307,8 @@ def serve(  # noqa: PLR0913  (a command's options)
 @app.command(epilog=_EPILOG)
 def gui(
     source: Annotated[str | None, typer.Argument(help="What to open at once.")] = None,
-    config_file: _ConfigOption = None,
-    overrides: _SetOption = None,
+    config_file: ConfigOption = None,
+    overrides: SetOption = None,
     install_entry: Annotated[
         bool, typer.Option("--install-entry", help="Put it in menus.")
     ] = False,
@@ -344,8 +332,8 @@ def bench(
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=1.0, help="Of each scenario.  [20]")
     ] = None,
-    config_file: _ConfigOption = None,
-    overrides: _SetOption = None,
+    config_file: ConfigOption = None,
+    overrides: SetOption = None,
 ) -> None:
     """Measure speed here: one table of ages, stages, drops, CPU time and memory, to pass on."""
     with _reporting():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 -- typer reads it
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from realtime_affect.cli.arguments import number_argument, path_argument
+from realtime_affect.cli.arguments import number_argument
+from realtime_affect.cli.options import ConfigOption, SetOption  # noqa: TC001 -- typer reads it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,19 +37,6 @@ StreamOption = Annotated[
         "unix=PATH, stdout; repeatable.",
     ),
 ]
-_ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        parser=path_argument,
-        help="TOML file instead of your own config.toml.",
-    ),
-]
-_SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
-]
 
 _LINES: Final = frozenset(("tcp", "unix", "stdout"))
 _REPORT_S: Final = 5.0
@@ -67,7 +55,7 @@ def make_streams_app(
 
     @app.command("list", epilog=epilog)
     def list_streams(
-        config_file: _ConfigOption = None, overrides: _SetOption = None, stream: StreamOption = None
+        config_file: ConfigOption = None, overrides: SetOption = None, stream: StreamOption = None
     ) -> None:
         """List the streams: on or off, where they are, who can reach them."""
         with reporting():
@@ -76,8 +64,8 @@ def make_streams_app(
 
     @app.command("test", epilog=epilog)
     def test_streams(
-        config_file: _ConfigOption = None,
-        overrides: _SetOption = None,
+        config_file: ConfigOption = None,
+        overrides: SetOption = None,
         stream: StreamOption = None,
         faces: Annotated[int, typer.Option("--faces", min=1, max=16, help="Faces in view.")] = 2,
         seconds: Annotated[

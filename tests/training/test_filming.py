@@ -4,8 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba is not installed: make training")
-
 from training import filming
 from training.filming import add_options, film_people, film_person, write_arrays
 

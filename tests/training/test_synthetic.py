@@ -70,7 +70,6 @@ def person_of(scenes, truth):
 @pytest.fixture(scope="module")
 def demo(shared_data):
     """Renderer of the demo, loaded with the face model."""
-    pytest.importorskip("numba", reason="numba (the train group) is not installed")
     faces = shared_data / "synthetic_ict" / "ict_facekit_light.npz"
     if not faces.is_file():
         pytest.skip("the face model (synthetic_ict/ict_facekit_light.npz) is not on this machine")

@@ -57,7 +57,6 @@ def assert_as_near(found, x, weights):
 
 
 def run_compiled(x, weights):
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.adaptive_split import cpu
 
     return cpu.adaptive_split(x, weights)._asdict()

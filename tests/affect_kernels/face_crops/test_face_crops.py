@@ -42,7 +42,6 @@ def maps_of(faces, side, height, width, seed=1):
 
 
 def run_compiled(*arguments):
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.face_crops import cpu
 
     return cpu.crop_faces(*arguments)

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from affect_kernels.errors import UsageError
 from affect_kernels.flow_features import cpu, reference
 

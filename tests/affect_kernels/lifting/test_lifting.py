@@ -17,7 +17,6 @@ from affect_kernels.lifting.reference import (
 
 
 def compiled():
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.lifting import cpu
 
     return cpu

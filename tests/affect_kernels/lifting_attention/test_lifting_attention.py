@@ -11,7 +11,6 @@ from affect_kernels.lifting_attention import StepWeights, reference
 
 
 def compiled():
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.lifting_attention import cpu
 
     return cpu

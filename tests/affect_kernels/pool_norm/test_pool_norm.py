@@ -10,7 +10,6 @@ from affect_kernels.pool_norm import pooled_grid, reference
 
 
 def compiled():
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.pool_norm import cpu
 
     return cpu

@@ -19,7 +19,6 @@ def plain():
 
 
 def compiled():
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.pool_norm import cpu as pool
     from affect_kernels.pooled_attention import cpu as attention
 

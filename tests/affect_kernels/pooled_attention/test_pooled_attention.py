@@ -11,7 +11,6 @@ from affect_kernels.pooled_attention import reference, relative_rows
 
 
 def compiled():
-    pytest.importorskip("numba", reason="numba (group train) is not installed")
     from affect_kernels.pooled_attention import cpu
 
     return cpu

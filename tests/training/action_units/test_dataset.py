@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from training.action_units import dataset
 from training.action_units.dataset import FRAMES, REFERENCES, Observer, Tools, load_samples
 from training.filming import write_arrays

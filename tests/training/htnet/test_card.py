@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
-pytest.importorskip("numba", reason="numba is not installed: make training")
 
 from affect_engines.cards import parse_card
 from realtime_affect.names import MICRO_CLASSES

@@ -8,7 +8,6 @@ import pytest
 from affect_engines.ort import import_onnxruntime
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
-pytest.importorskip("numba", reason="numba is not installed: make training")
 
 import torch
 

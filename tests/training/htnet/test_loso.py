@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
-pytest.importorskip("numba", reason="numba is not installed: make training")
 
 import torch
 

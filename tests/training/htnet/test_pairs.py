@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba is not installed: make training")
-
 from realtime_affect.names import MICRO_CLASSES
 from training.htnet import flows as measured
 from training.htnet.pairs import (

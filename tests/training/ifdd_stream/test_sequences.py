@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="torch is not installed: make training")
-pytest.importorskip("numba", reason="numba (group train) is not installed")
 
 from training.action_units.dataset import Observer
 from training.filming import write_arrays

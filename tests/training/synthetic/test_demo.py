@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from training.synthetic import demo
 from training.synthetic.faces import EYE_TURN_RAD
 

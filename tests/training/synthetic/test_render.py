@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from training.synthetic.demo import LIGHT, ROLES
 from training.synthetic.motion import UNITS
 from training.synthetic.people import make_person

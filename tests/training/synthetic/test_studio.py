@@ -5,8 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from training.synthetic.camera import Camera, draw_camera, draw_light
 from training.synthetic.motion import UNITS, make_motion, posed
 from training.synthetic.people import draw_traits

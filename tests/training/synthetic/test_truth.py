@@ -3,8 +3,6 @@ import csv
 import numpy as np
 import pytest
 
-pytest.importorskip("numba", reason="numba (group train) is not installed")
-
 from training.synthetic.motion import EMOTIONS, UNITS, facs_letter, make_motion
 from training.synthetic.studio import record_clip
 
