@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from realtime_affect import memory
 from realtime_affect.capture.source import SourceInfo
 from realtime_affect.capture.state import SourceState
 from realtime_affect.errors import AffectError, InputError
@@ -250,6 +251,8 @@ class LiveSource:
                 self._stuck = [stuck for stuck in self._stuck if stuck.is_alive()]
                 if len(self._stuck) < _MAX_STUCK:
                     break
+            if reader.delivered:
+                memory.trim()  # what its decoder freed; nothing comes now that it could hold up
             with self._changed:
                 if self._closing.is_set():
                     return

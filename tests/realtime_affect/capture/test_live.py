@@ -220,7 +220,11 @@ def test_a_still_scene_stays_online_where_freezing_is_not_checked(camera):
 
 
 @pytest.mark.survival(1, 2, stand_in="a fake driver")
-def test_an_unplugged_camera_goes_offline_and_comes_back_when_plugged_in(opened, camera):
+def test_an_unplugged_camera_goes_offline_and_comes_back_when_plugged_in(
+    opened, camera, monkeypatch
+):
+    trims = []
+    monkeypatch.setattr("realtime_affect.capture.live.memory.trim", lambda: trims.append(1))
     before = collect(opened, 3)
     camera.plugged = False
     assert goes(opened, SourceState.OFFLINE)
@@ -230,6 +234,7 @@ def test_an_unplugged_camera_goes_offline_and_comes_back_when_plugged_in(opened,
     frames = before + collect(opened, 5)
     assert_increasing(frames)
     assert camera.opened == 2
+    assert trims == [1], "what the lost one freed is given back, once"
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), RuntimeError("driver gone")])
