@@ -13,7 +13,6 @@ every frame is analysed and carries its own affect: same code, deterministic row
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import threading
 import time
@@ -21,7 +20,6 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from affect_engines.base import Closeable
 from realtime_affect.affect.expression import clip_timing
 from realtime_affect.affect.history import ClipHistory, EyeHistory, FaceHistory
 from realtime_affect.capture import Source, open_source
@@ -29,7 +27,7 @@ from realtime_affect.errors import AffectError
 from realtime_affect.runtime.analysers import Analysers
 from realtime_affect.runtime.config import PipelineConfig
 from realtime_affect.runtime.marking import MarkerQueue
-from realtime_affect.runtime.sink import STALL_S, SinkThread
+from realtime_affect.runtime.publisher import Publisher
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed
 from realtime_affect.types import AffectJob, AffectSnapshot, Frame, Reading
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from realtime_affect.affect.worker import AffectEstimator
     from realtime_affect.capture import SourceInfo, SourceState
     from realtime_affect.face.vision import Vision
-    from realtime_affect.runtime.sink import Sink
     from realtime_affect.types import Scene
 
 _POLL_S = 0.1
@@ -55,7 +52,7 @@ class WorkerError(RuntimeError):
     """A worker or a sink raised; the cause is its exception with the worker's traceback."""
 
 
-class Pipeline(Closeable):
+class Pipeline(Publisher):
     """Capture, analyse and publish until the source ends or :meth:`stop` is called.
 
     A :class:`~realtime_affect.runtime.reading_source.ReadingSource`.
@@ -102,7 +99,7 @@ class Pipeline(Closeable):
     ) -> None:
         config = config or PipelineConfig()
         self._began_ns = time.monotonic_ns()
-        self._live = live
+        super().__init__(live=live)
         with contextlib.ExitStack() as opened:  # a constructor that fails leaves nothing open
             if isinstance(source, Source):
                 opened.callback(source.close)
@@ -122,8 +119,6 @@ class Pipeline(Closeable):
         self._models = analysers.models
         self._frames: LatestSlot[Frame] = LatestSlot() if live else LosslessSlot()
         self._jobs: LatestSlot[AffectJob] = LatestSlot() if live else LosslessSlot()
-        self._readings: list[LatestSlot[Reading]] = []
-        self._sinks: list[SinkThread] = []
         self._newest_affect = AffectSnapshot(0, 0)
         self._markers = MarkerQueue()
         self._neutral_requests: deque[_NeutralRequest] = deque()
@@ -141,76 +136,6 @@ class Pipeline(Closeable):
                 ("affect", self._decide, self._end),
             )
         ]
-
-    def subscribe(self) -> LatestSlot[Reading]:
-        """Return a slot that receives readings from now on; one slot, one reader.
-
-        Live, it holds the newest, and nobody waits for its reader. Offline it holds every one, and
-        the pipeline waits: keep reading, or close the slot.
-        """
-        slot: LatestSlot[Reading] = LatestSlot() if self._live else LosslessSlot()
-        self._readings = [*self._readings, slot]
-        if self._ended_ns is not None:
-            slot.close()
-        return slot
-
-    def attach(
-        self,
-        sink: Sink,
-        *,
-        name: str = "",
-        depth_s: float = 0.0,
-        images: bool = True,
-        required: bool = True,
-    ) -> SinkThread:
-        """Give a sink every reading from now on, on a thread of its own.
-
-        Parameters
-        ----------
-        sink : Sink
-            Opened at once, on the calling thread; written to and closed on its own.
-        name : str, optional
-            What ``stats()`` and the log call it; default its class.
-        depth_s : float
-            Live: how far it may fall behind before readings are lost, in seconds; 0 = it gets the
-            newest when it is ready for one. Offline, the pipeline waits for it.
-        images : bool
-            False: it gets readings without pixels, as a deep buffer should ask for.
-        required : bool
-            Whether its failure ends the run, to be raised by :meth:`join`. If not, it is logged as
-            an error and the run goes on without it.
-
-        Returns
-        -------
-        SinkThread
-            Its counters, and what waits for its end.
-
-        Raises
-        ------
-        Exception
-            What ``sink.open`` raises.
-        """
-        wanted = name or type(sink).__name__
-        names = {other.name for other in self._sinks}
-        name = next(n for n in _numbered(wanted) if n not in names)
-
-        def failed(failure: BaseException) -> None:
-            self._supervisor.note(f"sink {name}", failure)
-
-        thread = SinkThread(
-            sink,
-            self.source_info,
-            lossless=not self._live,
-            depth_s=depth_s,
-            images=images,
-            failed=failed if required else None,
-            name=name,
-        )
-        # One that has left is gone for good: a disk that fails for months must not add up.
-        self._sinks = [*(sink for sink in self._sinks if not sink.left), thread]
-        if self._ended_ns is not None:
-            thread.close()
-        return thread
 
     def start(self) -> None:
         """Start the workers; subscribe before, or miss the first readings."""
@@ -243,8 +168,8 @@ class Pipeline(Closeable):
             worker.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
         ended = not self.running
         if ended:
-            for sink in self._sinks:
-                ended = self._finish(sink, deadline) and ended
+            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = self._finish_sinks(left_s)
         self.raise_failure()
         return ended
 
@@ -260,14 +185,10 @@ class Pipeline(Closeable):
     def close(self) -> None:
         """Stop, let go of all readers, wait for workers and sinks, free networks and source."""
         self.stop()
-        for slot in self._readings:
-            slot.close()
-        for sink in self._sinks:
-            sink.close()
+        self._let_go()
         for worker in self._workers:
             worker.wait()
-        for sink in self._sinks:
-            self._finish(sink, None)
+        self._finish_sinks()
         self._opened.close()
 
     def __iter__(self) -> Iterator[Reading]:
@@ -330,11 +251,6 @@ class Pipeline(Closeable):
         self._markers.add(label, origin, at_ns if self._live else None, uncertainty_ms)
 
     @property
-    def live(self) -> bool:
-        """Whether the newest frame wins."""
-        return self._live
-
-    @property
     def can_set_neutral(self) -> bool:
         """Whether :meth:`set_neutral` has an effect: in a pipeline, always."""
         return True
@@ -383,9 +299,12 @@ class Pipeline(Closeable):
             frames_analysed=self._frames_analysed,
             elapsed_s=(now_ns - self._began_ns) / 1e9,
             first_reading_ms=self._first_reading_ms,
-            sinks={sink.name: sink.stats() for sink in self._sinks},
+            sinks=self._sink_stats(),
             backend=getattr(self._affect, "backend", ""),  # what a test makes up has none
         )
+
+    def _note_sink(self, name: str, failure: BaseException) -> None:
+        self._supervisor.note(f"sink {name}", failure)
 
     def _end_by(self, name: str) -> None:
         """End the run after a failure in the worker or sink `name`; on its thread."""
@@ -395,12 +314,6 @@ class Pipeline(Closeable):
         if name in ("vision", "affect"):
             self._frames.close()
             self._jobs.close()
-
-    def _finish(self, sink: SinkThread, deadline: float | None) -> bool:
-        """Wait for a sink after the last reading, live only while it gets anywhere."""
-        if deadline is not None:
-            return sink.wait(max(0.0, deadline - time.monotonic()))
-        return sink.drain(STALL_S) if self._live else sink.wait()
 
     def _capture(self) -> None:
         while not self._stopping.is_set():
@@ -472,28 +385,10 @@ class Pipeline(Closeable):
         if not self._frames_analysed:
             self._first_reading_ms = (now_ns - self._began_ns) / 1e6
         self._frames_analysed += 1
-        # A reader that has left has closed its slot; the others go on.
-        for slot in self._readings:
-            with contextlib.suppress(SlotClosed):
-                slot.put(reading)
-        without: Reading | None = None
-        for sink in self._sinks:
-            if not sink.images and without is None:
-                without = reading.without_images()
-            with contextlib.suppress(SlotClosed):
-                sink.slot.put(reading if sink.images or without is None else without)
+        self._publish_to_all(reading)
 
     def _end(self) -> None:
         self._ended_ns = time.monotonic_ns()
         for _, _, taken in self._neutral_requests:
             taken.cancel()
-        for slot in self._readings:
-            slot.close()
-        for sink in self._sinks:
-            sink.close()
-
-
-def _numbered(name: str) -> Iterator[str]:
-    """Yield ``name``, ``name 2``, ``name 3`` and so on."""
-    yield name
-    yield from (f"{name} {n}" for n in itertools.count(2))
+        self._end_publishing()

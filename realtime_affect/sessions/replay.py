@@ -7,8 +7,6 @@ stored, byte for byte.
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import logging
 import math
 import threading
@@ -19,16 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from affect_engines.base import Closeable
 from realtime_affect.capture import SourceInfo, SourceState
 from realtime_affect.errors import AffectError
-from realtime_affect.runtime.sink import STALL_S, SinkThread
+from realtime_affect.runtime.publisher import Publisher
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.sessions.reading_log import LogReader
 from realtime_affect.sessions.repair import open_session, source_info_of
 from realtime_affect.sessions.store import READINGS, VIDEO
 from realtime_affect.sessions.video_reader import VideoReader
-from realtime_affect.slots import LatestSlot, LosslessSlot, SlotClosed, SlotCounters
+from realtime_affect.slots import SlotClosed, SlotCounters
 from realtime_affect.types import Scene
 from realtime_affect.worker import Worker
 
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from realtime_affect.runtime.sink import Sink
     from realtime_affect.types import Reading
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +41,7 @@ _SIZE: Final = (1280, 720)  # of sources that did not say theirs
 _MOST_WAIT_S: Final = 0.5  # between two images of a replay: a gap is not sat through
 
 
-class Replay(Closeable):
+class Replay(Publisher):
     """Play a session; a :class:`~realtime_affect.runtime.reading_source.ReadingSource`.
 
     Parameters
@@ -81,15 +77,14 @@ class Replay(Closeable):
         reader.close()  # each thread has a reader of its own
         info = source_info_of(self.session)
         self._info = replace(info, n_frames=len(self._times_ns), live=False)
-        self._live, self._images = live, images
+        super().__init__(live=live)
+        self._images = images
         self._changed = threading.Condition()
         self._place = 0
         self._sought = True
         self._paused = False
         self._speed = 1.0
         self._stopping = False
-        self._readings: list[LatestSlot[Reading]] = []
-        self._sinks: list[SinkThread] = []
         self._published = 0
         self._began_ns = time.monotonic_ns()
         self._clock = StageClock()
@@ -154,11 +149,6 @@ class Replay(Closeable):
     # What a source of readings is
 
     @property
-    def live(self) -> bool:
-        """Whether the newest reading wins."""
-        return self._live
-
-    @property
     def running(self) -> bool:
         """Whether readings may still come."""
         return self._worker.working
@@ -194,37 +184,6 @@ class Replay(Closeable):
         """Never: what was measured is stored."""
         return False
 
-    def subscribe(self) -> LatestSlot[Reading]:
-        """Return a slot that receives readings from now on; one slot, one reader."""
-        slot: LatestSlot[Reading] = LatestSlot() if self._live else LosslessSlot()
-        self._readings = [*self._readings, slot]
-        return slot
-
-    def attach(
-        self,
-        sink: Sink,
-        *,
-        name: str = "",
-        depth_s: float = 0.0,
-        images: bool = True,
-        required: bool = True,
-    ) -> SinkThread:
-        """Give a sink every reading from now on, on a thread of its own; see ``Pipeline``."""
-        wanted = name or type(sink).__name__
-        names = {other.name for other in self._sinks}
-        numbered = itertools.chain([wanted], (f"{wanted} {n}" for n in itertools.count(2)))
-        thread = SinkThread(
-            sink,
-            self._info,
-            lossless=not self._live,
-            depth_s=depth_s,
-            images=images,
-            failed=self._note if required else None,
-            name=next(n for n in numbered if n not in names),
-        )
-        self._sinks = [*self._sinks, thread]
-        return thread
-
     def start(self) -> None:
         """Begin to publish."""
         self._worker.start()
@@ -237,9 +196,11 @@ class Replay(Closeable):
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until it and its sinks have ended; raise what ended it early."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         ended = self._worker.wait(timeout_s)
-        for sink in self._sinks:
-            ended = (sink.drain(STALL_S) if self._live else sink.wait(timeout_s)) and ended
+        if ended:
+            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = self._finish_sinks(left_s)
         if self._failure is not None:
             raise self._failure
         return ended
@@ -247,13 +208,9 @@ class Replay(Closeable):
     def close(self) -> None:
         """Stop, let go of all readers, wait for the sinks."""
         self.stop()
-        for slot in self._readings:
-            slot.close()
-        for sink in self._sinks:
-            sink.close()
+        self._let_go()
         self._worker.wait()
-        for sink in self._sinks:
-            sink.drain(STALL_S)
+        self._finish_sinks()
 
     def set_neutral(
         self,
@@ -289,7 +246,7 @@ class Replay(Closeable):
             frames_analysed=self._published,
             elapsed_s=(time.monotonic_ns() - self._began_ns) / 1e9,
             first_reading_ms=float("nan"),
-            sinks={sink.name: sink.stats() for sink in self._sinks},
+            sinks=self._sink_stats(),
         )
 
     def __iter__(self) -> Iterator[Reading]:
@@ -372,12 +329,10 @@ class Replay(Closeable):
     def _publish(self, reading: Reading) -> None:
         self._published += 1
         self._clock.tick(time.monotonic_ns())
-        for slot in self._readings:
-            with contextlib.suppress(SlotClosed):
-                slot.put(reading)
-        for sink in self._sinks:
-            with contextlib.suppress(SlotClosed):
-                sink.slot.put(reading if sink.images else reading.without_images())
+        self._publish_to_all(reading)
+
+    def _note_sink(self, name: str, failure: BaseException) -> None:  # noqa: ARG002
+        self._note(failure)
 
     def _note(self, failure: BaseException) -> None:
         self._failure = self._failure or failure
@@ -387,7 +342,4 @@ class Replay(Closeable):
 
     def _end(self) -> None:
         self._stopping = True
-        for slot in self._readings:
-            slot.close()
-        for sink in self._sinks:
-            sink.close()
+        self._end_publishing()

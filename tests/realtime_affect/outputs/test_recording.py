@@ -19,7 +19,7 @@ from realtime_affect.outputs import line_file, video
 from realtime_affect.outputs import recording as recording_module
 from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import Recording, conclude_run, files_of_run, follow
-from realtime_affect.runtime import pipeline as pipeline_module
+from realtime_affect.runtime import publisher as publisher_module
 from realtime_affect.runtime import sink
 from realtime_affect.runtime.pipeline import Pipeline, WorkerError
 from realtime_affect.slots import BacklogSlot
@@ -454,7 +454,7 @@ def test_a_disk_that_stalls_longer_loses_counted_rows_and_the_manifest_says_wher
 
 
 def test_a_live_run_ends_though_its_disk_hangs(disk, tmp_path, monkeypatch):
-    for module in (recording_module, pipeline_module):
+    for module in (recording_module, publisher_module):
         monkeypatch.setattr(module, "STALL_S", 2.0)
     with pytest.raises(OutputError, match="output rows: got nothing written for 2 s"):
         record_on(disk, tmp_path, 12, {})

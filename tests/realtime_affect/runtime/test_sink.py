@@ -7,7 +7,7 @@ import pytest
 
 import realtime_affect
 from realtime_affect.errors import OutputError
-from realtime_affect.runtime import pipeline as pipeline_module
+from realtime_affect.runtime import publisher as publisher_module
 from realtime_affect.runtime import sink as sink_module
 from realtime_affect.runtime.pipeline import WorkerError
 from realtime_affect.runtime.sink import Sink, SinkThread
@@ -161,7 +161,7 @@ def test_a_sink_that_is_not_required_is_reported_and_the_run_goes_on(caplog):
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_live_run_ends_though_a_sink_hangs(required, monkeypatch):
-    monkeypatch.setattr(pipeline_module, "STALL_S", SHORT_S)
+    monkeypatch.setattr(publisher_module, "STALL_S", SHORT_S)
     stuck = Stuck()
     with make(FakeSource(20, every_s=0.002), live=True) as pipeline:
         pipeline.attach(stuck, name="stuck", depth_s=LONG_S, required=required)
