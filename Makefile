@@ -142,7 +142,7 @@ clean:  ## remove environments and caches; results under out/ stay
 	@touch $@
 
 .venv/.test: .venv/.run
-	@$(INSTALL) --group dev
+	@$(INSTALL) --group dev --editable '.[batch]'
 	@$(call qt,offscreen) || { $(call apt,$(QT_PACKAGES)); }
 	@touch $@
 

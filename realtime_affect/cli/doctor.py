@@ -148,9 +148,10 @@ READ_FOR_TELEMETRY: Final = {
     "ai-edge-litert": "2.3.0", "av": "18.1.0", "cv2-enumerate-cameras": "1.4.0",
     "httpx": "0.28.1", "jinja2": "3.1.6", "matplotlib": "3.11.2", "numba": "0.68.1",
     "numpy": "2.4.6", "onnxruntime": "1.32.0", "opencv-contrib-python-headless": "5.0.0.93",
-    "pillow": "13.0.0", "platformdirs": "4.14.7", "psutil": "7.2.2", "pydantic": "2.14.3",
-    "pylsl": "1.18.6", "PyQt6": "6.11.0", "pyqtgraph": "0.14.0", "python-osc": "1.10.2",
-    "rich": "15.0.0", "scipy": "1.17.1", "typer": "0.29.2", "websockets": "17.4",
+    "pillow": "13.0.0", "platformdirs": "4.14.7", "psutil": "7.2.2", "pyarrow": "26.0.1",
+    "pydantic": "2.14.3", "pylsl": "1.18.6", "PyQt6": "6.11.0", "pyqtgraph": "0.14.0",
+    "python-osc": "1.10.2", "ray": "2.60.0", "rich": "15.0.0", "scipy": "1.17.1",
+    "typer": "0.29.2", "websockets": "17.4",
 }  # fmt: skip
 
 

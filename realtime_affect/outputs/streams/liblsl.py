@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.errors import DependencyError, OutputError
-from realtime_affect.outputs.streams.extra import import_extra
+from realtime_affect.outputs.extra import import_extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def load_liblsl(*, allow_remote: bool) -> Any:
     OutputError
         It was set up otherwise before, in this process.
     """
-    pylsl = import_extra("pylsl", "the LSL stream")
+    pylsl = import_extra("pylsl", "the LSL stream", "streams")
     if _set_for and _set_for[0] != allow_remote:
         raise OutputError(
             thing="Lab Streaming Layer", got="another setting of lsl.allow_remote before",
@@ -63,7 +63,7 @@ def load_liblsl(*, allow_remote: bool) -> Any:
         )  # fmt: skip
     if not _set_for:
         if not allow_remote:
-            _set_up(import_extra("pylsl.lib", "the LSL stream").lib, _LOCAL)
+            _set_up(import_extra("pylsl.lib", "the LSL stream", "streams").lib, _LOCAL)
         _set_for.append(allow_remote)
     return pylsl
 
@@ -111,14 +111,14 @@ def time_correction(inlet: Any, timeout_s: float) -> tuple[float, float]:
     RuntimeError
         The stream is lost, or gave no answer in time (pylsl's ``LostError``, ``TimeoutError``).
     """
-    library = import_extra("pylsl.lib", "the LSL stream").lib
+    library = import_extra("pylsl.lib", "the LSL stream", "streams").lib
     library.lsl_time_correction_ex.restype = ctypes.c_double
     remote_s, uncertainty_s, code = ctypes.c_double(), ctypes.c_double(), ctypes.c_int()
     correction_s = library.lsl_time_correction_ex(
         inlet.obj, ctypes.byref(remote_s), ctypes.byref(uncertainty_s), ctypes.c_double(timeout_s),
         ctypes.byref(code),
     )  # fmt: skip
-    import_extra("pylsl.util", "the LSL stream").handle_error(code)
+    import_extra("pylsl.util", "the LSL stream", "streams").handle_error(code)
     return float(correction_s), uncertainty_s.value
 
 

@@ -17,8 +17,8 @@ from realtime_affect.errors import OutputError
 from realtime_affect.markers import NewMarkers
 from realtime_affect.measure import GROUPS
 from realtime_affect.outputs.csv_events import NewEvents
+from realtime_affect.outputs.extra import import_extra
 from realtime_affect.outputs.streams.channels import FaceRows, channels_of
-from realtime_affect.outputs.streams.extra import import_extra
 from realtime_affect.outputs.streams.rate import RateLimit
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ class OscSink:
     """
 
     def __init__(self, config: OscConfig) -> None:
-        self._build_message = import_extra("pythonosc.osc_message_builder", _WHAT).build_msg
-        self._time_tag = import_extra("pythonosc.parsing.ntp", _WHAT).system_time_to_ntp
+        self._build_message = import_extra(
+            "pythonosc.osc_message_builder", _WHAT, "streams"
+        ).build_msg
+        self._time_tag = import_extra("pythonosc.parsing.ntp", _WHAT, "streams").system_time_to_ntp
         self.counts = dict.fromkeys(("sent", "datagrams", "rate_limited", "refused"), 0)
         """Readings and datagrams sent, readings left out by the rate, datagrams not taken."""
         self._config = config

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from realtime_affect.errors import UsageError
+from realtime_affect.outputs.extra import import_extra
 from realtime_affect.outputs.json_lines import VERSION, health_line, reading_line
 from realtime_affect.outputs.stream_server import listen_tcp
 from realtime_affect.outputs.streams.config import STREAMED
-from realtime_affect.outputs.streams.extra import import_extra
 from realtime_affect.outputs.streams.rate import Allowance, RateLimit
 from realtime_affect.outputs.streams.subscription import (
     MarkRequest,
@@ -97,7 +97,7 @@ class WebSocketServer:
     def __init__(
         self, config: WebSocketConfig, mark: Callable[[str, int], None] | None = None
     ) -> None:
-        import_extra("websockets", "the WebSocket stream")
+        import_extra("websockets", "the WebSocket stream", "streams")
         self.counts = dict.fromkeys(
             ("sent", "missed", "clients", "refused", "unread", "rejected", "markers"), 0
         )

@@ -384,6 +384,6 @@ def test_what_was_read_for_telemetry_is_what_is_installed_and_what_the_docs_say(
     with (root / "pyproject.toml").open("rb") as stream:
         project = tomllib.load(stream)["project"]
     extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["gui"], *extras["streams"]]
+    needed = [*project["dependencies"], *extras["gui"], *extras["streams"], *extras["batch"]]
     names = {re.split(r"[<>=]", need)[0] for need in needed} - {"PyQt6-Qt6"}  # Qt: PyQt6's line
     assert names <= set(doctor.READ_FOR_TELEMETRY)

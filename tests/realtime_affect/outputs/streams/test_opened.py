@@ -11,10 +11,10 @@ import pytest
 from websockets.sync.client import connect
 
 from realtime_affect.config import Config
-from realtime_affect.errors import DependencyError, OutputError
+from realtime_affect.errors import OutputError
 from realtime_affect.outputs.manifest import Manifest
 from realtime_affect.outputs.recording import OutputFiles, Recording, conclude_run
-from realtime_affect.outputs.streams import extra, pattern
+from realtime_affect.outputs.streams import pattern
 from realtime_affect.outputs.streams.opened import OpenStreams
 from realtime_affect.outputs.streams.pattern import pattern_pipeline, shown_at
 from realtime_affect.runtime.pipeline import Pipeline
@@ -78,11 +78,6 @@ def test_every_stream_tells_the_same_and_the_record_what_each_missed(tmp_path):
     for counts in told.values():
         assert counts["offered"] > counts["drops"] >= 0
     assert "begin" in (tmp_path / "a.csv").read_text()
-
-
-def test_an_extra_that_is_not_installed_names_what_installs_it():
-    with pytest.raises(DependencyError, match=r"realtime-affect\[streams\]"):
-        extra.import_extra("no_such_library", "the OSC stream")
 
 
 def test_a_stream_that_cannot_be_opened_leaves_none_open():

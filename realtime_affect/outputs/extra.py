@@ -1,4 +1,4 @@
-"""Libraries of the extra ``streams``: imported where they are used, missed with a clear word."""
+"""Libraries of the extras: imported where they are used, missed with a clear word."""
 
 from __future__ import annotations
 
@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def import_extra(module: str, what: str) -> ModuleType:
-    """Import a library of the extra.
+def import_extra(module: str, what: str, extra: str) -> ModuleType:
+    """Import a library of an extra of this project.
+
+    Parameters
+    ----------
+    module, what, extra : str
+        The library's module, what needs it, and the extra that brings it.
 
     Raises
     ------
@@ -26,5 +31,5 @@ def import_extra(module: str, what: str) -> ModuleType:
             thing=what,
             got=str(error),
             expected=f"the library {module}",
-            hint="pip install 'realtime-affect[streams]'",
+            hint=f"pip install 'realtime-affect[{extra}]'",
         ) from error
