@@ -144,10 +144,17 @@ class ClipHistory:
 
     Sampled by time, not by frame count: the same movement gives the same clip at 25, 30 and 60
     frames a second, and frames that were dropped do not stretch it.
+
+    Parameters
+    ----------
+    timing : ClipTiming
+    stills : bool
+        Whether each scene stands alone: then no face counts as one at rest, which only other
+        moments of the same face could tell.
     """
 
-    def __init__(self, timing: ClipTiming) -> None:
-        self._timing = timing
+    def __init__(self, timing: ClipTiming, *, stills: bool = False) -> None:
+        self._timing, self._stills = timing, stills
         self._clips: dict[int, ClipSampler] = {}
 
     def append(self, scene: Scene) -> tuple[ClipWindow, ...]:
@@ -157,7 +164,7 @@ class ClipHistory:
         for track in scene.tracks:
             if track.face is not None:
                 clip = self._clips.setdefault(track.track_id, ClipSampler(self._timing))
-                at_rest = shows_nothing(track.face.action_units.intensity)
+                at_rest = not self._stills and shows_nothing(track.face.action_units.intensity)
                 windows.append(clip.add(track.track_id, t_ns, track.face.crop, at_rest))
         gone_ns = t_ns - self._timing.max_gap_ms * 1e6
         self._clips = {k: clip for k, clip in self._clips.items() if clip.seen_ns >= gone_ns}

@@ -11,8 +11,9 @@ k is reported as soon as S_k reaches (1 - m_k) * T_k, and all sums begin anew: a
 probability 1 takes T_k, one that leads by less takes longer, and one that never leads by m_k is
 never reported. Towards an expression, T_k is ``onset_ms`` and m_k ``margin``; back to neutral, T_k
 is ``release_ms`` and m_k 0: a face rests unless something speaks for an expression, and one that
-was interrupted for a moment goes on. The first report is provisional: neutral replaces it as soon
-as it is likelier.
+was interrupted for a moment goes on. The first report is neutral while no action unit is above a
+trace, and the likeliest expression otherwise; that is provisional: neutral replaces it as soon as
+it is likelier.
 
 Whose brows are low or whose mouth corners hang is not sad for that. While no action unit is above a
 trace, how much likelier than neutral each expression is, is learned for each person over 3 s of
@@ -56,9 +57,9 @@ class ReportedExpression:
         How long a face of probability 1 of neutral must last until neutral is reported again.
     margin : float
         Lead in probability, 0 to 1, over what is reported that does not speak for an expression
-        yet. With all three 0, the likeliest of every moment is reported.
+        yet. With all three 0 and no own rest, the likeliest of every moment is reported.
     own_rest : bool
-        Whether what the person's face at rest looks like is taken off.
+        Whether a face at rest begins as neutral, and what the person's looks like is taken off.
     """
 
     def __init__(
@@ -84,7 +85,8 @@ class ReportedExpression:
     def update(self, t_ns: int, probabilities: Float32, *, at_rest: bool = False) -> str:
         """Take in the next moment and return the name of the reported expression.
 
-        The likeliest one is reported of the first moment: there is nothing to be steady against.
+        Of the first moment the likeliest one is reported, as there is nothing to be steady
+        against, unless the face is at rest.
 
         Parameters
         ----------
@@ -100,7 +102,8 @@ class ReportedExpression:
             if at_rest:
                 self._rest.learn(given)
         if self._reported < 0:
-            self._reported = int(probabilities.argmax())
+            rests = at_rest and self._rest is not None
+            self._reported = _NEUTRAL if rests else int(probabilities.argmax())
         else:
             lead = probabilities - probabilities[self._reported] - self._margins
             self._sums_ms = np.maximum(0.0, self._sums_ms + lead * ((t_ns - self._t_ns) / 1e6))

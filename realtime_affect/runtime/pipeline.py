@@ -331,7 +331,8 @@ class Pipeline(Publisher):
     def _see(self) -> None:
         stills = self._source.info.kind == "stills"
         analyse = self._vision.analyse_still if stills else self._vision.analyse
-        eyes, clips, moments = EyeHistory(), ClipHistory(clip_timing()), FaceHistory()
+        eyes, moments = EyeHistory(), FaceHistory()
+        clips = ClipHistory(clip_timing(), stills=stills)
         while True:
             try:
                 frame = self._frames.get()
@@ -344,7 +345,7 @@ class Pipeline(Publisher):
                     taken.set_result(change(track_id))
             scene = analyse(frame)
             if stills:  # each a clip that stands still
-                clips = ClipHistory(clip_timing())
+                clips = ClipHistory(clip_timing(), stills=True)
             job = AffectJob(
                 scene,
                 () if stills else eyes.append(scene),

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from realtime_affect.affect.history import (
 )
 from realtime_affect.face.track import TrackConfig
 from realtime_affect.face.vision import Vision
+from realtime_affect.types import Scene
 from tests.realtime_affect.world import Person, World, frame_at
 
 
@@ -141,3 +144,18 @@ def test_a_clip_says_at_which_moments_no_unit_was_above_a_trace():
     for i, marked in enumerate([False, True, False]):
         clip = sampler.add(1, i * 100_000_000, crop, faces(marked))
     assert clip.at_rest.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("stills", [False, True])
+def test_a_face_of_a_still_is_never_one_at_rest(stills):
+    world = World(lambda _: [Person("a", 150, 150)])
+    scene = Vision(track=TrackConfig(detect_every_ms=500), detector=world, mesher=world).analyse(
+        frame_at(0)
+    )
+    (face,) = [track.face for track in scene.tracks]
+    units = face.action_units
+    resting = dataclasses.replace(units, intensity=np.zeros_like(units.intensity))
+    (track,) = scene.tracks
+    track = dataclasses.replace(track, face=dataclasses.replace(face, action_units=resting))
+    (clip,) = ClipHistory(TIMING, stills=stills).append(Scene(scene.frame, (track,)))
+    assert clip.at_rest.tolist() == [not stills]
