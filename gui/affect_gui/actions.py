@@ -72,7 +72,8 @@ COMMANDS: Final = (
     Command("quit", "file", "&Quit", ("Ctrl+Q", "Q"),
             "Close the window; asks while a session is recorded."),
     Command("pause", "session", "&Pause", ("Space",),
-            "Hold the image; what is analysed and recorded goes on. In replay: pause and play.",
+            "A file or a replay stands still; images of a camera are passed over. Nothing is "
+            "analysed or recorded until it goes on.",
             checkable=True),
     Command("live", "session", "Back to &live", ("L",), "Show the newest image again."),
     Command("back", "session", "Step &back", ("Left",), "One image back.", repeats=True),

@@ -178,7 +178,7 @@ class Canvas(QWidget):
 
     def _mark_selected(self, painter: QPainter, place: QRectF) -> None:
         """Draw a dashed frame around the face that commands act on."""
-        if self._reading is None or self.selected is None:
+        if self._reading is None or self.selected is None or self.offline:
             return
         scale = self._zoom / self.devicePixelRatioF()
         for track in self._reading.scene.tracks:

@@ -59,7 +59,7 @@ class FaceCommands:
         ids = [] if reading is None else [track.track_id for track in reading.scene.tracks]
         if feed is None or not ids:
             window.say("No face in view.")
-        elif not feed.source.can_set_neutral or feed.ended:
+        elif not feed.source.can_set_neutral or feed.ended or feed.source.paused:
             window.say("A neutral can only be set while the face is analysed.")
         elif self.selected is None and len(ids) > 1:
             window.say("Select whose neutral face to take: click on a face, then N.")

@@ -18,11 +18,13 @@ from PyQt6.QtCore import (
     Qt,
     pyqtSignal,
 )
-from PyQt6.QtGui import QColor, QFont, QImage, QPainter, QPalette, QPen
+from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPalette, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
+    QLabel,
     QListView,
+    QStackedWidget,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -118,6 +120,7 @@ class FacesDock(QDockWidget):
         self.view.setItemDelegate(_FaceDelegate(self.view))
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.view.setUniformItemSizes(False)
         self.view.setMinimumWidth(230)
         self.view.setAccessibleName("Faces")
@@ -125,7 +128,13 @@ class FacesDock(QDockWidget):
         assert chosen is not None
         self._chosen = chosen
         chosen.currentChanged.connect(self._choose)
-        self.setWidget(self.view)
+        nobody = QLabel("No face in view.")
+        nobody.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+        nobody.setMargin(12)
+        self._pages = QStackedWidget(self)
+        self._pages.addWidget(nobody)
+        self._pages.addWidget(self.view)
+        self.setWidget(self._pages)
 
     def show_reading(self, reading: Reading | None) -> None:
         """Show the faces of a reading."""
@@ -134,6 +143,7 @@ class FacesDock(QDockWidget):
             self.model.show(())
         else:
             self.model.show(self.people.update(reading))
+        self._pages.setCurrentIndex(1 if self.model.rowCount() else 0)
 
     def select(self, track_id: int | None) -> None:
         """Select a face's row; None selects none."""
@@ -200,6 +210,7 @@ class _Card:
         self._font = QFont(option.font)
         self._bold = QFont(option.font)
         self._bold.setBold(True)
+        self._number = QFontMetricsF(self._bold).horizontalAdvance("100% ")
         palette = option.palette
         self._text = palette.color(QPalette.ColorRole.Text)
         self._quiet = palette.color(QPalette.ColorRole.PlaceholderText)
@@ -292,9 +303,8 @@ class _Card:
     ) -> None:
         """Draw a name, a bar of `share` and a number."""
         p = self._p
-        number = 3.2 * self._line
         bar = QRectF(place.x() + 0.58 * place.width(), place.y() + 0.3 * self._line, 0, 0)
-        bar.setWidth(max(10.0, 0.42 * place.width() - number * 0.8))
+        bar.setWidth(max(10.0, 0.42 * place.width() - self._number))
         bar.setHeight(0.45 * self._line)
         self._words(name, place.x(), place.y(), 0.57 * place.width(), bold=bold, quiet=not bold)
         p.fillRect(bar, self._empty)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Reading
 
 _ORIGIN: Final = "window"
+_PASSED_OVER: Final = ("camera", "stream", "gstreamer")
 _BACK_NS: Final = 100_000_000  # between two images that are kept to look back on
 _MARGIN_NS: Final = 60_000_000  # a spike so near counts as the one that is shown
 
@@ -92,12 +93,17 @@ class Moments(QObject):
         """Show the newest image again."""
         self._review(None)
 
-    def hold(self, on: bool) -> None:
-        """Hold the image, or let it go on."""
-        if self.replay is not None:
-            self.replay.pause(on)
-        elif self._feed is not None:
-            self._review(self._feed.reading if on else None)
+    def pause(self, on: bool) -> None:
+        """Let the source pause, or go on from what is newest."""
+        feed = self._feed
+        if feed is None:
+            return
+        feed.source.pause(on)
+        if on and feed.source.source_info.kind in _PASSED_OVER:
+            self._say("Paused: images are passed over, nothing is analysed or recorded.")
+        elif on:
+            self._say("Paused at this image.")
+        self._review(self._reviewed if on else None)
 
     def step(self, by: int) -> None:
         """Go `by` images on, and stay there."""

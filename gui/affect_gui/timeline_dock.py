@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyqtgraph as pg
-from PyQt6.QtCore import QRectF, Qt, pyqtSignal
+from PyQt6.QtCore import QEvent, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QBrush, QColor, QFont
 from PyQt6.QtWidgets import (
     QComboBox,
@@ -29,19 +29,21 @@ from affect_gui.history import BIN_NS, POSE, SERIES, runs_of
 from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from affect_gui.history import History, Stretch
     from affect_gui.theme import Theme
 
-SPAN_S: Final = 60.0
+SPAN_NS: Final = 60_000_000_000
+_LEAST_NS: Final = 5_000_000_000
 _LINES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _PICKED: Final = ("happiness", "AU12", "AU04")
 _N_EXPRESSIONS: Final = len(EXPRESSIONS)
 _N_UNITS: Final = len(AU_INTENSITIES)
 _MOST_MARKERS: Final = 200
-_SHARES: Final = (9, 16, 8, 5)  # of the height: expressions, units, lines, spikes
-_LABEL_PX: Final = 10
+_SHARES: Final = (9, 16, 8, 6)  # of the height: expressions, units, lines, spikes
+_LABEL: Final = 0.68  # of the height of the window's text
+_AXIS: Final = 7.2  # times as wide as its text is high
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,26 @@ class TimelineDock(QDockWidget):
         self.markers = ()
         self._follow = True
         self.face.clear()
+        self.remark.clear()
         self.plots.clear()
 
     def select(self, track_id: int | None) -> None:
         """Show the face that is selected."""
         self._selected, self._follow = track_id, True
 
-    def pull(self, now_ns: int, head_ns: int | None) -> None:
-        """Draw anew: the minute up to `now_ns`, and the playhead where one is looked back to."""
+    def pull(self, now_ns: int, head_ns: int | None, span_ns: int = SPAN_NS) -> None:
+        """Draw anew: what leads up to `now_ns`, and the playhead where one is looked back to.
+
+        Parameters
+        ----------
+        now_ns : int
+            Source time of the right edge.
+        head_ns : int or None
+            Source time that is shown; None: the newest.
+        span_ns : int
+            How much is drawn; of a short session all of it.
+        """
+        span_ns = max(span_ns, _LEAST_NS)
         if self.history is None:
             return
         first_ns, newest_ns = self.history.span_ns
@@ -122,7 +136,7 @@ class TimelineDock(QDockWidget):
             self._origin_ns = first_ns
         self._now_ns = now_ns
         self._fill_faces(self.history.track_ids)
-        start_ns = now_ns - round(SPAN_S * 1e9)
+        start_ns = now_ns - span_ns
         stretch = self.history.stretch(self.track_id, start_ns, now_ns)
         # What lies before the first image is no gap.
         stretch.missing[: max(0, first_ns - start_ns) // BIN_NS + 1] = False
@@ -152,6 +166,12 @@ class TimelineDock(QDockWidget):
     def colour(self, theme: Theme) -> None:
         """Use the colours of a theme."""
         self.plots.colour(theme)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802  (Qt's name)
+        """Keep the plots' text as large as the window's."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.FontChange:
+            self.plots.scale_text(round(_LABEL * self.fontMetrics().height()))
 
     def _fill_faces(self, ids: Sequence[int]) -> None:
         known = [self.face.itemData(n) for n in range(self.face.count())]
@@ -194,6 +214,8 @@ class _Plots:
         self.widget.ci.setContentsMargins(2, 2, 6, 2)
         self._seek = seek
         self._origin_ns = 0
+        self._label_px = round(_LABEL * self.widget.fontMetrics().height())
+        self._fits: list[Callable[[], None]] = []
         self._placing = False
         self._expressions, self._expression_image = self._raster(EXPRESSIONS)
         self._units, self._unit_image = self._raster([name[2:] for name in AU_INTENSITIES])
@@ -322,10 +344,11 @@ class _Plots:
         def fit() -> None:
             """Name as many rows as have room."""
             rows_px = plot.vb.height() / len(names)
-            every = max(1, math.ceil((_LABEL_PX + 1) / max(1.0, rows_px)))
+            every = max(1, math.ceil((self._label_px + 1) / max(1.0, rows_px)))
             plot.getAxis("left").setTicks([ticks[::every]])
 
         plot.vb.sigResized.connect(fit)
+        self._fits.append(fit)
         image = pg.ImageItem(axisOrder="row-major")
         image.setLevels((0, 255))
         plot.addItem(image)
@@ -337,13 +360,26 @@ class _Plots:
         plot.setMouseEnabled(False, False)
         plot.hideButtons()
         axis = plot.getAxis("left")
-        axis.setWidth(72)
-        font = QFont()
-        font.setPixelSize(_LABEL_PX)
-        axis.setStyle(tickLength=0, tickFont=font, autoReduceTextSpace=False)
+        axis.setStyle(tickLength=0, autoReduceTextSpace=False)
+        self._scale_axes(plot)
         if ticks is not None:
             axis.setTicks([ticks])
         return plot
+
+    def scale_text(self, px: int) -> None:
+        """Write names and times `px` pixels high."""
+        self._label_px = max(8, px)
+        for plot in self._all:
+            self._scale_axes(plot)
+        for fit in self._fits:
+            fit()
+
+    def _scale_axes(self, plot: Any) -> None:
+        font = QFont()
+        font.setPixelSize(self._label_px)
+        for side in ("left", "bottom"):
+            plot.getAxis(side).setStyle(tickFont=font)
+        plot.getAxis("left").setWidth(round(_AXIS * self._label_px))
 
     @staticmethod
     def _fill(image: Any, values: Any, top: float, start_s: float, width_s: float) -> None:
@@ -391,9 +427,9 @@ class _Plots:
             pen = pg.mkPen(self._accent, width=2, style=Qt.PenStyle.DashLine)
             lines = tuple(
                 pg.InfiniteLine(
-                    angle=90, pen=pen, label="" if plot is self._expressions else None,
+                    angle=90, pen=pen, label="" if plot is self._lane else None,
                     labelOpts={
-                        "color": self._text, "position": 0.12, "fill": self._ground,
+                        "color": self._text, "position": 0.95, "fill": self._ground,
                         "anchors": [(0, 0), (0, 0)],
                     },
                 )
@@ -405,7 +441,7 @@ class _Plots:
         for (at, text), lines in zip(marks, self._marks, strict=True):
             for line in lines:
                 line.setValue(at)
-            lines[0].label.setFormat(text)
+            lines[-1].label.setFormat(text)
 
 
 def _share(name: str, series: Any) -> Any:

@@ -33,7 +33,7 @@ from affect_gui.preferences import Preferences
 from affect_gui.start_page import StartPage
 from affect_gui.status_strip import StatusStrip
 from affect_gui.tasks import Tasks
-from affect_gui.timeline_dock import TimelineDock
+from affect_gui.timeline_dock import SPAN_NS, TimelineDock
 from affect_gui.view_commands import TOGGLES, ViewCommands
 from realtime_affect.errors import AffectError
 
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 _DOCKS_MS: Final = 100
 _STATUS_MS: Final = 1000
 _MESSAGE_MS: Final = 10_000
-_HALF_NS: Final = 30_000_000_000
 _NEEDS_SOURCE: Final = (
     "screenshot", "pause", "back", "forward", "previous_spike", "next_spike", "mark", "note",
     "rename", "next_face", "previous_face",
@@ -358,15 +357,17 @@ class MainWindow(QMainWindow):
         if self.faces.isVisible():
             self.faces.show_reading(shown)
         if self.timeline.isVisible():
-            t_ns = shown.scene.frame.t_ns
+            t_ns, span_ns = shown.scene.frame.t_ns, SPAN_NS
             first_ns, newest_ns = feed.history.span_ns
-            if self.moments.replay is not None:
-                end_ns = min(t_ns + _HALF_NS, newest_ns)
+            replay = self.moments.replay
+            if replay is not None and replay.times_ns:
+                span_ns = min(SPAN_NS, replay.times_ns[-1] - replay.times_ns[0])
+                end_ns = min(t_ns + span_ns // 2, newest_ns)
             else:
                 newest = feed.reading
                 end_ns = t_ns if newest is None else newest.scene.frame.t_ns
             self.timeline.markers = self.moments.all_markers
-            self.timeline.pull(max(end_ns, t_ns, first_ns + 2 * _HALF_NS), t_ns)
+            self.timeline.pull(max(end_ns, t_ns, first_ns + span_ns), t_ns, span_ns)
 
     def say_unopened(self, failure: Exception) -> None:
         """Say why something could not be opened, and stay where that can be mended."""
@@ -393,9 +394,9 @@ class MainWindow(QMainWindow):
     def _show_moment(self) -> None:
         """Show the moment gone to, and whether the newest is held back."""
         held = self.moments.reviewed is not None
-        pause, replay = self.commands["pause"], self.moments.replay
+        pause = self.commands["pause"]
         before = pause.blockSignals(True)
-        pause.setChecked(replay.paused if replay is not None else held)
+        pause.setChecked(self.feed is not None and self.feed.source.paused)
         pause.blockSignals(before)
         self.commands["live"].setEnabled(held)
         self.canvas.show_reading(self.reading)
@@ -426,6 +427,8 @@ class MainWindow(QMainWindow):
             if reviewed is not None and feed.reading is not None:
                 back_ns = feed.reading.scene.frame.t_ns - reviewed.scene.frame.t_ns
                 canvas.badge = f"REVIEW  {-back_ns / 1e9:.1f} s"
+            elif self._state == "paused":
+                canvas.badge = "PAUSED, recording too" if self.recording else "PAUSED"
             elif self.recording:
                 canvas.badge, canvas.badge_alarms = "REC", True
         self.pane.say_recording(self.recording)
@@ -447,6 +450,8 @@ class MainWindow(QMainWindow):
             return "replay"
         if feed.ended or feed.stats.source_state.name == "ENDED":
             return "ended: drag on the timeline to look back"
+        if feed.source.paused:
+            return "paused"
         return "live"
 
     def _show_status(self) -> None:
@@ -520,7 +525,7 @@ class MainWindow(QMainWindow):
             "about": lambda: sheets.show_about(self),
         }.items():  # fmt: skip
             commands[name].triggered.connect(lambda _=False, work=work: work())
-        commands["pause"].toggled.connect(moments.hold)
+        commands["pause"].toggled.connect(moments.pause)
         for name in _LATER:
             commands[name].setVisible(False)
         for name in ("start_page", "open_file", "open_folder"):

@@ -309,6 +309,7 @@ def gui(
     source: Annotated[str | None, typer.Argument(help="What to open at once.")] = None,
     config_file: ConfigOption = None,
     overrides: SetOption = None,
+    stream: StreamOption = None,
     install_entry: Annotated[
         bool, typer.Option("--install-entry", help="Put it in menus.")
     ] = False,
@@ -317,7 +318,8 @@ def gui(
     with _reporting():
         from realtime_affect.cli.gui import open_gui
 
-        open_gui(source, _load(config_file, overrides), install_entry=install_entry, say=say)
+        config = with_streams(_load(config_file, overrides), stream)
+        open_gui(source, config, install_entry=install_entry, say=say)
 
 
 @app.command(epilog=_EPILOG)

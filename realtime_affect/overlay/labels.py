@@ -25,6 +25,8 @@ from realtime_affect.overlay.panel import short_name, strongest_units
 from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realtime_affect.overlay.drawing import Canvas, Color
     from realtime_affect.overlay.placement import Rect
     from realtime_affect.types import Face, FaceQuality, Reading, Track
@@ -33,20 +35,26 @@ _OLD_NS: Final = 250_000_000  # an expression older than this says so
 _POSE: Final = SCHEMA["head_rotation"].labels
 
 
-def paint_label(canvas: Canvas, label: Label, boxes: list[Rect], n: int, top: int) -> None:
+def paint_label(  # noqa: PLR0913  (what is drawn, of whom, and what it may not cover)
+    canvas: Canvas, label: Label, boxes: list[Rect], n: int, top: int, panels: Sequence[Rect] = ()
+) -> None:
     """Draw id or name, the reported expression and the strongest unit above the box.
 
-    Words go where they cover no other face; those that find no room are left out from the end.
+    Words go where they cover no other face or its name, and none of `panels`; those that find no
+    room are left out from the end.
     """
     unit, box = canvas.unit, boxes[n]
     size = text_size(13, unit)
     height, pad = round(1.6 * size), round(0.45 * size)
-    x, y = max(0, box[0]), box[1] - height - round(3 * unit)
+    above = height + round(3 * unit)
+    x, y = max(0, box[0]), box[1] - above
     if y < top:  # no room above: inside the box
         x, y = x + round(4 * unit), max(top, box[1] + round(4 * unit))
     name_width = text_width(label.name, size, BOLD) + 2 * pad
     ring = 0 if math.isnan(label.calibration) else round(0.5 * size)
     words = list(label.words)
+    others = [(o[0], o[1] - above, o[2], o[3]) for m, o in enumerate(boxes) if m != n]
+    others += panels
 
     def width() -> int:
         return (
@@ -60,7 +68,6 @@ def paint_label(canvas: Canvas, label: Label, boxes: list[Rect], n: int, top: in
         x1 = x + width()
         if x1 > canvas.width - pad and x1 > box[2]:
             return True
-        others = (other for m, other in enumerate(boxes) if m != n)
         return any(
             x < o[2] and x1 > o[0] and y < o[3] and y + height > o[1] and x1 > box[2]
             for o in others

@@ -147,9 +147,10 @@ def paint(
     boxes = [_box(track, zoom, width, height) for track in tracks]
     _paint_faces(canvas, reading, boxes, config, zoom)
     if roomy:
+        panels: list[Rect] = []
         if config.bars and len(tracks) <= _MAX_PANELS:
-            _paint_panels(canvas, reading, boxes, (0, top, width, bottom), memory)
-        _paint_labels(canvas, reading, boxes, config, status.names, top)
+            panels = _paint_panels(canvas, reading, boxes, (0, top, width, bottom), memory)
+        _paint_labels(canvas, reading, (boxes, panels), config, status.names, top)
     if status.source_state.lower() == "offline":
         paint_offline(canvas)
     if roomy:
@@ -175,17 +176,18 @@ def _paint_faces(
 def _paint_labels(  # noqa: PLR0913  (what is drawn on, what of, and how)
     canvas: Canvas,
     reading: Reading,
-    boxes: list[Rect],
+    taken: tuple[list[Rect], list[Rect]],
     config: OverlayConfig,
     names: Mapping[int, str],
     top: int,
 ) -> None:
-    tracks = reading.scene.tracks
+    """Name each face; `taken` are the boxes of the faces, and the panels beside them."""
+    tracks, (boxes, panels) = reading.scene.tracks, taken
     for n, track in enumerate(tracks):
         name = names.get(track.track_id) or f"#{track.track_id}"
         color = id_color(track.track_id)
         label = label_of(reading, track, name, color, short=len(tracks) > _MAX_PANELS)
-        paint_label(canvas, label, boxes, n, top)
+        paint_label(canvas, label, boxes, n, top, panels)
         if config.pose and track.face is not None:
             paint_angles(canvas, track.face, boxes[n])
 
@@ -304,8 +306,8 @@ def _paint_panels(
     boxes: list[Rect],
     bounds: Rect,
     memory: PanelMemory | None,
-) -> None:
-    """Draw what each face displays beside it, where there is room."""
+) -> list[Rect]:
+    """Draw what each face displays beside it, where there is room; return where."""
     unit = canvas.unit
     gap = round(8 * unit)
     x0, y0, x1, y1 = bounds
@@ -345,3 +347,4 @@ def _paint_panels(
         width, height = sizes[n][kind]
         beside = x - 1 if x >= boxes[n][2] else x + width - round(2 * unit)
         canvas.bar(beside, y + height // 2, (round(3 * unit), height), color)
+    return [(x, y, x + sizes[n][k][0], y + sizes[n][k][1]) for n, (k, x, y) in places.items()]

@@ -31,6 +31,7 @@ from realtime_affect.overlay.event_trace import TextLine, fresh_movement, paint_
 from realtime_affect.schema import SCHEMA
 
 if TYPE_CHECKING:
+    from realtime_affect.meaning import Meaning
     from realtime_affect.measure import Schema
     from realtime_affect.overlay.drawing import Color
     from realtime_affect.types import (
@@ -51,13 +52,18 @@ _LABELS: Final = dict(zip(_UNITS.parts, _UNITS.labels, strict=True))
 
 def strongest_units(units: ActionUnits) -> list[str]:
     """Return the names of the most active units present, strongest first."""
+    strong = present_units(units)
+    return sorted(strong, key=lambda name: -strong[name])[:_N_STRONGEST]
+
+
+def present_units(units: ActionUnits) -> dict[str, float]:
+    """Return the units that are present and their intensities."""
     present = {n for n, c in zip(AU_OCCURRENCES, units.occurrence.tolist(), strict=True) if c == 1}
-    strong = {
+    return {
         name: value
         for name, value in zip(AU_INTENSITIES, units.intensity.tolist(), strict=True)
         if name in present
     }
-    return sorted(strong, key=lambda name: -strong[name])[:_N_STRONGEST]
 
 
 def short_name(name: str) -> str:
@@ -97,9 +103,20 @@ class PanelContent:
         for measure in self.schema.captioned:
             thing = things[measure.subject]
             value = None if thing is None else measure.of(thing, moment)
+            if measure.subject == "meaning" and meaning is not None and self._moved_on(meaning):
+                value = f"{(self.t_ns - meaning.t_ns) / 1e9:.1f} s old"
             if value is not None and (isinstance(value, str) or math.isfinite(value)):
                 said.append(measure.caption.format(value))
         return said
+
+    def _moved_on(self, meaning: Meaning) -> bool:
+        """Whether none of the units that a decision rests on is among those of this very frame.
+
+        Decisions come twelve times a second, units with every frame: beside units at rest, an
+        evidence that was weighed before would seem to be about them.
+        """
+        present, before = set(present_units(self.face.action_units)), set(meaning.units)
+        return meaning.t_ns < self.t_ns and present.isdisjoint(before) and present != before
 
     @property
     def expression(self) -> Expression | None:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from realtime_affect.types import Scene
 
 _POLL_S = 0.1
+_STAND_STILL = frozenset(("video", "demo", "stills"))
+"""Kinds of sources that wait for their reader."""
 _NeutralRequest = tuple[
     "Callable[[int | None], tuple[int, ...]]", "int | None", "Future[tuple[int, ...]]"
 ]
@@ -124,6 +126,8 @@ class Pipeline(Publisher):
         self._neutral_requests: deque[_NeutralRequest] = deque()
         self._clock = StageClock()
         self._stopping = threading.Event()
+        self._going_on = threading.Event()  # cleared while paused
+        self._going_on.set()
         self._frames_analysed = 0
         self._first_reading_ms = float("nan")
         self._ended_ns: int | None = None
@@ -142,9 +146,26 @@ class Pipeline(Publisher):
         for worker in self._workers:
             worker.start()
 
+    @property
+    def paused(self) -> bool:
+        """Whether frames are held back because :meth:`pause` said so."""
+        return not self._going_on.is_set()
+
+    def pause(self, on: bool) -> None:
+        """Analyse nothing until it goes on; returns at once. Any thread may call.
+
+        A file or stills stand still and go on with their next image. Images of a camera or a stream
+        are read and passed over, so that the first one afterwards is new: its time has a gap.
+        """
+        if on:
+            self._going_on.clear()
+        else:
+            self._going_on.set()
+
     def stop(self) -> None:
         """Ask the workers to drain and leave; returns at once. Any thread may call."""
         self._stopping.set()
+        self._going_on.set()
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until all workers have left and all sinks have written what they got.
@@ -308,7 +329,7 @@ class Pipeline(Publisher):
 
     def _end_by(self, name: str) -> None:
         """End the run after a failure in the worker or sink `name`; on its thread."""
-        self._stopping.set()
+        self.stop()
         # Those upstream wait for a reader that has gone; those downstream drain and leave. After
         # a capture or a sink that failed, everything under way is still analysed and written.
         if name in ("vision", "affect"):
@@ -316,13 +337,18 @@ class Pipeline(Publisher):
             self._jobs.close()
 
     def _capture(self) -> None:
+        stands_still = self._source.info.kind in _STAND_STILL
         while not self._stopping.is_set():
+            if stands_still and not self._going_on.wait(_POLL_S):
+                continue
             try:
                 frame = self._source.read(_POLL_S)
             except TimeoutError:
                 continue
             if frame is None:
                 return
+            if not stands_still and self.paused:
+                continue
             try:
                 self._frames.put(frame)
             except SlotClosed:

@@ -73,6 +73,17 @@ class ReadingSource(Protocol):
     def start(self) -> None:
         """Begin to publish."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is published because :meth:`pause` said so."""
+
+    def pause(self, on: bool) -> None:
+        """Publish nothing until it goes on; returns at once, any thread may call.
+
+        What can stand still does so and goes on where it stood: files, stills, replays. Images that
+        a camera or a stream gives meanwhile are passed over.
+        """
+
     def stop(self) -> None:
         """Ask it to end; returns at once."""
 

@@ -115,6 +115,7 @@ class FakePipeline:
     failure: BaseException | None = None
     running: bool = False
     stopped: bool = False
+    paused: bool = False
     closed: bool = False
     neutral: list = field(default_factory=list)
     reverted: list = field(default_factory=list)
@@ -154,6 +155,9 @@ class FakePipeline:
 
     def stop(self):
         self.stopped = True
+
+    def pause(self, on):
+        self.paused = on
 
     def end(self):
         self.slot.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import math
 
@@ -316,10 +317,31 @@ def test_a_failed_worker_is_shown_becomes_exit_code_1_and_leaves_the_window_open
     assert window.canvas.text == "the network broke"
 
 
-def test_holding_shows_one_moment_while_newer_ones_come(qtbot, window, pipeline):
+@pytest.mark.parametrize(
+    ("kind", "words"), [("video", "Paused at this image"), ("camera", "images are passed over")]
+)
+def test_pause_pauses_the_source_and_says_what_that_means(
+    qtbot, window, pipeline, monkeypatch, kind, words
+):
+    info = dataclasses.replace(pipeline.source_info, kind=kind)
+    monkeypatch.setattr(pipeline, "source_info", info)
     show(qtbot, window, pipeline, reading_of(0, level=60))
-    held = window.reading
     press(qtbot, window, "Space")
+    assert pipeline.paused
+    assert words in message(window)
+    assert window.canvas.badge == "PAUSED"
+    press(qtbot, window, "N")
+    assert pipeline.neutral == []
+    press(qtbot, window, "Space")
+    assert not pipeline.paused
+    assert window.canvas.badge == ""
+
+
+def test_looking_back_shows_one_moment_while_newer_ones_come(qtbot, window, pipeline):
+    show(qtbot, window, pipeline, reading_of(0, level=60))
+    until(qtbot, lambda: window.feed.history.span_ns[1] > 0)
+    window.moments.seek(0)
+    held = window.reading
     pipeline.put(reading_of(1, level=200))
     until(qtbot, lambda: window.feed.reading.scene.frame.index == 1)
     assert window.reading is held

@@ -44,14 +44,16 @@ def test_the_window_is_opened_with_what_is_named(monkeypatch):
     class Window:
         @staticmethod
         def run_app(config, opener, spec):
-            opened.append((opener, spec))
+            opened.append((opener, spec, config))
             return 0
 
     monkeypatch.setattr(gui, "find_window", lambda: (Window, ""))
-    done = CliRunner().invoke(app, ["gui", "demo"])
-    assert done.exit_code == 0
-    ((opener, spec),) = opened
+    done = CliRunner().invoke(app, ["gui", "demo", "--stream", "websocket=0"])
+    assert done.exit_code == 0, done.output
+    ((opener, spec, config),) = opened
     assert (opener.func, spec) == (gui.open_live, "demo")
+    assert opener.keywords["streams"].names == ("websocket",)
+    assert config.websocket.enabled
 
 
 def test_what_the_window_opens_feeds_the_streams(monkeypatch):

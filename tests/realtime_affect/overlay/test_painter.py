@@ -10,6 +10,8 @@ import pytest
 from realtime_affect.names import AU_INTENSITIES
 from realtime_affect.overlay import ID_COLORS, OverlayConfig, OverlayStatus, id_color, paint
 from realtime_affect.overlay.captions import NOTICE_LIVE, NOTICE_RECORDING
+from realtime_affect.overlay.drawing import Canvas
+from realtime_affect.overlay.labels import Label, paint_label
 from realtime_affect.types import (
     ActionUnits,
     AffectResult,
@@ -234,6 +236,20 @@ def test_no_label_covers_the_face_beside_it():
     own = np.rint(tracks[0].xyxy).astype(int)
     difference = changed(without, with_first)[y0:y1, max(x0, own[2] + 4) : x1]
     assert not difference.any()
+
+
+def test_no_label_runs_into_the_next_name_or_over_a_panel():
+    people = [Person("a", 160, 200, 90), Person("b", 330, 200, 90)]
+    tracks = [track_of(n, person) for n, person in enumerate(people, 1)]
+    boxes = [tuple(np.rint(track.xyxy).astype(int).tolist()) for track in tracks]
+    image = np.full((360, 640, 3), 90, np.uint8)
+    label = Label("#1", ("spike", "happiness 100%", "AU12 4.0"), ID_COLORS[0], 1.0)
+    for panels in ((), ((boxes[0][2] + 8, boxes[0][1] - 40, boxes[1][0], 300),)):
+        painted = image.copy()
+        paint_label(Canvas(painted), label, boxes, 0, 0, panels)
+        columns = np.flatnonzero(changed(image, painted).any(axis=0))
+        assert columns[0] >= boxes[0][0]
+        assert columns[-1] < (panels[0][0] if panels else boxes[1][0])
 
 
 def test_a_recording_shows_its_sign():

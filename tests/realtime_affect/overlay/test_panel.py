@@ -65,6 +65,16 @@ def test_the_panel_says_whether_the_evidence_agrees():
     assert content.captions() == ["14 blinks/min", "evidence: agrees"]
 
 
+@pytest.mark.parametrize(
+    ("now", "said"), [({"AU12": 2.0, "AU25": 2.0}, "agrees"), ({"AU12": 0.0}, "0.1 s old")]
+)
+def test_evidence_weighed_before_the_units_beside_it_were_gone_says_how_old_it_is(now, said):
+    meaning = explain(evidence({"AU12": 3.0}, {"happiness": 0.9}))
+    affect = dataclasses.replace(affect_of(name="happiness"), meaning=meaning)
+    content = PanelContent(face_of(PERSON, units=now), affect, meaning.t_ns + 100 * MS)
+    assert content.captions() == [f"evidence: {said}"]
+
+
 def test_a_face_without_any_unit_needs_no_panel():
     content = PanelContent(face_of(PERSON), affect_of(14.0))
     assert panel_size(content, 1.0, full=True) == (0, 0)

@@ -180,6 +180,44 @@ def test_live_the_newest_frame_wins_and_drops_are_counted():
     assert indices[-1] == 79, "the last frame is never left behind"
 
 
+@pytest.mark.parametrize("kind", ["video", "camera"])
+def test_a_pause_stops_a_file_at_its_image_and_passes_over_a_cameras(kind):
+    """The pause comes while frame 10 is read, and ends before frame 30 is."""
+    paused, far, resumed = threading.Event(), threading.Event(), threading.Event()
+
+    class Watched(FakeSource):
+        def read(self, timeout_s):
+            if self.index == 10:
+                assert paused.wait(60)
+            if self.index == 30:
+                far.set()
+                assert resumed.wait(60)
+            return super().read(timeout_s)
+
+    source, sink = Watched(40, kind=kind), Collected()
+    with make(source, live=True) as pipeline:
+        slot = pipeline.subscribe()
+        pipeline.attach(sink, depth_s=LONG_S)
+        pipeline.start()
+        while slot.get(60).scene.frame.index < 9:
+            pass
+        pipeline.pause(True)
+        assert pipeline.paused
+        paused.set()
+        if kind == "camera":
+            assert far.wait(60)
+        else:
+            assert not far.wait(0.3)
+            assert source.index <= 11
+        pipeline.pause(False)
+        resumed.set()
+        pipeline.join()
+    shown = [reading.scene.frame.index for reading in sink.readings]
+    assert shown[-1] == 39
+    if kind == "camera":
+        assert not set(shown) & set(range(11, 30))
+
+
 def test_live_a_slow_network_holds_up_no_box():
     published = Progressed()
 
