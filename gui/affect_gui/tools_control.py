@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from PyQt6.QtCore import QObject, QSize
 from PyQt6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFileDialog, QVBoxLayout
 
+from affect_gui.pdf import print_pdf
 from affect_gui.sheets import show_sheet, table_of
 from realtime_affect.sessions.export import PARTS, export_session
 from realtime_affect.sessions.store import Session
@@ -23,8 +25,10 @@ _FETCHING: Final = "Fetching models"
 _PART_WORDS = {
     "video": "Painted video (annotated.mp4)",
     "tables": "Rows, events and markers (CSV)",
+    "parquet": "Rows and events with types, units and meanings (Parquet)",
     "images": "An image of each spike (PNG)",
-    "report": "One page to read or print (report.html)",
+    "report": "One page to read in a browser (report.html)",
+    "pdf": "The same to print or pass on (report.pdf)",
 }
 
 
@@ -71,7 +75,9 @@ class ToolsControl(QObject):
         overlay = self._window.canvas.config.replace(bars=True)
 
         def work(tell: Callable[[float], None]) -> Path:
-            export_session(Session(folder), Path(out), parts, overlay, progress=tell)
+            export_session(
+                Session(folder), Path(out), parts, overlay, print_pdf=print_pdf, progress=tell
+            )
             return Path(out)
 
         self._add(f"Exporting {Path(folder).name}", work, self._say_written)
@@ -194,6 +200,10 @@ class ToolsControl(QObject):
         for box in boxes.values():
             box.setChecked(True)
             layout.addWidget(box)
+        if find_spec("pyarrow") is None:
+            boxes["parquet"].setChecked(False)
+            boxes["parquet"].setEnabled(False)
+            boxes["parquet"].setToolTip("Needs: pip install 'realtime-affect[parquet]'")
         standard = QDialogButtonBox.StandardButton
         buttons = QDialogButtonBox(standard.Ok | standard.Cancel)
         buttons.accepted.connect(dialog.accept)

@@ -39,6 +39,11 @@ NOTICE: Final = (
     "cards of the networks (realtime-affect models list)."
 )
 
+_COVERED: Final = (
+    "face", "in view, of all frames", "measured, of those", "mean quality, 0 to 1",
+    "spikes could be seen",
+)  # fmt: skip
+_SHOWN: Final = ("face", "expression displayed", "share of its rows")
 _MOST_EVENTS: Final = 200  # in one table; a page is read, the file of events has them all
 
 _PAGE: Final = """<!doctype html>
@@ -236,7 +241,7 @@ def _section_of(entry: Mapping[str, Any], folder: Path) -> Section:
     files = {name: _find(path, folder) for name, path in (entry.get("files") or {}).items()}
     rows, events = files.get("rows"), files.get("events")
     if rows is not None:
-        tables += _expressions(rows)
+        tables += _faces(rows, entry.get("frames") or 0)
     if events is not None:
         tables += _events(events)
     return Section(
@@ -253,29 +258,54 @@ def _find(path: str, folder: Path) -> Path | None:
     return None
 
 
-def _expressions(rows: Path) -> list[Table]:
-    """Return the share of each reported expression, by face."""
+def _faces(rows: Path, frames: int) -> list[Table]:
+    """Return by face how much of it was measured and how well, and the share of each expression."""
     shown: dict[str, Counter[str]] = {}
+    seen: dict[str, list[float]] = {}  # rows, measured, watched for spikes, sum of qualities
     with rows.open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
+            if not row.get("face_id"):
+                continue
+            counts = seen.setdefault(row["face_id"], [0, 0, 0, 0.0])
+            counts[0] += 1
+            if row.get("success") == "1":
+                counts[1] += 1
+                counts[3] += float(row.get("quality") or 0)
+            counts[2] += bool(row.get("micro"))
             if row.get("expression"):
                 shown.setdefault(row["face_id"], Counter())[row["expression"]] += 1
+    covered = tuple(
+        (
+            face, f"{n / max(n, frames):.0%}", f"{measured / n:.0%}",
+            f"{quality / measured:.2f}" if measured else "", f"{watched / n:.0%}",
+        )
+        for face, (n, measured, watched, quality) in sorted(seen.items(), key=lambda f: int(f[0]))
+    )  # fmt: skip
     cells = tuple(
         (face, name, f"{n / counts.total():.0%}")
         for face, counts in sorted(shown.items(), key=lambda item: int(item[0]))
         for name, n in counts.most_common()
     )
-    return [Table(("face", "expression displayed", "share of its rows"), cells)] if cells else []
+    tables = [Table(_COVERED, covered)] if covered else []
+    return tables + ([Table(_SHOWN, cells)] if cells else [])
 
 
 def _events(events: Path) -> list[Table]:
     columns = ("face_id", "kind", "onset", "apex", "offset", "regions", "units")
     with events.open(encoding="utf-8", newline="") as stream:
-        found = [tuple(row.get(name) or "" for name in columns) for row in csv.DictReader(stream)]
+        found = [
+            tuple(_in_seconds(row, name) for name in columns) for row in csv.DictReader(stream)
+        ]
     if len(found) > _MOST_EVENTS:
         left = (f"and {len(found) - _MOST_EVENTS} more in {events.name}",)
         found = [*found[:_MOST_EVENTS], left]
     return [Table(columns, tuple(found))] if found else []
+
+
+def _in_seconds(row: Mapping[str, str], name: str) -> str:
+    """Return a cell; a moment to the hundredth of a second, as a reader wants it."""
+    text = row.get(name) or ""
+    return f"{float(text):.2f} s" if text and name in ("onset", "apex", "offset") else text
 
 
 def _timeline(files: Mapping[str, Path | None]) -> bytes:

@@ -11,6 +11,7 @@ import cv2
 
 from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import OutputError
+from realtime_affect.outputs.parquet import import_pyarrow, write_parquet
 from realtime_affect.outputs.report import Report, Section, Table, report_of_run, to_html
 from realtime_affect.outputs.summary import make_folder
 from realtime_affect.outputs.video import VideoRecorder
@@ -19,25 +20,29 @@ from realtime_affect.sessions.replay import Replay
 from realtime_affect.sessions.store import EVENTS, ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from realtime_affect.sessions.store import Session
     from realtime_affect.types import FacialEvent, Image
 
-PARTS: Final = ("video", "tables", "images", "report")
-"""What can be exported: ``annotated.mp4``; CSV files; a PNG of each spike; ``report.html``."""
+PARTS: Final = ("video", "tables", "parquet", "images", "report", "pdf")
+"""What can be exported: ``annotated.mp4``; CSV files; the same as Parquet (extra ``parquet``); a
+PNG of each spike; ``report.html``; ``report.pdf``, by what the caller prints with."""
 
+USUAL: Final = ("video", "tables", "images", "report")
+"""Those that need nothing beyond the package."""
 _MOST_FRAMES: Final = 24  # images of spikes in one page
 _PAGE_WIDTH: Final = 480
 
 
-def export_session(
+def export_session(  # noqa: PLR0913  (what, where, how)
     session: Session,
     out: Path,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = USUAL,
     overlay: OverlayConfig | None = None,
     *,
+    print_pdf: Callable[[Report, Path], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> tuple[Path, ...]:
     """Write parts of a session into a folder.
@@ -52,6 +57,8 @@ def export_session(
         Some of :data:`PARTS`.
     overlay : OverlayConfig, optional
         How images are painted.
+    print_pdf : callable, optional
+        Prints a report into a file, for the part "pdf"; the window's is ``affect_gui.pdf``.
     progress : callable, optional
         Takes the share that is done, 0 to 1.
 
@@ -62,15 +69,19 @@ def export_session(
 
     Raises
     ------
+    DependencyError
+        What writes Parquet is not installed.
     InputError
         The session cannot be read.
     OutputError
         Something cannot be written.
     """
+    if "parquet" in parts:  # before minutes of painting
+        import_pyarrow()
     folder = make_folder(out)
     overlay = overlay or OverlayConfig()
     written: list[Path] = []
-    painted = {"video", "images", "report"} & set(parts)
+    painted = {"video", "images", "report", "pdf"} & set(parts)
     spikes: list[tuple[str, Image]] = []
     if painted:
         video = folder / "annotated.mp4" if "video" in parts else None
@@ -82,13 +93,12 @@ def export_session(
             path = folder / f"{name}.png"
             _write(path, cv2.imencode(".png", image)[1].tobytes())
             written.append(path)
-    if "tables" in parts:
-        written += _copy_tables(session, folder)
-    if "report" in parts:
-        path = folder / "report.html"
-        _write(path, to_html(report_of_session(session, spikes)))
-        written.append(path)
-    return tuple(written)
+    for part, write in (("tables", _copy_tables), ("parquet", _convert_tables)):
+        if part in parts:
+            written += write(session, folder)
+    writers = {"report.html": _write_html if "report" in parts else None}
+    writers["report.pdf"] = print_pdf if "pdf" in parts else None
+    return (*written, *_report(session, spikes, folder, writers))
 
 
 def report_of_session(session: Session, spikes: Sequence[tuple[str, Image]] = ()) -> Report:
@@ -108,13 +118,14 @@ def report_of_session(session: Session, spikes: Sequence[tuple[str, Image]] = ()
     tables = [Table(("", ""), tuple(about))]
     if markers:
         tables.append(Table(("marker at", "words"), markers))
-    sections = [Section("The session", session.notes, tuple(tables)), *run.sections]
+    facts, *inputs, made_with = run.sections
+    sections = [Section("The session", session.notes, tuple(tables)), *inputs]
     for name, image in spikes[:_MOST_FRAMES]:
         scale = min(1.0, _PAGE_WIDTH / image.shape[1])
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         png = cv2.imencode(".png", small)[1].tobytes()
         sections.append(Section(name.replace("-", " "), png=png, alt="The image at its apex"))
-    sections.append(Section("Networks", tables=(_cards(session),)))
+    sections += [Section("Networks", tables=(_cards(session),)), facts, made_with]
     return Report(f"Session {session.name}", tuple(sections))
 
 
@@ -187,6 +198,15 @@ def _copy_tables(session: Session, folder: Path) -> list[Path]:
     return [*written, folder / "markers.csv"]
 
 
+def _convert_tables(session: Session, folder: Path) -> list[Path]:
+    written = []
+    for table in filter(None, (session.path(ROWS), session.path(EVENTS))):
+        path = folder / table.with_suffix(".parquet").name
+        write_parquet(table, path, constants={"session": session.name}, mode=PRIVATE)
+        written.append(path)
+    return written
+
+
 def _cards(session: Session) -> Table:
     """Return what the networks were trained on and are not for, as their cards say."""
     from affect_engines.cards import list_cards, load_card
@@ -198,6 +218,25 @@ def _cards(session: Session) -> Table:
             card = load_card(name)
             rows.append((name, card.trained_on, card.limits))
     return Table(("network", "trained on", "limits"), tuple(rows))
+
+
+def _report(
+    session: Session,
+    spikes: Sequence[tuple[str, Image]],
+    folder: Path,
+    writers: Mapping[str, Callable[[Report, Path], None] | None],
+) -> list[Path]:
+    """Write the page of a session by each writer that there is, under its name."""
+    wanted = {folder / name: write for name, write in writers.items() if write is not None}
+    if wanted:
+        report = report_of_session(session, spikes)
+        for path, write in wanted.items():
+            write(report, path)
+    return list(wanted)
+
+
+def _write_html(report: Report, path: Path) -> None:
+    _write(path, to_html(report))
 
 
 def _write(path: Path, content: bytes | str) -> None:

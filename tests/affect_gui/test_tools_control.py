@@ -14,9 +14,10 @@ pytestmark = pytest.mark.gui
 
 def test_a_session_is_exported_in_the_background(qtbot, window, pipeline, tmp_path):
     session = finished(qtbot, window, record(qtbot, window, pipeline, 4))
-    window.tools.export(str(session.folder), str(tmp_path / "out"), ("tables", "report"))
+    window.tools.export(str(session.folder), str(tmp_path / "out"), ("tables", "report", "pdf"))
     until(qtbot, lambda: "Written" in message(window))
     assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
     assert window.tools.busy == ""
 
 

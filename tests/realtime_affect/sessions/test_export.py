@@ -38,6 +38,31 @@ def test_a_session_is_exported_as_video_tables_images_and_a_page(record, tmp_pat
     ).read_bytes()
 
 
+def test_tables_become_parquet_and_a_report_goes_to_who_prints_it(record, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra parquet")
+    session, printed = record(12, participant="P1"), []
+    written = export_session(
+        session, tmp_path, ("parquet", "pdf"),
+        print_pdf=lambda report, path: printed.append((report.title, path.name)),
+    )  # fmt: skip
+    assert {path.name for path in written} == {"rows.parquet", "events.parquet", "report.pdf"}
+    rows = parquet.read_table(tmp_path / "rows.parquet")
+    with (session.folder / "rows.csv").open(encoding="utf-8") as stream:
+        stored = list(csv.DictReader(stream))
+    assert rows.num_rows == len(stored)
+    assert set(rows["session"].to_pylist()) == {session.name}
+    told = [None if x is None else round(x, 2) for x in rows["x"].to_pylist()]
+    assert told == [float(row["x"]) if row["x"] else None for row in stored]
+    assert printed == [(f"Session {session.name}", "report.pdf")]
+
+
+def test_a_report_says_how_much_of_a_face_was_measured_and_how_well(record, tmp_path):
+    export_session(record(12), tmp_path, ("report",))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    start = page.index("in view, of all frames")
+    assert "<td>92%</td><td>100%</td><td>0.90</td>" in page[start : start + 800]
+
+
 def test_only_what_is_asked_for_is_written(record, tmp_path):
     written = export_session(record(4), tmp_path / "out", ("tables",))
     assert {path.name for path in written} == {"rows.csv", "events.csv", "markers.csv"}
