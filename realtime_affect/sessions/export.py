@@ -96,8 +96,10 @@ def export_session(  # noqa: PLR0913  (what, where, how)
     for part, write in (("tables", _copy_tables), ("parquet", _convert_tables)):
         if part in parts:
             written += write(session, folder)
-    writers = {"report.html": _write_html if "report" in parts else None}
-    writers["report.pdf"] = print_pdf if "pdf" in parts else None
+    writers: dict[str, Callable[[Report, Path], None] | None] = {
+        "report.html": _write_html if "report" in parts else None,
+        "report.pdf": print_pdf if "pdf" in parts else None,
+    }
     return (*written, *_report(session, spikes, folder, writers))
 
 

@@ -48,8 +48,8 @@ def test_shares_are_of_the_rows_on_which_an_expression_was_reported(tmp_path):
     (tmp_path / "clip.csv").write_text(rows, encoding="utf-8")
     entry = {"input": "clip", "outcome": "complete", "files": {"rows": "elsewhere/clip.csv"}}
     (section,) = [s for s in report_of_moved(tmp_path, entry).sections if s.heading == "clip"]
-    assert ("1", "neutral", "75%") in section.tables[1].rows
-    assert ("2", "anger", "100%") in section.tables[1].rows
+    assert ("1", "neutral", "75%") in section.tables[2].rows
+    assert ("2", "anger", "100%") in section.tables[2].rows
 
 
 def report_of_moved(folder, entry):
