@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from realtime_affect.analysis import Analysis, analyze
     from realtime_affect.config import Config, load_config
+    from realtime_affect.corpus.run import Corpus, analyze_corpus
     from realtime_affect.errors import (
         AffectError,
         DependencyError,
@@ -51,6 +52,7 @@ __all__ = [
     "AffectSnapshot",
     "Analysis",
     "Config",
+    "Corpus",
     "DependencyError",
     "Face",
     "FaceMesh",
@@ -73,6 +75,7 @@ __all__ = [
     "UsageError",
     "WorkerError",
     "analyze",
+    "analyze_corpus",
     "load_config",
 ]
 
@@ -87,7 +90,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         homes = (
             "types", "errors", "runtime.stats", "config", "runtime.pipeline", "runtime.sink",
-            "runtime.reading_source", "analysis",
+            "runtime.reading_source", "analysis", "corpus.run",
         )  # fmt: skip
         for module in homes:
             found = importlib.import_module(f"{__name__}.{module}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from realtime_affect.schema import SCHEMA
 from realtime_affect.worker import uninterrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realtime_affect.outputs.narration import Narrator
     from realtime_affect.outputs.recording import Progress
@@ -46,8 +47,8 @@ _WORDS: Final = frozenset(
     {"input", *(m.name for m in SCHEMA.in_rows if m.dtype in ("text", "names"))}
 )
 _LISTED: Final = 20  # failures that one message names
-# What would fail every other input too: a full disk, a missing model, a library, a GPU.
-_FATAL: Final = (OutputError, ModelError, DependencyError, DeviceError)
+FATAL: Final = (OutputError, ModelError, DependencyError, DeviceError)
+"""Errors that end an analysis of many inputs: the next one would meet them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
     landmarks: bool = False,
     explain: bool = True,
     narrator: Narrator | None = None,
+    networks: Networks | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Analysis:
     """Analyse every frame of videos, images and folders of them, mixed as they come.
@@ -150,6 +152,8 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
     narrator : Narrator, optional
         A language model that is asked about each episode; its words are marked and checked
         (``outputs.narration``).
+    networks : Networks, optional
+        Opened by an earlier analysis with the same `config`, and left open for the next.
     progress : callable, optional
         Called about ten times a second.
 
@@ -194,17 +198,17 @@ def analyze(  # noqa: PLR0913  (what the command line offers, all but two by nam
         names = [task.name for task in tasks]
         with (
             Manifest(folder.path, "analyze", config, names, left_out=left_out) as manifest,
-            _Networks(config, manifest) as networks,
+            contextlib.nullcontext(networks) if networks else Networks(config) as opened,
         ):
-            manifest.update([task.planned() for task in tasks])
-            return _carry_out_all(tasks, manifest, config, networks, left_out, narrator, progress)
+            manifest.update([task.planned() for task in tasks], opened.models)
+            return _carry_out_all(tasks, manifest, config, opened, left_out, narrator, progress)
 
 
 def _carry_out_all(  # noqa: PLR0913  (of one place)
     tasks: Sequence[Task],
     manifest: Manifest,
     config: Config,
-    networks: _Networks,
+    networks: Networks,
     left_out: Sequence[str],
     narrator: Narrator | None,
     progress: Callable[[Progress], None] | None,
@@ -216,12 +220,12 @@ def _carry_out_all(  # noqa: PLR0913  (of one place)
     fatal: AffectError | None = None
     interrupted = False
     for task in tasks:
-        summary, failure = _carry_out(task, config, networks, narrator, progress)
+        summary, failure = _carry_out(task, config, networks, manifest, narrator, progress)
         summaries.append(dataclasses.replace(summary, source_id=task.source_id))
         interrupted = summary.outcome == "interrupted"
         if failure is not None:
             failures.append(failure)
-        if isinstance(failure, _FATAL):
+        if isinstance(failure, FATAL):
             fatal = failure
         elif failure is not None and not isinstance(failure, AffectError):
             write_traceback(folder / "error.log", failure)
@@ -254,18 +258,29 @@ def _of_all(failures: Sequence[Exception]) -> Exception:
     return WorkerError(f"{first} {also}").with_traceback(first.__traceback__)
 
 
-class _Networks(Closeable):
-    """The networks of all inputs: opened for the first that can be read, kept while they work."""
+class Networks(Closeable):
+    """The networks of many inputs: opened for the first that can be read, kept while they work.
 
-    def __init__(self, config: Config, manifest: Manifest) -> None:
-        self._config, self._manifest = config, manifest
+    Parameters
+    ----------
+    config : Config
+        Of every analysis that uses them.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self._analysers: Analysers | None = None
+        self.models: Mapping[str, str] = {}
+        """SHA-256 of the networks by card; empty before they were opened."""
+        self.opened = 0
+        """How often they were opened: again only after an internal error."""
 
     def open(self) -> Analysers:
         """Return them, opened if they are not."""
         if self._analysers is None:
             self._analysers = Analysers(self._config)
-            self._manifest.update(models=self._analysers.models)
+            self.models = self._analysers.models
+            self.opened += 1
         return self._analysers
 
     def close(self) -> None:
@@ -275,10 +290,11 @@ class _Networks(Closeable):
             self._analysers = None
 
 
-def _carry_out(
+def _carry_out(  # noqa: PLR0913  (of one place)
     task: Task,
     config: Config,
-    networks: _Networks,
+    networks: Networks,
+    manifest: Manifest,
     narrator: Narrator | None,
     progress: Callable[[Progress], None] | None,
 ) -> tuple[InputSummary, Exception | None]:
@@ -291,8 +307,10 @@ def _carry_out(
         return dataclasses.replace(nothing, error=str(task.error)), task.error
     try:
         source = task.source or open_stills(task.stills, config.capture, live=False, name=task.name)
+        analysers = networks.open()
+        manifest.update(models=networks.models)
         with (
-            Pipeline(source, config, live=False, analysers=networks.open()) as pipeline,
+            Pipeline(source, config, live=False, analysers=analysers) as pipeline,
             Recording(pipeline, task.files, config, task.name, narrator=narrator) as recording,
         ):
             summary = follow(pipeline, recording, progress=progress)

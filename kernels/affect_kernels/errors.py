@@ -8,7 +8,7 @@ a traceback is for defects of ours.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class AffectError(Exception):
@@ -35,9 +35,17 @@ class AffectError(Exception):
         self.hint = hint
         super().__init__(f"{thing}: got {got}, expected {expected}. {hint}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it pass between processes: its parts are named, which Exception would not know."""
+        return _again, (type(self), self.thing, self.got, self.expected, self.hint)
+
     def __str__(self) -> str:
         # OSError would print "[Errno ...]" of its own; the message must not depend on the builtin.
         return str(self.args[0])
+
+
+def _again(kind: type[AffectError], thing: str, got: str, expected: str, hint: str) -> AffectError:
+    return kind(thing, got=got, expected=expected, hint=hint)
 
 
 class UsageError(AffectError, ValueError):

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from realtime_affect.capture.animated import AnimatedImage
 from realtime_affect.capture.cameras import open_camera, open_gstreamer
-from realtime_affect.capture.files import VideoFile
+from realtime_affect.capture.files import VideoFile, stated_frames
 from realtime_affect.capture.inputs import (
     InputItem,
     empty_folder,
     find_inputs,
+    find_inputs_below,
     images_in,
     is_animated_webp,
     is_image,
@@ -43,9 +44,11 @@ __all__ = [
     "SourceState",
     "StillImages",
     "find_inputs",
+    "find_inputs_below",
     "open_source",
     "open_stills",
     "read_image",
+    "stated_frames",
 ]
 
 

@@ -283,3 +283,17 @@ class VideoFile:
         return InputError(
             self._thing, got=got, expected="a video with at least one frame", hint=hint
         )
+
+
+def stated_frames(path: Path) -> int:
+    """Return how many frames a video says it has, without decoding any; 0 where it does not say."""
+    try:
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
+            stream = container.streams.best("video")
+            if stream is None:
+                return 0
+            rate = stream.average_rate or stream.guessed_rate
+            seconds = container.duration / av.time_base if container.duration else 0.0
+            return max(0, stream.frames or round(seconds * float(rate or 0)))
+    except (av.FFmpegError, OSError, ValueError, OverflowError):
+        return 0  # whoever opens it to read it says why it cannot be read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +178,47 @@ def _expand(named: str | Path, left_out: list[str]) -> list[InputItem]:
     return [InputItem("video", path)]
 
 
+def find_inputs_below(
+    folder: Path, left_out: list[str], without: Path | None = None
+) -> list[InputItem]:
+    """Return the inputs of a folder and of all folders below it, as :func:`find_inputs` would.
+
+    Hidden folders and links to folders are not followed.
+
+    Parameters
+    ----------
+    folder : Path
+    left_out : list of str
+        Takes a sentence on what was met and is no input.
+    without : Path, optional
+        A folder that is passed over with all below it.
+    """
+    found: list[InputItem] = []
+
+    def refused(error: OSError) -> None:
+        left_out.append(f"{error.filename}, a folder that cannot be read: {error.strerror}")
+
+    for parent, names, _ in os.walk(folder, onerror=refused):
+        here = Path(parent)
+        inside = sorted((here / name for name in names if not name.startswith(".")), key=_natural)
+        names[:] = [path.name for path in inside if without is None or path != without]
+        found += _directly_in(here, left_out)
+    return found
+
+
 def _expand_folder(folder: Path, left_out: list[str]) -> list[InputItem]:
+    others: list[str] = []
+    inside = _directly_in(folder, others)
+    if not inside:
+        raise empty_folder(folder, "no video and no image")
+    left_out += others
+    n_folders = sum(path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
+    if n_folders:
+        left_out.append(f"in {folder}, subfolders, which are not searched: {n_folders}")
+    return inside
+
+
+def _directly_in(folder: Path, left_out: list[str]) -> list[InputItem]:
     inside: list[InputItem] = []
     others: list[str] = []
     own: list[str] = []
@@ -189,15 +230,10 @@ def _expand_folder(folder: Path, left_out: list[str]) -> list[InputItem]:
             inside.append(InputItem(kind, path))
         else:
             others.append(path.name)
-    if not inside:
-        raise empty_folder(folder, "no video and no image")
     if others:
         left_out.append(f"in {folder}, neither video nor image: {_listed(others)}")
     if own:
         left_out.append(f"in {folder}, results of an earlier run: {_listed(own)}")
-    n_folders = sum(path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
-    if n_folders:
-        left_out.append(f"in {folder}, subfolders, which are not searched: {n_folders}")
     return inside
 
 

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 import typer
 
 from realtime_affect.cli.arguments import number_argument, path_argument
+from realtime_affect.cli.corpus import make_corpus_app
 from realtime_affect.cli.messages import complain, is_quiet, remark, say
-from realtime_affect.cli.options import ConfigOption, SetOption  # noqa: TC001 -- typer reads it
+from realtime_affect.cli.options import (  # noqa: TC001 -- typer reads them
+    ConfigOption,
+    LogFileOption,
+    MaxFacesOption,
+    NeutralOption,
+    QuietOption,
+    SetOption,
+    VerboseOption,
+)
 from realtime_affect.cli.process import before_commands, during_command, missing_library
 from realtime_affect.cli.profiles import make_profiles_app
 from realtime_affect.cli.streams import StreamOption, make_streams_app, with_streams
@@ -55,25 +64,6 @@ app.add_typer(engines_app, name="engines")
 
 _ModelsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="MODEL", help="Networks or .onnx files  [all of ours]")
-]
-_VerboseOption = Annotated[
-    int,
-    typer.Option("--verbose", "-v", count=True, help="Say what was chosen and why; -vv for more."),
-]
-_QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-_LogFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--log-file", metavar="FILE", parser=path_argument, help="Also keep the log in a file."
-    ),
-]
-_NeutralOption = Annotated[
-    bool,
-    typer.Option("--neutral", help="Take each face's first second as its neutral expression."),
-]
-_MaxFacesOption = Annotated[
-    int | None,
-    typer.Option("--max-faces", min=1, help="Faces measured in one frame; beyond, round-robin."),
 ]
 
 
@@ -128,8 +118,8 @@ def run(  # noqa: PLR0913  (a command's options)
     ] = None,
     config_file: ConfigOption = None,
     overrides: SetOption = None,
-    neutral: _NeutralOption = False,
-    max_faces: _MaxFacesOption = None,
+    neutral: NeutralOption = False,
+    max_faces: MaxFacesOption = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -142,9 +132,9 @@ def run(  # noqa: PLR0913  (a command's options)
         bool, typer.Option("--record", help="With a window: write the files too.")
     ] = False,
     stream: StreamOption = None,
-    verbose: _VerboseOption = 0,
-    quiet: _QuietOption = False,
-    log_file: _LogFileOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: LogFileOption = None,
 ) -> None:
     """Read a source live: the newest frame wins, drops are counted.
 
@@ -207,8 +197,8 @@ def analyze(  # noqa: PLR0913  (a command's options)
     ] = Path("out"),
     config_file: ConfigOption = None,
     overrides: SetOption = None,
-    neutral: _NeutralOption = False,
-    max_faces: _MaxFacesOption = None,
+    neutral: NeutralOption = False,
+    max_faces: MaxFacesOption = None,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Also write NAME.annotated.mp4.")
     ] = False,
@@ -234,9 +224,9 @@ def analyze(  # noqa: PLR0913  (a command's options)
         bool,
         typer.Option("--explain-anywhere", help="Allow one on another machine: data goes there."),
     ] = False,
-    verbose: _VerboseOption = 0,
-    quiet: _QuietOption = False,
-    log_file: _LogFileOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: LogFileOption = None,
 ) -> None:
     """Analyse every frame of files: one CSV a video, one images.csv, one summary.json.
 
@@ -287,9 +277,9 @@ def serve(  # noqa: PLR0913  (a command's options)
         ),
     ] = None,
     stream: StreamOption = None,
-    verbose: _VerboseOption = 0,
-    quiet: _QuietOption = False,
-    log_file: _LogFileOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: LogFileOption = None,
 ) -> None:
     """Read a camera without a window, for months: results as a stream, health as a file.
 
@@ -440,9 +430,9 @@ def engines_build(  # noqa: PLR0913  (a command's options)
             "a GPU has proved them.",
         ),
     ] = False,
-    verbose: _VerboseOption = 0,
-    quiet: _QuietOption = False,
-    log_file: _LogFileOption = None,
+    verbose: VerboseOption = 0,
+    quiet: QuietOption = False,
+    log_file: LogFileOption = None,
 ) -> None:
     """Build plans for this GPU and keep them in your cache: minutes a network, once."""
     with _reporting(verbose - 2 * quiet, log_file):
@@ -586,5 +576,6 @@ def _fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
+app.add_typer(make_corpus_app(_reporting, _load, _EPILOG), name="corpus")
 app.add_typer(make_streams_app(_reporting, say, _EPILOG), name="streams")
 app.add_typer(make_profiles_app(_reporting, say, _EPILOG), name="profile")

@@ -22,3 +22,22 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
 ]
+VerboseOption = Annotated[
+    int,
+    typer.Option("--verbose", "-v", count=True, help="Say what was chosen and why; -vv for more."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+LogFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file", metavar="FILE", parser=path_argument, help="Also keep the log in a file."
+    ),
+]
+NeutralOption = Annotated[
+    bool,
+    typer.Option("--neutral", help="Take each face's first second as its neutral expression."),
+]
+MaxFacesOption = Annotated[
+    int | None,
+    typer.Option("--max-faces", min=1, help="Faces measured in one frame; beyond, round-robin."),
+]

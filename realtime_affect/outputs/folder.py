@@ -36,6 +36,8 @@ class RunFolder(Closeable):
     fresh : bool
         Whether a folder that holds the results of an earlier run is passed over, too: a camera's
         cannot be had again.
+    beside : bool
+        Whether another folder may be taken; if not, one that is taken is an error.
 
     Raises
     ------
@@ -43,7 +45,7 @@ class RunFolder(Closeable):
         It cannot be created or written.
     """
 
-    def __init__(self, out: str | Path, *, fresh: bool = False) -> None:
+    def __init__(self, out: str | Path, *, fresh: bool = False, beside: bool = True) -> None:
         named = Path(out)
         self.path, self._lock = named, -1
         for number in range(1, _MAX_TRIES):
@@ -51,6 +53,13 @@ class RunFolder(Closeable):
             why = self._claim(fresh=fresh)
             if not why:
                 break
+            if not beside:
+                raise OutputError(
+                    thing=f"output folder {named}",
+                    got=f"one that {why}",
+                    expected="a folder of this run's own",
+                    hint="Wait until that run has ended, or name another one with --out.",
+                )
             if number == 1:
                 first = why
         else:

@@ -89,9 +89,9 @@ class Manifest:
             "inputs": waiting,
             "left_out": [redact(text) for text in left_out],
             "models": dict(models or {}),
-            "config": redact_values(_jsonable(config.as_dict())),
+            "config": redact_values(jsonable(config.as_dict())),
             "versions": versions(),
-            **_jsonable(more or {}),
+            **jsonable(more or {}),
         }
         self._write()
 
@@ -127,7 +127,7 @@ class Manifest:
             if inputs is not None:
                 self._content["inputs"] = [entry_of(summary) for summary in inputs]
             if streams:
-                self._content["streams"] = _jsonable(streams)
+                self._content["streams"] = jsonable(streams)
             self._write()
 
     def __enter__(self) -> Self:
@@ -174,7 +174,7 @@ def versions() -> dict[str, str]:
 
 def entry_of(summary: InputSummary) -> dict[str, Any]:
     """Return an input's summary as the manifest holds it."""
-    plain: dict[str, Any] = _jsonable(summary)
+    plain: dict[str, Any] = jsonable(summary)
     said = {"error": redact(summary.error), "warnings": [redact(w) for w in summary.warnings]}
     return plain | said
 
@@ -183,14 +183,14 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Return `value` in JSON's own types; not-a-number becomes null."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if dataclasses.is_dataclass(value):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
+        return [jsonable(item) for item in value]
     return str(value) if isinstance(value, Path) else value

@@ -48,11 +48,12 @@ def import_pyarrow() -> ModuleType:
     return import_extra("pyarrow", "Parquet", "parquet")
 
 
-def write_parquet(
+def write_parquet(  # noqa: PLR0913  (what, where, and what is added)
     table: Path,
     path: Path,
     *,
-    constants: Mapping[str, str] | None = None,
+    constants: Mapping[str, str | None] | None = None,
+    rename: Mapping[str, str] | None = None,
     metadata: Mapping[str, str] | None = None,
     mode: int | None = None,
 ) -> int:
@@ -68,8 +69,10 @@ def write_parquet(
         What ``run`` or ``analyze`` wrote: UTF-8 with a header.
     path : Path
         An existing file is replaced; its folder must exist.
-    constants : mapping of str to str, optional
+    constants : mapping of str to str or None, optional
         Columns of text in front that are the same in every row, by name.
+    rename : mapping of str to str, optional
+        Other names for columns of the table.
     metadata : mapping of str to str, optional
         Of the file, beside the notice and this project's version.
     mode : int, optional
@@ -102,7 +105,7 @@ def write_parquet(
         raise _no_table(table, error) from error
     schema = pa.schema(
         [pa.field(name, pa.dictionary(pa.int32(), pa.string())) for name in constants]
-        + [_field(pa, name) for name in names],
+        + [_field(pa, name).with_name((rename or {}).get(name, name)) for name in names],
         metadata={"notice": NOTICE, "realtime-affect": _version(), **(metadata or {})},
     )
     rows = 0
@@ -113,7 +116,7 @@ def write_parquet(
         ):
             for batch in _read(batches, table, pa):
                 columns = [_repeated(pa, value, len(batch)) for value in constants.values()]
-                columns += [_converted(pa, batch[name], schema.field(name).type) for name in names]
+                columns += [_converted(pa, batch[name], name) for name in names]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
                 rows += len(batch)
     except OSError as error:
@@ -121,6 +124,16 @@ def write_parquet(
             raise
         raise cannot_write(path, error) from error
     return rows
+
+
+def read_metadata(path: Path) -> Mapping[str, str]:
+    """Return the metadata of a file that :func:`write_parquet` wrote; empty where there is none."""
+    pa = import_pyarrow()
+    try:
+        found = pa.parquet.read_metadata(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return {}
+    return {key.decode(): value.decode() for key, value in found.items()}
 
 
 def _field(pa: ModuleType, name: str) -> Any:
@@ -151,12 +164,12 @@ def _read(batches: Any, table: Path, pa: ModuleType) -> Any:
             raise _no_table(table, error) from error
 
 
-def _repeated(pa: ModuleType, value: str, n: int) -> Any:
-    indices = pa.array([0] * n, pa.int32())
-    return pa.DictionaryArray.from_arrays(indices, pa.array([value], pa.string()))
+def _repeated(pa: ModuleType, value: str | None, n: int) -> Any:
+    return pa.array([value] * n, pa.string()).dictionary_encode()
 
 
-def _converted(pa: ModuleType, column: Any, kind: Any) -> Any:
+def _converted(pa: ModuleType, column: Any, name: str) -> Any:
+    kind = _field(pa, name).type
     if not pa.types.is_list(kind):
         return column
     return pa.array([None if c is None else c.split(";") for c in column.to_pylist()], kind)
