@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import Qt, QTimer
+from PyQt6.QtCore import Qt, QTimer, pyqtSignal
 from PyQt6.QtWidgets import QComboBox, QLabel, QSlider, QToolBar, QWidget
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ _FOLLOW_MS: Final = 100
 
 class ReplayBar(QToolBar):
     """Shown while a session is replayed; follows its place ten times a second."""
+
+    results_wanted = pyqtSignal(bool)
+    """Whether to show what analysing the video again gave, or what was stored."""
 
     def __init__(self, moments: Moments, commands: Actions, parent: QWidget | None = None) -> None:
         super().__init__("Replay", parent)
@@ -43,6 +46,14 @@ class ReplayBar(QToolBar):
         self.speed.setCurrentIndex(SPEEDS.index(1.0))
         self.speed.currentIndexChanged.connect(self._change_speed)
         self.addWidget(self.speed)
+        self.results = QComboBox()
+        self.results.setAccessibleName("Results shown")
+        for text, again in (("As recorded", False), ("Analysed again", True)):
+            self.results.addItem(text, again)
+        self.results.activated.connect(
+            lambda n: self.results_wanted.emit(bool(self.results.itemData(n)))
+        )
+        self._results = self.addWidget(self.results)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.follow)
         self._timer.start(_FOLLOW_MS)
@@ -52,6 +63,10 @@ class ReplayBar(QToolBar):
         """Show where the replay is; hide where there is none."""
         replay = self._moments.replay
         self.setVisible(replay is not None)
+        if self._results is not None:
+            self._results.setVisible(replay is not None and replay.has_again)
+        if replay is not None:
+            self.results.setCurrentIndex(int(replay.again))
         if replay is None or not replay.times_ns:
             return
         self.slider.setMaximum(len(replay.times_ns) - 1)

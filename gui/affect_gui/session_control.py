@@ -15,11 +15,10 @@ from affect_gui.sessions_dock import SessionsDock, describe
 from affect_gui.timeline_dock import Marker
 from realtime_affect.interpret.baseline import delete_profile, list_profiles
 from realtime_affect.sessions import Replay, Session, SessionRecorder, SessionStore
-from realtime_affect.sessions.reading_log import LogReader
-from realtime_affect.sessions.store import READINGS, RECORD
+from realtime_affect.sessions.store import AGAIN, RECORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from affect_gui.window import MainWindow
 
@@ -54,6 +53,7 @@ class SessionControl(QObject):
         window.add_dock(self.dock, Qt.DockWidgetArea.LeftDockWidgetArea)
         self.bar = ReplayBar(window.moments, window.commands, window)
         window.addToolBar(Qt.ToolBarArea.BottomToolBarArea, self.bar)
+        self.bar.results_wanted.connect(lambda again: self.show_results(again=again))
         self.dock.participant.setText(window.preferences.text("session/participant"))
         mode = self.dock.mode.findData(window.preferences.text("session/mode", "full"))
         self.dock.mode.setCurrentIndex(max(0, mode))
@@ -120,6 +120,19 @@ class SessionControl(QObject):
             return
         window.say(f"Opening {folder}...")
         window.tasks.run(lambda: Replay(folder), self._show_replay, window.say_unopened)
+
+    def show_results(self, *, again: bool) -> None:
+        """Show the other results of the session that is replayed, at the same moment, standing."""
+        replay, shown = self._window.moments.replay, self._window.reading
+        if replay is None:
+            return
+        t_ns = None if shown is None else shown.scene.frame.t_ns
+        folder = replay.session.folder
+        self._window.tasks.run(
+            lambda: Replay(folder, again=again),
+            lambda other: self._show_replay(other, t_ns),
+            self._window.say_unopened,
+        )
 
     @staticmethod
     def holds_session(folder: str) -> bool:
@@ -258,23 +271,35 @@ class SessionControl(QObject):
         self._window.say(str(failure))
         self.refresh()
 
-    def _show_replay(self, replay: Replay) -> None:
-        history = History(None)
+    def _show_replay(self, replay: Replay, at_ns: int | None = None) -> None:
+        history, other = History(None), History(None) if replay.has_again else None
+        if at_ns is not None:
+            replay.pause(True)
+            replay.seek_ns(at_ns)
         window = self._window
         markers = tuple(Marker(m.t_ns, m.text) for m in replay.session.markers)
         names = replay.session.names
+        selected = window.face_commands.selected if at_ns is not None else None
         window.show_source(replay, history=history, markers=markers, owned=True)
+        window.face_commands.select(selected)
         window.people.names.update(names)
         window.canvas.repaint_image()
         error = replay.source_warnings[0] if replay.source_warnings else ""
-        window.say(f"Replay of {replay.session.name}. {error}".rstrip())
+        what = "analysed again" if replay.again else "as recorded"
+        window.say(f"Replay of {replay.session.name}, {what}. {error}".rstrip())
+        window.timeline.compare(other, replay.again)
         window.tasks.run(
-            lambda tell: _fill(history, replay, tell),
-            lambda _: self.dock.show_progress("", None),
+            lambda tell: _fill_both(history, other, replay, tell),
+            lambda faces: self._note_filled(replay, faces),
             self._say_unread,
             lambda share: self.dock.show_progress("Reading the timeline...", share),
         )
         self.refresh()
+
+    def _note_filled(self, replay: Replay, faces: Mapping[int, int]) -> None:
+        self.dock.show_progress("", None)
+        if self._window.moments.replay is replay:
+            self._window.timeline.other_ids = dict(faces)
 
     def _say_unread(self, failure: Exception) -> None:
         self.dock.show_progress("", None)
@@ -353,9 +378,27 @@ class SessionControl(QObject):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.store.root)))
 
 
-def _fill(history: History, replay: Replay, tell: Callable[[float], None]) -> None:
-    """Read all of a session into a history; on a thread of its own."""
-    log = LogReader(replay.session.folder / READINGS)
+def _fill_both(
+    history: History, other: History | None, replay: Replay, tell: Callable[[float], None]
+) -> Mapping[int, int]:
+    """Read all of a session into histories, what is shown first; on a thread of its own.
+
+    Returns
+    -------
+    mapping of int to int
+        Ids of the faces that are shown, and those that they have in the other results.
+    """
+    _fill(history, replay, replay.again, tell)
+    if other is None:
+        return {}
+    _fill(other, replay, not replay.again, tell)
+    faces = Session(replay.session.folder / AGAIN).about.get("faces", {})
+    pairs = [(int(stored), int(again)) for stored, again in faces.items()]
+    return dict((b, a) if replay.again else (a, b) for a, b in pairs)
+
+
+def _fill(history: History, replay: Replay, again: bool, tell: Callable[[float], None]) -> None:
+    log = replay.open_log(again=again)
     try:
         for n in range(len(log)):
             if not replay.running and n > _REPORT_EVERY:

@@ -31,6 +31,8 @@ from realtime_affect.names import AU_INTENSITIES, EXPRESSIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from affect_gui.history import History, Stretch
     from affect_gui.theme import Theme
 
@@ -42,6 +44,7 @@ _N_EXPRESSIONS: Final = len(EXPRESSIONS)
 _N_UNITS: Final = len(AU_INTENSITIES)
 _MOST_MARKERS: Final = 200
 _SHARES: Final = (9, 16, 8, 6)  # of the height: expressions, units, lines, spikes
+_OTHER: Final = "other "
 _LABEL: Final = 0.68  # of the height of the window's text
 _AXIS: Final = 7.2  # times as wide as its text is high
 
@@ -72,6 +75,10 @@ class TimelineDock(QDockWidget):
         super().__init__("Timeline", parent)
         self.setObjectName("timeline")
         self.history: History | None = None
+        self.other: History | None = None
+        self.other_ids: dict[int, int] = {}
+        """Ids of the faces that are shown, and those that they have in the other results."""
+        self._other_name = ""
         self.markers: tuple[Marker, ...] = ()
         self.face = QComboBox()
         self.face.setAccessibleName("Face on the timeline")
@@ -108,7 +115,21 @@ class TimelineDock(QDockWidget):
         self._follow = True
         self.face.clear()
         self.remark.clear()
+        self.compare(None, False)
         self.plots.clear()
+
+    def compare(self, other: History | None, again: bool) -> None:
+        """Draw the lines of other results of the same moments, too, dotted.
+
+        Parameters
+        ----------
+        other : History or None
+            May still be filled; :attr:`other_ids` says whose lines belong together.
+        again : bool
+            Whether what is shown was analysed again, so that the other is what was stored.
+        """
+        self.other, self._other_name = other, "as recorded" if again else "analysed again"
+        self.other_ids = {}
 
     def select(self, track_id: int | None) -> None:
         """Show the face that is selected."""
@@ -142,8 +163,13 @@ class TimelineDock(QDockWidget):
         stretch.missing[: max(0, first_ns - start_ns) // BIN_NS + 1] = False
         stretch.missing[max(0, newest_ns - start_ns) // BIN_NS :] = False
         spikes = self.history.spikes(start_ns, now_ns)
+        other_id = self.other_ids.get(self.track_id or 0)
+        other = None
+        if self.other is not None and other_id is not None:
+            other = self.other.stretch(other_id, start_ns, now_ns).values
         self.plots.draw(
             stretch,
+            other,
             [(s.event.apex_ns, s.event.kind) for s in spikes if s.track_id == self.track_id],
             [m for m in self.markers if start_ns <= m.t_ns <= now_ns][:_MOST_MARKERS],
             self._picked,
@@ -155,6 +181,8 @@ class TimelineDock(QDockWidget):
         words = [f"{n} spike{'s' * (n != 1)}"]
         if gaps:
             words.append(f"{gaps} gap{'s' * (gaps != 1)} without images")
+        if other is not None:
+            words.append(f"dotted: {self._other_name}")
         self.remark.setText("   ".join(words))
 
     @property
@@ -288,9 +316,10 @@ class _Plots:
         self._draw_marks([])
         self._draw_hatches([])
 
-    def draw(
+    def draw(  # noqa: PLR0913  (all that is drawn)
         self,
         stretch: Stretch,
+        other: NDArray[np.float32] | None,
         events: Sequence[tuple[int, str]],
         markers: Sequence[Marker],
         picked: Sequence[str],
@@ -306,7 +335,8 @@ class _Plots:
         self._fill(self._unit_image, units, 5.0, start_s, width_s)
         self._expressions.setXRange(start_s, start_s + width_s, padding=0)
         times = start_s + (np.arange(n) + 0.5) * BIN_NS / 1e9
-        self._draw_lines(times, values, picked)
+        self._draw_lines(times, values, picked, "")
+        self._draw_lines(times, other, picked if other is not None else (), _OTHER)
         for item, kind, height in ((self._micro, "micro", 0.35), (self._macro, "macro", 0.2)):
             at = [(t - origin_ns) / 1e9 for t, k in events if k == kind]
             item.setData(at, [height] * len(at))
@@ -389,14 +419,20 @@ class _Plots:
         image.setImage(shades, autoLevels=False, levels=(0, 255))
         image.setRect(QRectF(start_s, 0, width_s, len(shades)))
 
-    def _draw_lines(self, times: Any, values: Any, picked: Sequence[str]) -> None:
-        for name in [name for name in self._curves if name not in picked]:
-            self._lines.removeItem(self._curves.pop(name))
-        for n, name in enumerate(picked):
-            curve = self._curves.get(name)
+    def _draw_lines(self, times: Any, values: Any, picked: Sequence[str], of: str) -> None:
+        """Draw the lines of picked series; `of` is empty, or :data:`_OTHER`: dotted, unnamed."""
+        keys = {of + name: name for name in picked}
+        stale = [key for key in self._curves if key.startswith(_OTHER) == bool(of)]
+        for key in [key for key in stale if key not in keys]:
+            self._lines.removeItem(self._curves.pop(key))
+        for n, (key, name) in enumerate(keys.items()):
+            curve = self._curves.get(key)
             if curve is None:
                 pen = pg.mkPen(_LINES[n % len(_LINES)], width=2)
-                curve = self._curves[name] = self._lines.plot([], [], pen=pen, name=name)
+                if of:
+                    pen.setStyle(Qt.PenStyle.DotLine)
+                shown = None if of else name
+                curve = self._curves[key] = self._lines.plot([], [], pen=pen, name=shown)
             series = values[:, SERIES.index(name)]
             curve.setData(times, _share(name, series), connect="finite")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from affect_gui.session_control import SessionControl
     from affect_gui.window import MainWindow
+    from realtime_affect.sessions.again import Difference
 
 _FETCHING: Final = "Fetching models"
 _PART_WORDS = {
@@ -92,9 +93,12 @@ class ToolsControl(QObject):
         def work(tell: Callable[[Any], None]) -> Any:
             from realtime_affect.sessions.again import analyse_again
 
-            return analyse_again(session, config, lambda p: tell(_share(p)))
+            return analyse_again(session, config, tell)
 
-        self._add(f"Analysing {session.name} again", work, self._show_differences)
+        self._add(
+            f"Analysing {session.name} again", work,
+            lambda differences: self._show_differences(session, differences),
+        )  # fmt: skip
 
     def fetch_models(self) -> None:
         """Fetch the face models where they are missing; each is checked by SHA-256."""
@@ -162,18 +166,24 @@ class ToolsControl(QObject):
     def _say_written(self, out: Path) -> None:
         self._window.say(f"Written: {out}")
 
-    def _show_differences(self, differences: Any) -> None:
+    def _show_differences(self, session: Session, differences: Sequence[Difference]) -> None:
+        from realtime_affect.sessions.again import TOLERANCE
+
         rows = [
-            (d.group, str(d.n), f"{d.mean:.3f}", f"{d.p95:.3f}", f"{d.most:.3f}")
+            (d.group, str(d.n), f"{d.mean:.3f}", f"{d.p95:.3f}", f"{TOLERANCE[d.group]:g}",
+             f"{d.most:.3f}")
             for d in differences
-        ]
-        columns = ("measure", "values", "mean difference", "95 of 100 below", "largest")
+        ]  # fmt: skip
+        columns = ("measure", "values", "mean difference", "95 of 100 below", "stated", "largest")
         show_sheet(
             self._window, "Stored and analysed again", table_of(columns, rows), QSize(620, 260)
         )
         self._window.say(
             "Analysed again: rows and this table are in the session's folder, in 'again'."
         )
+        shown = self._window.moments.replay
+        if shown is not None and shown.session.folder == session.folder:
+            self._sessions.show_results(again=True)
 
     def _chosen(self) -> Session | None:
         """Return the session that is replayed, or else the one selected in the list."""

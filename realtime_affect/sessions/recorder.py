@@ -13,6 +13,7 @@ import os
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -30,7 +31,6 @@ from realtime_affect.sessions.store import EVENTS, READINGS, RECORD, ROWS, VIDEO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from realtime_affect.capture import SourceInfo
     from realtime_affect.config import Config
@@ -55,7 +55,8 @@ class SessionRecorder:
     ----------
     source : ReadingSource
         Running or not; it goes on when the session ends.
-    store : SessionStore
+    store : SessionStore or Path
+        Where its folder is made; a path is the folder itself, empty.
     config : Config
     name : str
         The source as the user named it.
@@ -75,7 +76,7 @@ class SessionRecorder:
     def __init__(  # noqa: PLR0913  (what is recorded, where, how)
         self,
         source: ReadingSource,
-        store: SessionStore,
+        store: SessionStore | Path,
         config: Config,
         name: str,
         *,
@@ -84,7 +85,7 @@ class SessionRecorder:
     ) -> None:
         self._source, self._input = source, redact_source(name)
         self._began_ns = time.monotonic_ns()
-        folder = store.new_folder(source.source_info.name)
+        folder = store if isinstance(store, Path) else store.new_folder(source.source_info.name)
         Manifest(folder, "session", config, [name], source.models, name=RECORD, more={
             "session": {
                 "format": FORMAT, "mode": mode, "participant": participant, "notes": "",

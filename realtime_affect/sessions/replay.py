@@ -23,7 +23,7 @@ from realtime_affect.runtime.publisher import Publisher
 from realtime_affect.runtime.stats import PipelineStats, StageClock
 from realtime_affect.sessions.reading_log import LogReader
 from realtime_affect.sessions.repair import open_session, source_info_of
-from realtime_affect.sessions.store import READINGS, VIDEO
+from realtime_affect.sessions.store import AGAIN, READINGS, VIDEO, Session
 from realtime_affect.sessions.video_reader import VideoReader
 from realtime_affect.slots import SlotClosed, SlotCounters
 from realtime_affect.types import Scene
@@ -52,10 +52,15 @@ class Replay(Publisher):
         True: at its own pace, newest wins. False: every reading, as fast as it goes.
     images : bool
         Whether readings carry the video's images; black where there is none of their moment.
+    again : bool
+        Show what analysing the video again gave (``sessions.again``), not what was stored.
 
     Attributes
     ----------
     session : Session
+    again : bool
+    has_again : bool
+        Whether the video was analysed again.
 
     Raises
     ------
@@ -69,10 +74,13 @@ class Replay(Publisher):
     ...         print(reading.scene.frame.index, len(reading.scene.tracks))
     """
 
-    def __init__(self, folder: str | Path, *, live: bool = True, images: bool = True) -> None:
+    def __init__(
+        self, folder: str | Path, *, live: bool = True, images: bool = True, again: bool = False
+    ) -> None:
         self.session = open_session(folder)
-        path = self.session.folder / READINGS
-        reader = LogReader(path)
+        self.again = again
+        self.has_again = (self.session.folder / AGAIN / READINGS).is_file()
+        reader = self.open_log(again=again)
         self._times_ns = reader.times_ns
         reader.close()  # each thread has a reader of its own
         info = source_info_of(self.session)
@@ -90,6 +98,11 @@ class Replay(Publisher):
         self._clock = StageClock()
         self._worker = Worker("replay", self._work, end=self._end, failed=self._note)
         self._failure: BaseException | None = None
+
+    def open_log(self, *, again: bool) -> LogReader:
+        """Open the stored readings, or those of the video analysed again; each thread its own."""
+        folder = self.session.folder
+        return LogReader((folder / AGAIN if again else folder) / READINGS)
 
     # What moves it
 
@@ -177,7 +190,9 @@ class Replay(Publisher):
     @property
     def models(self) -> Mapping[str, str]:
         """SHA-256 of the networks that the readings came from, by card."""
-        return dict(self.session.content["models"])
+        folder = self.session.folder / AGAIN
+        session = Session(folder) if self.again else self.session
+        return dict(session.content["models"])
 
     @property
     def can_set_neutral(self) -> bool:
@@ -267,7 +282,7 @@ class Replay(Publisher):
     # Its thread
 
     def _work(self) -> None:
-        log = LogReader(self.session.folder / READINGS)
+        log = self.open_log(again=self.again)
         path = self.session.path(VIDEO) if self._images else None
         video = None if path is None else VideoReader(path)
         try:

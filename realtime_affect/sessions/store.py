@@ -6,6 +6,7 @@
     readings.sqlite  every reading, exactly
     rows.csv         the same as rows, and events.csv
     video.mp4        what the source showed, nothing painted on it; not in results-only sessions
+    again/           what analysing that video later gave, and how far both are apart
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ READINGS: Final = "readings.sqlite"
 ROWS: Final = "rows.csv"
 EVENTS: Final = "events.csv"
 VIDEO: Final = "video.mp4"
+AGAIN: Final = "again"
+"""Folder of what came of analysing a session's video again, inside the session's."""
 ENVIRONMENT: Final = "REALTIME_AFFECT_SESSIONS"
 _DOOMED: Final = ".deleted-"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from realtime_affect.sessions import Session
@@ -124,6 +126,44 @@ def test_a_session_is_replayed_stepped_noted_and_deleted(qtbot, window, pipeline
     window.answer = True
     control.delete(str(session.folder))
     until(qtbot, lambda: not session.folder.exists())
+
+
+def test_a_session_that_was_analysed_again_shows_both(qtbot, window, pipeline):
+    recorder = record(qtbot, window, pipeline, 6)
+    session = finished(qtbot, window, recorder)
+    control, bar, timeline = window.sessions, window.sessions.bar, window.timeline
+    control.open(str(session.folder))
+    until(qtbot, lambda: window.moments.replay is not None)
+    bar.follow()
+    assert not bar.results.isVisible()
+    again = session.folder / "again"
+    again.mkdir()
+    for name in ("session.json", "readings.sqlite", "rows.csv"):
+        shutil.copy(session.folder / name, again)
+    Session(again).note(faces={"1": 1})
+    window.moments.replay.pause(True)
+    window.moments.replay.seek(4)
+    until(qtbot, lambda: window.reading is not None and window.reading.scene.frame.index == 4)
+    control.show_results(again=True)
+    until(qtbot, lambda: window.moments.replay.again)
+    until(qtbot, lambda: window.reading is not None and window.reading.scene.frame.index == 4)
+    assert window.moments.replay.paused
+    assert "analysed again" in message(window)
+    until(qtbot, lambda: timeline.other_ids == {1: 1})
+    bar.follow()
+    assert bar.results.isVisible()
+    assert bar.results.currentText() == "Analysed again"
+    window.face_commands.select(1)
+    window.pull_docks()
+    assert "dotted: as recorded" in timeline.remark.text()
+    curves = timeline.plots._curves
+    assert {name for name in curves if not name.startswith("other ")} == {
+        name.removeprefix("other ") for name in curves if name.startswith("other ")
+    }
+    bar.results.activated.emit(0)
+    until(qtbot, lambda: not window.moments.replay.again)
+    window.leave_source()
+    window.pull_docks()
 
 
 def test_a_participant_is_deleted_with_sessions_profile_and_name_after_asking(

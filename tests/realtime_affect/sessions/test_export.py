@@ -1,4 +1,4 @@
-"""Passing a session on, and analysing it again."""
+"""Passing a session on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import csv
 import av
 import pytest
 
-from realtime_affect.errors import InputMissingError
-from realtime_affect.sessions.again import analyse_again, compare_rows
 from realtime_affect.sessions.export import export_session
-from tests.realtime_affect.sessions.conftest import readings
 
 
 def test_a_session_is_exported_as_video_tables_images_and_a_page(record, tmp_path):
@@ -66,48 +63,3 @@ def test_a_report_says_how_much_of_a_face_was_measured_and_how_well(record, tmp_
 def test_only_what_is_asked_for_is_written(record, tmp_path):
     written = export_session(record(4), tmp_path / "out", ("tables",))
     assert {path.name for path in written} == {"rows.csv", "events.csv", "markers.csv"}
-
-
-def test_equal_rows_do_not_differ_and_ids_of_another_run_are_matched_by_place(record, tmp_path):
-    session = record(12)
-    rows = session.folder / "rows.csv"
-    lines = rows.read_text(encoding="utf-8").splitlines()
-    other = [lines[0]]
-    for line in lines[1:]:
-        fields = line.split(",")
-        fields[1] = {"1": "2", "2": "1"}.get(fields[1], fields[1])
-        other.append(",".join(fields))
-    again = tmp_path / "video.csv"
-    again.write_text("\n".join(other) + "\n", encoding="utf-8")
-    for difference in compare_rows(rows, again):
-        assert difference.n > 0 or difference.group.startswith("expression")
-        assert difference.n == 0 or difference.most == 0
-
-
-def test_analysing_again_keeps_what_was_stored_and_how_far_both_are_apart(record, monkeypatch):
-    from realtime_affect.config import Config
-
-    session = record(6)
-    stored = (session.folder / "rows.csv").read_bytes()
-
-    def analyze(video, out, config, **_):
-        out.mkdir()
-        (out / "video.csv").write_bytes(stored)
-
-    monkeypatch.setattr("realtime_affect.sessions.again.analyze", analyze)
-    differences = analyse_again(session, Config())
-    assert (session.folder / "rows.csv").read_bytes() == stored
-    with (session.folder / "again" / "differences.csv").open(encoding="utf-8") as stream:
-        kept = {row["group"]: row for row in csv.DictReader(stream)}
-    assert set(kept) == {difference.group for difference in differences}
-    assert int(kept["box, px"]["n"]) > 0
-    assert float(kept["box, px"]["most"]) == 0
-    assert all(row["mean"] == "" for row in kept.values() if row["n"] == "0")
-
-
-def test_a_session_without_video_is_not_analysed_again(record):
-    from realtime_affect.config import Config
-
-    with pytest.raises(InputMissingError, match="no video"):
-        analyse_again(record(2, mode="results"), Config())
-    assert len(list(readings(2))) == 2
