@@ -7,6 +7,7 @@ SECONDS ?= 600
 PYTHON ?= python3
 PIP := .venv/bin/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
+VIRTUAL := xvfb-run -a -s "-screen 0 1920x1200x24"
 MODELS := .venv/bin/realtime-affect models verify >/dev/null 2>&1 || .venv/bin/realtime-affect models fetch
 
 # What PyQt6 loads beside its own wheel, under X11 and Wayland; affect_gui/app.py names the same.
@@ -30,7 +31,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak soak-service kill fuzz tables golden sbom clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak soak-service soak-window kill fuzz tables golden sbom clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
@@ -88,6 +89,8 @@ bench: .venv/.test peers  ## record all speeds, on the demo or on CLIPS="demo a.
 	@.venv/bin/python benchmarks/jetson_budget.py --record
 	@.venv/bin/python benchmarks/streams.py --record
 	@.venv/bin/python benchmarks/hostile_peers.py --record
+	@.venv/bin/python benchmarks/again.py --record
+	@! command -v xvfb-run >/dev/null || $(VIRTUAL) .venv/bin/python benchmarks/window.py --record
 	@.venv/bin/python benchmarks/plots.py
 	@.venv/bin/python benchmarks/tables.py --write
 
@@ -104,9 +107,15 @@ soak-service: .venv/.test  ## half an hour of serve: a stream that breaks, files
 	@.venv/bin/python benchmarks/soak_service.py --record $(ARGS)
 	@.venv/bin/python benchmarks/tables.py --write
 
-kill: .venv/.test  ## kill -9 run, serve and analyze twenty times each: what is left?
+soak-window: .venv/.test  ## half an hour of the window, recording, on a virtual screen
+	@$(MODELS)
+	@$(VIRTUAL) .venv/bin/python benchmarks/window.py --minutes 30 --record $(ARGS)
+	@.venv/bin/python benchmarks/tables.py --write
+
+kill: .venv/.test  ## kill -9 run, serve, analyze and the window's sessions twenty times each: what is left?
 	@$(MODELS)
 	@.venv/bin/python benchmarks/kill.py --record $(ARGS)
+	@.venv/bin/python benchmarks/kill_sessions.py --record
 	@.venv/bin/python benchmarks/tables.py --write
 
 fuzz: .venv/.test  ## damaged files and rude clients for SECONDS=600; ARGS=--seed N for others

@@ -88,6 +88,46 @@ def soak_table() -> str:
     return "\n".join([*lines, "", records.signature("soak")])
 
 
+def window_table() -> str:
+    """Return what a window really open paints while it records, and what creeps up."""
+    rows = ["| run | painted a second | dropped | age p50 | p95 | docks | timeline | lost |"]
+    rows += ["|---" * 8 + "|"]
+    slopes = []
+    for name, record in records.newest("window").items():
+        figures = record["figures"]
+        age, lost = figures["painted_ms"], sum(figures["lost"].values())
+        rasters, lines = figures["timeline_paint_ms"].values()
+        share = figures["frames_dropped"] / max(1, figures["frames_captured"])
+        rows.append(
+            f"| {name} | {figures['painted_fps']:.2f} | {share:.1%} | {age['p50']:.0f} ms "
+            f"| {age['p95']:.0f} ms | {figures['docks_ms']['p50']:.1f} ms | {rasters:.1f} ms; "
+            f"every series as a line, too: {lines:.1f} ms | {lost} |"
+        )
+        told = ", ".join(
+            f"{what.replace('_mib', ' (MiB)').replace('_ms', ' (ms)')} {one['slope']:+.3f} "
+            f"({one['low']:+.3f} to {one['high']:+.3f}, "
+            f"{'flat' if one['flat'] else '**rising**'})"
+            for what, one in figures["slopes_per_min"].items()
+        )
+        slopes.append(f"{name}: slopes a minute with 95 % intervals: {told}.")
+    if not slopes:
+        return "No record yet."
+    return "\n".join([*rows, "", *slopes, "", records.signature("window")])
+
+
+def again_table() -> str:
+    """Return how far a live recording and the analysis of its video are apart."""
+    rows = ["| measure | values | mean | 95 of 100 below | stated | largest |", "|---" * 6 + "|"]
+    found = records.newest("again")
+    for record in found.values():
+        rows += [
+            f"| {one['group']} | {one['n']} | {one['mean']:.3f} | {one['p95']:.3f} "
+            f"| {one['stated']:g}{'' if one['within'] else ': **beyond**'} | {one['most']:.3f} |"
+            for one in record["figures"]["differences"]
+        ]
+    return "\n".join([*rows, "", records.signature("again")]) if found else "No record yet."
+
+
 def decision_table() -> str:
     """Return what a decision of the expression network costs."""
     rows = ["| CPU time, one thread | least | median |", "|---|---|---|"]
@@ -301,6 +341,8 @@ TABLES = {
     "latency": latency_table,
     "floors": floors_table,
     "soak": soak_table,
+    "window": window_table,
+    "again": again_table,
     "units": accuracy_tables.units_table,
     "faces": accuracy_tables.faces_table,
     "expression": accuracy_tables.expression_table,
@@ -313,6 +355,7 @@ TABLES = {
     "rewrites": rewrites_table,
     "engines": engines_table,
     "survival": reliability.survival_table,
+    "faults": reliability.faults_table,
     "proofs": reliability.figures_table,
 }
 

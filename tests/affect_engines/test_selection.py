@@ -110,6 +110,7 @@ def test_asked_for_a_gpu_that_fails_is_an_error(card, gpu):
             engine.infer(feeds(engine))
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [

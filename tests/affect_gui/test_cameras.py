@@ -34,6 +34,7 @@ def test_elsewhere_opencvs_own_list_is_asked_and_may_be_missing(monkeypatch, pla
     assert cameras.list_cameras() == ()
 
 
+@pytest.mark.fault(9)
 @pytest.mark.gui
 def test_the_app_imports_where_nothing_of_linux_is():
     code = """

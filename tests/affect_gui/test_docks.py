@@ -23,6 +23,7 @@ def test_rows_keep_their_selection_while_faces_come_and_go(qtbot, window, pipeli
     assert window.faces.view.currentIndex().row() == 1
 
 
+@pytest.mark.fault(14)
 def test_24_faces_are_listed_and_each_can_be_reached_by_the_keyboard(qtbot, window, pipeline):
     from PyQt6.QtCore import Qt
 
@@ -98,6 +99,7 @@ def test_lines_are_drawn_only_for_what_is_picked(qtbot, window, pipeline):
     window.timeline._pick_line("AU06", False)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("name", ["light", "dark", "contrast"])
 def test_text_stands_out_from_its_ground_in_every_theme(name):
     from PyQt6.QtGui import QColor

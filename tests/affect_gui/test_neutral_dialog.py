@@ -27,6 +27,7 @@ def guide(qtbot, window, pipeline):
         window.face_commands.guide.close()
 
 
+@pytest.mark.fault(13)
 def test_it_is_taken_only_when_vision_says_so_and_can_be_undone(qtbot, window, pipeline, guide):
     dialog = guide(measured(1))
     assert pipeline.neutral == []
@@ -44,6 +45,7 @@ def test_it_is_taken_only_when_vision_says_so_and_can_be_undone(qtbot, window, p
     assert not window.changes.canRedo()
 
 
+@pytest.mark.fault(13)
 def test_a_laughing_face_is_refused_with_its_reason_and_may_be_tried_again(
     qtbot, window, pipeline, guide
 ):

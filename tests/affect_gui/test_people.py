@@ -25,6 +25,7 @@ def test_faces_stay_in_the_order_of_their_ids_whatever_the_order_in_the_image():
     assert [p.track_id for p in again] == [1, 2, 3]
 
 
+@pytest.mark.fault(14)
 def test_with_24_faces_each_says_when_it_was_measured_or_that_it_waits_its_turn():
     people = People(max_faces=4)
     faces = [measured(n, x=10 + n) for n in range(1, 25)]
@@ -69,6 +70,7 @@ def test_names_and_thumbnails_belong_to_the_face():
     assert "average" in person.neutral(by_user=False)
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

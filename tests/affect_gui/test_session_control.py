@@ -57,6 +57,7 @@ def test_a_session_is_recorded_shown_and_listed(qtbot, window, pipeline):
     assert again.names == {1: "Anna"}
 
 
+@pytest.mark.fault(17)
 def test_leaving_while_recording_asks_and_then_completes_the_session(qtbot, window, pipeline):
     recorder = record(qtbot, window, pipeline, 2)
     window.answer = False

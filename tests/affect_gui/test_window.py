@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ def message(window):
     return window.strip.currentMessage()
 
 
+@pytest.mark.fault(2)
 def test_the_newest_reading_is_painted_and_older_ones_are_not(qtbot, window, pipeline):
     before = window.canvas.n_painted
     for index in range(5):
@@ -65,6 +67,7 @@ def test_the_newest_reading_is_painted_and_older_ones_are_not(qtbot, window, pip
     assert abs(int(middle(window)[1]) - 190) < 6
 
 
+@pytest.mark.fault(2)
 def test_the_age_counted_is_that_of_the_frame_when_it_is_painted(qtbot, window, pipeline):
     assert math.isnan(window.feed.age_ms)
     show(qtbot, window, pipeline, reading_of())
@@ -83,6 +86,7 @@ def test_keys_toggle_what_is_painted_and_it_is_remembered(qtbot, window, prefere
     assert message(window).endswith(" off" if before else " on")
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize(
     ("key", "modifier"),
     [("F", "AltModifier"), ("M", "ControlModifier"), ("N", "ControlModifier"),
@@ -98,6 +102,7 @@ def test_modifiers_are_told_apart(qtbot, window, pipeline, key, modifier, tmp_pa
     assert not (tmp_path / "pictures").exists()
 
 
+@pytest.mark.fault(16)
 def test_only_steps_and_sizes_repeat_while_their_key_is_held(window):
     from affect_gui.actions import COMMANDS
 
@@ -153,6 +158,7 @@ def test_a_click_selects_a_face_everywhere_and_the_keyboard_the_next(qtbot, wind
     assert window.face_commands.selected is None
 
 
+@pytest.mark.fault(3)
 def test_a_mirrored_image_shows_and_selects_what_is_under_the_mouse(qtbot, window, pipeline):
     reading = reading_of(boxes=[(10, 30, 80, 150)])
     pixels = reading.scene.frame.image.copy()
@@ -170,6 +176,7 @@ def test_a_mirrored_image_shows_and_selects_what_is_under_the_mouse(qtbot, windo
     assert window.canvas.face_at(20, 90) == 1
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (200, 200), (180, 320), (640, 200)])
 def test_images_of_any_shape_keep_it_and_boxes_lie_on_their_faces(
     qtbot, window, pipeline, width, height
@@ -190,6 +197,29 @@ def test_images_of_any_shape_keep_it_and_boxes_lie_on_their_faces(
     assert not painted(x0 / 2, (y0 + y1) / 2)
 
 
+@pytest.mark.parametrize(
+    ("free", "words"), [(5 << 40, "5120 GB free"), (1 << 30, "LOW: 1 GB free"), (None, "")]
+)
+def test_the_space_left_where_sessions_go_is_shown(
+    qtbot, window, monkeypatch, tmp_path, free, words
+):
+    asked = []
+
+    def usage(folder):
+        asked.append(folder)
+        if free is None:
+            raise OSError(5, "Input/output error")
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr("affect_gui.status_strip.shutil.disk_usage", usage)
+    window.strip.fields["disk"].setText("?")
+    window.strip.watch_disk(tmp_path / "not" / "there yet")
+    until(qtbot, lambda: window.strip.fields["disk"].text() == words)
+    assert asked[-1] == tmp_path
+    window.strip.watch_disk(window.sessions.store.root)
+
+
+@pytest.mark.fault(6)
 def test_another_source_shows_nothing_of_the_one_before(qtbot, window, pipeline):
     show(qtbot, window, pipeline, scene_of(measured(1)))
     other = FakePipeline()
@@ -229,6 +259,7 @@ def test_a_camera_lost_before_its_first_image_is_announced(qtbot, window, pipeli
     until(qtbot, lambda: window.canvas.title == "OFFLINE")
 
 
+@pytest.mark.fault(16)
 def test_a_screenshot_is_written_elsewhere_once_and_its_place_is_said(
     qtbot, window, pipeline, tmp_path
 ):
@@ -253,6 +284,7 @@ def test_a_screenshot_that_cannot_be_written_is_said_and_survived(
     assert window.isVisible()
 
 
+@pytest.mark.fault(17)
 def test_escape_leaves_full_screen_and_never_closes(qtbot, window):
     press(qtbot, window, "F")
     until(qtbot, window.isFullScreen)
@@ -270,6 +302,7 @@ def test_closing_stops_the_source_and_lets_go_of_its_readings(qtbot, window, pip
     assert window.exit_code == 0
 
 
+@pytest.mark.fault(17)
 def test_closing_while_files_are_recorded_asks_first(qtbot, window, pipeline):
     window.file_recording = True
     window.answer = False
@@ -281,6 +314,7 @@ def test_closing_while_files_are_recorded_asks_first(qtbot, window, pipeline):
     assert not window.isVisible()
 
 
+@pytest.mark.fault(23)
 def test_recording_shows_its_sign_and_the_notice_says_it(qtbot, window, pipeline):
     assert "recorded" not in window.pane.notice.text()
     window.file_recording = True
@@ -289,6 +323,7 @@ def test_recording_shows_its_sign_and_the_notice_says_it(qtbot, window, pipeline
     assert "recorded" in window.pane.notice.text()
 
 
+@pytest.mark.fault(18)
 def test_a_clip_that_ends_leaves_the_window_open_to_look_back(qtbot, window, pipeline):
     for index in range(30):
         pipeline.put(reading_of(index, level=60 + 4 * index))
@@ -496,6 +531,7 @@ def test_hidden_docks_are_not_pulled(qtbot, window, pipeline):
     assert window.faces.model.rowCount() == 0
 
 
+@pytest.mark.fault(22)
 def test_the_notice_stays_readable_in_the_smallest_window(qtbot, window, pipeline):
     window.faces.hide()
     window.timeline.hide()

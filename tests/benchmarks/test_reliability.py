@@ -8,6 +8,12 @@ def test_each_of_the_thirty_is_proved_by_a_test_or_a_command(script):
     assert len(reliability.SURVIVES) == 30
 
 
+def test_each_known_fault_of_live_tools_has_a_test(script):
+    reliability = script("reliability")
+    tested = {proof.number for proof in reliability.proofs("fault")}
+    assert tested == set(range(1, len(reliability.FAULTS) + 1))
+
+
 def test_a_stand_in_is_said_and_a_record_that_does_not_hold_too(script, recorded_in, tmp_path):
     reliability, records = script("reliability"), script("records")
     text = (

@@ -75,6 +75,7 @@ os.unlink("/dev/shm/realtime-affect-watched")
 
 KERNELS = Path(affect_kernels.__file__).parent  # keeps what numba compiled, as the page says
 COMMANDS = {
+    "window": ["run", "demo", "--record", "--seconds", "3", "--out", "out"],
     "run": ["run", "demo", "--record", "--headless", "--out", "out"],
     "analyze": ["analyze", "demo", "--out", "out"],
     "serve": [
@@ -210,6 +211,7 @@ def test_no_command_asks_for_an_address_or_writes_where_the_docs_do_not_say(watc
     codes = {name: watched.finish() for name, watched in running.items()}
     for name, watched in running.items():
         assert codes[name] == 0, f"{name}: {watched.said()}"
+        assert "No window" not in watched.said()
         assert watched.asked() == [], name
         assert watched.wrote() == [], name
         elsewhere = [path for path in watched.left("home") if not HOME & set(path.parents)]

@@ -15,6 +15,7 @@ def pose_of(person, width=640, height=480):
     return head_poses(fit_heads(mesh_points(person)[None]), width, height)[0]
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     "angles",
     [(0, 0, 0), (0.3, 0, 0), (0, -0.5, 0), (0, 0, 0.4), (0.2, 0.4, -0.3), (-0.4, 0.9, 0.1)],
@@ -49,6 +50,7 @@ def test_rotation_is_rx_ry_rz():
     )
 
 
+@pytest.mark.fault(3)
 def test_signs_are_those_stated():
     nose = np.array([0.0, 0.0, -1.0])  # towards the camera
     assert (rotation_matrix(np.array([0.3, 0, 0])) @ nose)[1] > 0, "positive Rx looks down"

@@ -175,6 +175,7 @@ def test_expression_and_strongest_unit_are_named_on_the_box_with_or_without_pane
         assert changed(plain, smiling).any()
 
 
+@pytest.mark.fault(20)
 def test_text_stays_readable_on_every_shape_of_source():
     from realtime_affect.overlay.drawing import text_size
 
@@ -182,6 +183,7 @@ def test_text_stays_readable_on_every_shape_of_source():
         assert text_size(13, max(0.8, (width * height / 921600) ** 0.5)) >= 12
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("below", [0, 255])
 def test_quiet_text_keeps_its_contrast_over_any_image(below):
     from realtime_affect.overlay.drawing import (
@@ -206,6 +208,7 @@ def test_quiet_text_keeps_its_contrast_over_any_image(below):
         assert (luminance(text) + 0.05) / (ground + 0.05) >= 4.5
 
 
+@pytest.mark.fault(12)
 def test_gaze_is_hidden_on_eyes_that_are_shut_in_this_very_frame():
     person = Person("a", 320, 180, 140)
     track = track_of(1, person)
@@ -219,6 +222,7 @@ def test_gaze_is_hidden_on_eyes_that_are_shut_in_this_very_frame():
     assert arrows == [True, False]
 
 
+@pytest.mark.fault(19)
 def test_the_heads_angles_are_written_on_a_face_that_fills_the_image():
     reading = reading_of([track_of(1, Person("a", 160, 130, 300))], 320, 240)
     axes = paint(reading, NOTHING, STATUS)
@@ -252,6 +256,7 @@ def test_no_label_runs_into_the_next_name_or_over_a_panel():
         assert columns[-1] < (panels[0][0] if panels else boxes[1][0])
 
 
+@pytest.mark.fault(23)
 def test_a_recording_shows_its_sign():
     plain, recording = (
         paint(reading_of([]), NOTHING, dataclasses.replace(STATUS, recording=on))
@@ -260,6 +265,7 @@ def test_a_recording_shows_its_sign():
     assert changed(plain, recording)[:30].any()
 
 
+@pytest.mark.fault(22)
 def test_a_small_image_keeps_its_ids_and_its_notice():
     track = track_of(1, Person("a", 80, 100, 60))
     bare = reading_of([], 320, 180)
@@ -295,6 +301,7 @@ def test_a_face_that_was_not_measured_still_has_its_box():
     assert changed(bare, painted)[100:260].any()
 
 
+@pytest.mark.fault(14)
 def test_twenty_faces_get_labels_and_no_panels():
     people = [Person("p", 60 + 125 * (n % 5), 60 + 85 * (n // 5), 50) for n in range(20)]
     tracks = [track_of(n, p, units={"AU12": 3.0}) for n, p in enumerate(people, 1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from realtime_affect.overlay.placement import PanelMemory, place_panels
 
@@ -51,6 +52,7 @@ def test_a_row_of_faces_uses_the_margin_on_either_side():
         assert len(place_panels(moved, {n: [NARROW] for n in range(3)}, BOUNDS, 8)) == 3
 
 
+@pytest.mark.fault(10)
 def test_nothing_ever_covers_a_face_or_leaves_the_picture():
     random = np.random.default_rng(1)
     n_placed = 0
@@ -74,6 +76,7 @@ def test_nothing_ever_covers_a_face_or_leaves_the_picture():
     assert n_placed > 300
 
 
+@pytest.mark.fault(10)
 def test_no_panel_stands_nearer_to_another_face_than_three_times_to_its_own():
     faces = [(200, 200, 400, 440), (506, 200, 706, 440)]
     placed = place_panels(faces, {0: [NARROW], 1: [NARROW]}, BOUNDS, 8)
@@ -83,6 +86,7 @@ def test_no_panel_stands_nearer_to_another_face_than_three_times_to_its_own():
         assert max(other[0] - x1, x0 - other[2]) >= 24
 
 
+@pytest.mark.fault(11)
 def test_a_better_kind_of_panel_comes_when_it_fits_for_a_second_and_a_worse_one_at_once():
     memory = PanelMemory()
     second = 10**9

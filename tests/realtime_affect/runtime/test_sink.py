@@ -82,6 +82,7 @@ def run_beside(sink, n=60, **options):
         assert thread.wait(0)
 
 
+@pytest.mark.fault(5)
 @pytest.mark.survival(17)
 def test_a_slow_sink_costs_the_others_nothing():
     stuck = Stuck()

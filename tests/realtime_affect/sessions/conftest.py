@@ -27,13 +27,13 @@ class Scripted:
     source_state = SourceState.ONLINE
     models = {"action_units": "abc"}  # noqa: RUF012
 
-    def __init__(self):
-        self.sinks = []
+    def __init__(self, *, lossless=True):
+        self.sinks, self.lossless = [], lossless
 
     def attach(self, sink, *, name="", depth_s=0.0, images=True, required=True):
         thread = SinkThread(
-            sink, self.source_info, lossless=True, depth_s=depth_s, images=images, failed=None,
-            name=name,
+            sink, self.source_info, lossless=self.lossless, depth_s=depth_s, images=images,
+            failed=None, name=name,
         )  # fmt: skip
         self.sinks.append(thread)
         return thread

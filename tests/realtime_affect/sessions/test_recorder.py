@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import csv
+import datetime
+import os
 import shutil
+import struct
+import threading
+import time
 
 import numpy as np
 import pytest
 
 from realtime_affect.config import Config
 from realtime_affect.errors import InputError, OutputError
+from realtime_affect.outputs.video import VideoRecorder
+from realtime_affect.sessions import Replay
 from realtime_affect.sessions.recorder import SessionRecorder, blur_faces
 from realtime_affect.sessions.repair import open_session
 from realtime_affect.sessions.video_reader import VideoReader
@@ -24,6 +31,7 @@ from tests.realtime_affect.sessions.conftest import (
 )
 
 
+@pytest.mark.fault(4)
 def test_the_video_is_clean_and_keeps_the_variable_times_of_its_source(record):
     session = record()
     video = VideoReader(session.folder / "video.mp4")
@@ -37,6 +45,7 @@ def test_the_video_is_clean_and_keeps_the_variable_times_of_its_source(record):
     video.close()
 
 
+@pytest.mark.fault(7)
 def test_the_first_row_is_in_pixels_of_the_source_like_every_other(record):
     expected = next(readings(1)).scene.tracks[0].xyxy
     with (record(3).folder / "rows.csv").open(encoding="utf-8", newline="") as stream:
@@ -56,6 +65,7 @@ def test_moments_are_found_in_any_order(record):
     video.close()
 
 
+@pytest.mark.fault(8)
 def test_moments_at_the_rate_of_ntsc_are_found_in_their_place(store):
     source = Scripted()
     recorder = SessionRecorder(source, store, Config(), "0")
@@ -147,3 +157,77 @@ def test_a_folder_that_is_gone_is_noticed_and_said(record):
     close_without_finishing(recorder)
     with pytest.raises(OutputError, match="still there"):
         recorder.finish()
+
+
+@pytest.mark.fault(5)
+def test_a_video_that_hangs_holds_up_neither_the_source_nor_the_results(store, monkeypatch):
+    hanging = threading.Event()
+    monkeypatch.setattr(VideoRecorder, "write", lambda *_: hanging.wait(60))
+    source = Scripted(lossless=False)
+    recorder = SessionRecorder(source, store, Config(), "0")
+    for reading in readings(60):
+        source.put(reading)  # as a pipeline publishes: what waits here starves the detection
+    end_s = time.monotonic() + 60
+    while recorder.stats()["results"].written < 60 and time.monotonic() < end_s:
+        time.sleep(0.01)
+    stats = recorder.stats()
+    assert stats["results"].written == 60
+    assert stats["video"].written == 0
+    hanging.set()
+    assert recorder.finish().content["inputs"][0]["frames"] == 60
+
+
+def test_hours_of_sleep_and_a_wall_clock_set_back_leave_one_session_that_plays(store, monkeypatch):
+    source = Scripted()
+    recorder = SessionRecorder(source, store, Config(), "0")
+    before = list(readings(8))
+    slept_ns = 8 * 3600 * 10**9
+    after = list(readings(8, start_ns=before[-1].scene.frame.t_ns + slept_ns))
+    for reading in before:
+        source.put(reading)
+    elapsed_s = recorder.elapsed_s
+
+    class SetBack(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime(2001, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr("realtime_affect.sessions.recorder.datetime", SetBack)
+    for reading in after:
+        source.put(reading)
+    assert recorder.elapsed_s >= elapsed_s
+    session = recorder.finish()
+    assert session.outcome == "complete"
+    with Replay(session.folder, live=False) as replay:
+        shown = list(replay)
+    assert [r.scene.frame.t_ns for r in shown] == [r.scene.frame.t_ns for r in before + after]
+    for stored, played in zip(before + after, shown, strict=True):
+        assert abs(level_of(stored.scene.frame.image) - level_of(played.scene.frame.image)) < 8
+    with Replay(session.folder) as replay:  # the night is not sat through
+        slot = replay.subscribe()
+        replay.seek(7)
+        replay.start()
+        while slot.get(60).scene.frame.t_ns < after[0].scene.frame.t_ns:
+            pass
+
+
+def test_a_video_longer_than_4_gb_is_read_by_its_times(record):
+    """Its fragments lie beyond a hole: whatever counts bytes in 32 bits, or from 0, is lost."""
+    video = record(24).folder / "video.mp4"
+    whole = video.read_bytes()
+    cut = whole.index(b"moof") - 4
+    end = whole.rindex(b"mfra") - 4 if b"mfra" in whole else len(whole)
+    hole = 5 << 30
+    with video.open("wb") as file:
+        file.write(whole[:cut])
+        file.write(struct.pack(">I4sQ", 1, b"free", hole))  # a box of 64 bits
+        file.seek(hole - 16, os.SEEK_CUR)
+        file.write(whole[cut:end])
+    assert video.stat().st_size > hole
+    reader = VideoReader(video)
+    for index in (0, 20, 3):
+        wanted = list(readings(24))[index].scene.frame
+        image = reader.image_at(wanted.t_ns, (WIDTH, HEIGHT))
+        assert image is not None
+        assert abs(level_of(image) - level_of(wanted.image)) < 8
+    reader.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 from realtime_affect.outputs.sinks import EventSink, RowSink
 from realtime_affect.runtime.reading_source import ReadingSource
@@ -33,6 +34,7 @@ def test_replay_returns_the_stored_rows_and_events_byte_for_byte(record, tmp_pat
     assert b"micro" in (tmp_path / "events.csv").read_bytes()
 
 
+@pytest.mark.fault(4)
 def test_every_reading_comes_with_the_image_of_its_moment(record):
     session = record()
     with Replay(session.folder, live=False) as replay:
