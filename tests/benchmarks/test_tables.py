@@ -124,9 +124,29 @@ def test_without_records_the_tables_say_so(script, recorded_in):
     made = {
         name: table()
         for name, table in tables.TABLES.items()
-        if name not in ("settings", "networks", "channels", "survival")  # of the code alone
+        if name
+        not in ("settings", "networks", "channels", "survival", "faults")  # of the code alone
     }
     assert [name for name, text in made.items() if "No record yet." not in text] == []
+
+
+def test_a_window_that_drops_or_grows_and_results_too_far_apart_are_shown(script, add):
+    slope = {"slope": 2.0, "low": 1.0, "high": 3.0}
+    figures = {
+        "painted_fps": 24.5, "frames_captured": 200, "frames_dropped": 5, "painted_ms": STAGE,
+        "docks_ms": STAGE, "timeline_paint_ms": {"rasters": 4.0, "lines": 9.0},
+        "lost": {"results": 0, "video": 2},
+        "slopes_per_min": {"memory_mib": slope | {"flat": False}, "files": slope | {"flat": True}},
+    }  # fmt: skip
+    add("window", {"scenario": "30 min"}, figures)
+    made = script("tables").window_table()
+    assert "| 30 min | 24.50 | 2.5% |" in made
+    assert "memory (MiB) +2.000 (+1.000 to +3.000, **rising**)" in made
+    one = {"group": "box, px", "n": 8, "mean": 1.0, "p95": 3.0, "most": 4.0, "stated": 2.0}
+    add("again", {"source": "demo"}, {"differences": [one | {"within": False}]})
+    assert "| box, px | 8 | 1.000 | 3.000 | 2: **beyond** | 4.000 |" in (
+        script("tables").again_table()
+    )
 
 
 def test_the_newest_record_of_each_clip_makes_its_row(script, add):
