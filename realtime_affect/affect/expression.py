@@ -12,7 +12,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import softmax
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
@@ -173,7 +172,8 @@ class ExpressionClassifier(Closeable):
             }
         )
         logits = outputs["logits"][:, self._columns] / self._temperature
-        shares = softmax(logits, axis=1)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
         for i, (clip, place, memory) in enumerate(zip(clips, places, memories, strict=True)):
             t_ns = int(clip.t_ns[place])
             memory.add(t_ns, outputs["slot"][i])

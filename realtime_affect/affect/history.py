@@ -21,7 +21,10 @@ _TRACE: Final = 1.0  # intensity of FACS A
 
 
 class _Ring:
-    """The last samples of one track; grows by doubling, drops what is older than the window."""
+    """The last samples of one track; grows by doubling, drops what is older than the window.
+
+    What was once written stays as it is, so that windows are views: nothing is copied a frame.
+    """
 
     def __init__(self) -> None:
         self._t_ns = np.empty(256, np.int64)
@@ -52,7 +55,7 @@ class _Ring:
 
     def window(self, track_id: int) -> EyeWindow:
         kept = slice(self._start, self._end)
-        return EyeWindow(track_id, self._t_ns[kept].copy(), self._openness[kept].copy())
+        return EyeWindow(track_id, self._t_ns[kept], self._openness[kept])
 
 
 class EyeHistory:
@@ -71,7 +74,8 @@ class EyeHistory:
         for track in scene.tracks:
             if track.face is not None:
                 ring = self._rings.setdefault(track.track_id, _Ring())
-                ring.append(t_ns, float(track.face.eye_openness.mean()))
+                right, left = track.face.eye_openness
+                ring.append(t_ns, (right + left) / 2)
                 windows.append(ring.window(track.track_id))
         self._rings = {
             track_id: ring

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 # Of the right and the left eye: outer corners, inner corners; lower and upper lids, (2, 2, 3).
 _CORNERS: Final = np.array((RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS[::-1])).T
 _LIDS: Final = np.array(EYE_LIDS)
+_LIDS_FLAT: Final = _LIDS.ravel()
 _ENDS: Final = (len(AU_INTENSITIES), len(AU_INTENSITIES) + len(AU_OCCURRENCES))
 _REST_AT_MOST: Final = 2.0  # FACS B: a face that shows more is not taken for one at rest
 
@@ -68,8 +69,11 @@ def eye_openness(points: Float32) -> Float32:
     Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016, on meshes
     (n, 468, 3) turned to the front and with three pairs of lid points instead of two.
     """
-    gaps = points[:, _LIDS, 1].mean(axis=3)
-    width = np.abs(points[:, _CORNERS[0], 0] - points[:, _CORNERS[1], 0])
+    # np.mean and indexing by arrays take three times as long for so little.
+    lids = points[:, :, 1].take(_LIDS_FLAT, axis=1).reshape(-1, *_LIDS.shape)
+    gaps = np.add.reduce(lids, axis=3) / np.float32(_LIDS.shape[2])
+    x = points[:, :, 0]
+    width = np.abs(x.take(_CORNERS[0], axis=1) - x.take(_CORNERS[1], axis=1))
     openness = np.maximum(gaps[..., 0] - gaps[..., 1], 0.0) / np.maximum(width, 1.0)
     return openness.astype(np.float32)  # type: ignore[no-any-return]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from affect_kernels.excursion_scores.cpu import score_moment
 from affect_kernels.lifting import WAVELETS, analyse
 from realtime_affect.micro.config import MicroConfig
 
@@ -79,7 +80,6 @@ def detail_filters() -> Float64:
         # Each level scales its approximation up and its detail down.
         unscaled = bands[1][(at // half - 1) // 2, 0] * 2.0 ** (1.0 - level / 2.0)
         filters[level - 1, first:] = unscaled
-    filters.flags.writeable = False
     return filters
 
 
@@ -209,9 +209,15 @@ class _Ticks:
 
     def _roll(self, at: int) -> None:
         frames = self._frames  # in the order of time
-        near = [f for f in frames if abs(f[0] - at) <= _TICK_NS // 2]
-        before = next(f for f in reversed(frames) if f[0] <= at)
-        after = next(f for f in frames if f[0] >= at)
+        before, after = frames[0], frames[-1]
+        near = []
+        for frame in frames:
+            if frame[0] <= at:
+                before = frame
+            if frame[0] >= at and after[0] > frame[0]:
+                after = frame
+            if abs(frame[0] - at) <= _TICK_NS // 2:
+                near.append(frame)
         if len(near) > 1:
             places = np.add.reduce([f[1] for f in near]) / len(near)
         else:
@@ -310,10 +316,13 @@ class ExcursionDetector:
     def _weigh(self) -> None:
         """Score the newest moment that has its surroundings; learn what is usual."""
         at = _KEPT - 1 - _AFTER
-        details = self._details(at)
-        excursions = np.hypot(details[..., 0], details[..., 1])
-        doubts = self._doubts(at)
-        if np.isfinite(doubts).all():
+        ticks = self._ticks
+        seen = (
+            ticks.places[at - _BEFORE : at + _AFTER + 1],
+            ticks.doubts[at - _GATE : at + _GATE + 1], detail_filters(),
+        )  # fmt: skip
+        excursions, scores, judged = score_moment(*seen, self.thresholds)
+        if judged:
             self._past[self._n_past % len(self._past)] = excursions
             self._n_past += 1
             if self._n_past % _REFRESH == 0:
@@ -322,8 +331,8 @@ class ExcursionDetector:
                 rank = len(past) // 4
                 calm = np.partition(past, rank, axis=0)[rank]
                 self.thresholds = np.maximum(self._config.floor_iod, self._times * calm)
-        # One region alone may be noise.
-        self._scores[at] = np.partition(excursions / (self.thresholds * doubts), -2, axis=1)[:, -2]
+                scores = score_moment(*seen, self.thresholds).scores
+        self._scores[at] = scores
 
     def _details(self, at: int) -> Float64:
         """Return the details (4, R, 2) of a moment."""
@@ -343,9 +352,11 @@ class ExcursionDetector:
         """
         at = _KEPT - 1 - _DELAY
         scores = self._scores[at]
+        if self.warming_up or scores.max() < 1.0:  # nearly always
+            return None
         near = self._scores[at - _APART : at + _DELAY - _AFTER + 1].max(axis=0)
         found = None
-        for level in np.argsort(-scores).tolist() if not self.warming_up else ():
+        for level in np.argsort(-scores).tolist():
             if scores[level] < max(1.0, float(near[level])):
                 continue
             excursion = self._measure(at, level, now_ns, longest_s)

@@ -35,9 +35,9 @@ MOUTH_REGIONS: Final = np.array([any(w in r for w in ("mouth", "lip", "chin")) f
 # chosen with it:
 _SPAN_S: Final = 0.2  # longer, skin changes too much for its patch; shorter, errors add up
 _LEVELS: Final = 2  # the image and its half: it begins where the last image left it
-_SEARCH: Final = Settings(rounds=8, settled_px=0.02)
-_MAX_FIX_PX: Final = 6.0  # a patch that wanders further from one image to the next is lost
+_SEARCH: Final = Settings(rounds=8, settled_px=0.02, farthest_px=6.0)
 _ENDS: Final = np.array(list(SKIN_REGIONS.values())).reshape(-1, 2)  # (R, 2) points
+_PICKED: Final = np.concatenate([STIFF_POINTS, *_ENDS.T])
 
 
 class Skin(NamedTuple):
@@ -120,21 +120,23 @@ class SkinMotion:
         """Return how far the key's points have moved, (m + R, 2) crop pixels."""
         points = key.templates.points
         begun = points + self._moves
-        found, seen = track(key.templates, image, begun, _SEARCH)
-        lost = ~seen | (np.abs(found - begun).max(axis=1) > _MAX_FIX_PX)
-        found[lost] = begun[lost]
+        found, _ = track(key.templates, image, begun, _SEARCH)  # the lost stay where they were
         self._moves = found - points
         return self._moves
 
 
 def _make_key(t_ns: int, face: Face, crop: StabilizedCrop, skin: Skin) -> _Key:
-    mesh = face.mesh.points.astype(np.float64)
-    points = np.concatenate([mesh[STIFF_POINTS], mesh[_ENDS].mean(axis=1)])
+    m = len(STIFF_POINTS)
+    points = face.mesh.points.take(_PICKED, axis=0).astype(np.float64)
+    points, others = points[: m + len(_ENDS)], points[m + len(_ENDS) :]
+    points[m:] = (points[m:] + others) / 2.0
     turn, shift = crop.to_frame[:, :2], crop.to_frame[:, 2]
     scale = max(1e-3, float(np.hypot(*turn[:, 0])))  # 0 for a mesh that went wrong
-    placed = np.nan_to_num((points[:, :2] - shift) @ (turn / scale**2))
-    inside = np.clip(placed, 0, CROP_PX - 1)
-    depths = np.nan_to_num(points[:, 2] - points[: len(STIFF_POINTS), 2].mean()) / scale
+    placed = (points[:, :2] - shift) @ (turn / scale**2)
+    depths = (points[:, 2] - points[:m, 2].mean()) / scale
+    if not np.isfinite(placed).all():
+        placed, depths = np.nan_to_num(placed), np.nan_to_num(depths)
+    inside = np.minimum(np.maximum(placed, 0.0), CROP_PX - 1.0)  # np.clip takes three times as long
     basis = rigid_basis(inside - (CROP_PX - 1) / 2, depths)
     templates = make_templates(crop.image, inside.astype(np.float32), _LEVELS)
     return _Key(t_ns, skin, templates, basis)

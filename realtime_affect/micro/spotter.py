@@ -129,6 +129,8 @@ class _Watch:
         self._crops: deque[tuple[int, Image]] = deque()
         self._gaps: deque[float] = deque(maxlen=_GAPS)
         self._turns: deque[tuple[int, Float64]] = deque(maxlen=_TURN_FRAMES)
+        turns = (config.free_turn_deg_per_s, config.max_turn_deg_per_s)
+        self._free_rad_per_s, self._max_rad_per_s = map(math.radians, turns)
 
     def watch(self, t_ns: int, face: Face) -> list[Excursion]:
         """Take in the next frame of the track."""
@@ -158,17 +160,20 @@ class _Watch:
 
     def _doubts(self, t_ns: int, face: Face, skin: Skin) -> Float64:
         """Return how much a movement of each region is to be doubted at this moment."""
-        config, doubts = self._config, np.ones(len(REGIONS))
+        config = self._config
         gap = 0.5 * float(face.eye_openness[0] + face.eye_openness[1])
         self._gaps.append(gap)
         if gap < config.blink_dip * sorted(self._gaps)[len(self._gaps) // 2]:
-            doubts[~MOUTH_REGIONS] = config.blink_doubt
+            doubts = np.where(MOUTH_REGIONS, 1.0, config.blink_doubt)
+        else:
+            doubts = np.ones(len(REGIONS))
         self._turns.append((t_ns, skin.turn_rad))
         (then_ns, then), (now_ns, now) = self._turns[0], self._turns[-1]
         speed = math.hypot(*(now - then).tolist()) * 1e9 / max(1, now_ns - then_ns)
-        free, most = map(math.radians, (config.free_turn_deg_per_s, config.max_turn_deg_per_s))
-        doubts *= max(1.0, speed / free, skin.misfit / config.usual_misfit_iod)
-        if speed > most or self._unfit(face):
+        times = max(1.0, speed / self._free_rad_per_s, skin.misfit / config.usual_misfit_iod)
+        if times > 1.0:
+            doubts *= times
+        if speed > self._max_rad_per_s or self._unfit(face):
             doubts[:] = np.inf
         return doubts
 

@@ -29,10 +29,21 @@ SETTLING_PX: Final = 0.01
 
 
 class Settings(NamedTuple):
-    """When a search ends: after `rounds` steps on a level, or one below `settled_px`."""
+    """When a search ends.
+
+    Attributes
+    ----------
+    rounds : int
+        Steps on a level at most.
+    settled_px : float
+        After a step below this.
+    farthest_px : float
+        From its beginning, in x or in y; a patch that is found farther off is lost.
+    """
 
     rounds: int = 8
     settled_px: float = 0.02
+    farthest_px: float = np.inf
 
 
 class Templates(NamedTuple):
@@ -137,8 +148,10 @@ def track(
     Returns
     -------
     found : (n, 2) float32
+        `begin` where a patch was not seen.
     seen : (n,) bool
-        False of patches without contrast, and of those that were followed out of the image.
+        False of patches without contrast, and of those that were followed out of the image or
+        too far.
     """
     settings = settings or Settings()
     levels, n = templates.flat.shape
@@ -154,6 +167,8 @@ def track(
                 at, inside = _search(template, images[level], at, settings)
                 seen[i] = seen[i] and (inside or level > 0)
             found[i] = at * np.float32(2**level)
+    seen &= np.abs(found - begin).max(axis=1, initial=0.0) <= settings.farthest_px
+    found[~seen] = begin[~seen]
     return found, seen
 
 

@@ -5,7 +5,7 @@ Any number of threads may call at the same time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,8 +67,11 @@ def _solve(form: Float64, sides: Float64) -> None:
         sides[k] /= form[k, k]
 
 
-@compiled("void(float64[:, ::1], float64[:, :, ::1], float64[::1])")
-def _fit(moves: Float64, basis: Float64, rigid: Float64) -> None:
+_MOVES = ("float32[:, ::1]", "float64[:, ::1]")  # what measured them, so that none is converted
+
+
+@compiled(*(f"void({moves}, float64[:, :, ::1], float64[::1])" for moves in _MOVES))
+def _fit(moves: Any, basis: Float64, rigid: Float64) -> None:
     m = len(moves)
     form, off, sorted_off, weights = np.empty((6, 6)), np.empty(m), np.empty(m), np.ones(m)
     for turn in range(_ROUNDS):
@@ -96,8 +99,13 @@ def _fit(moves: Float64, basis: Float64, rigid: Float64) -> None:
         _solve(form, rigid)
 
 
-@compiled("float64(float64[:, ::1], float64[:, :, ::1], int64, float64[:, ::1], float64[::1])")
-def _take_off(moves: Float64, basis: Float64, stiff: int, left: Float64, rigid: Float64) -> float:
+@compiled(
+    *(
+        f"float64({moves}, float64[:, :, ::1], int64, float64[:, ::1], float64[::1])"
+        for moves in _MOVES
+    )
+)
+def _take_off(moves: Any, basis: Float64, stiff: int, left: Float64, rigid: Float64) -> float:
     _fit(moves[:stiff], basis[:stiff], rigid)
     sizes = np.empty(2 * stiff)
     for i in range(len(moves)):
@@ -113,7 +121,7 @@ def _take_off(moves: Float64, basis: Float64, stiff: int, left: Float64, rigid: 
 def fit_rigid(moves: NDArray[np.floating], basis: Float64) -> Float64:
     """As ``reference.fit_rigid``."""
     rigid = np.empty(6)
-    _fit(writable(moves, np.float64), writable(basis, np.float64), rigid)
+    _fit(_whole(moves), writable(basis, np.float64), rigid)
     return rigid
 
 
@@ -122,5 +130,9 @@ def take_off_rigid(
 ) -> tuple[Float64, Float64, float]:
     """As ``reference.take_off_rigid``."""
     left, rigid = np.empty(moves.shape), np.empty(6)
-    misfit = _take_off(writable(moves, np.float64), writable(basis, np.float64), stiff, left, rigid)
+    misfit = _take_off(_whole(moves), writable(basis, np.float64), stiff, left, rigid)
     return left, rigid, misfit
+
+
+def _whole(moves: NDArray[np.floating]) -> NDArray[np.floating]:
+    return writable(moves, np.float32 if moves.dtype == np.float32 else np.float64)

@@ -18,7 +18,7 @@ def scene():
 
 
 def by_opencv(key, after, points, begin, settings):
-    end = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, *settings)
+    end = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, *settings[:2])
     found, seen, _ = cv2.calcOpticalFlowPyrLK(
         key, after, points, begin.copy(), winSize=(15, 15), maxLevel=1,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW, criteria=end,
@@ -69,3 +69,18 @@ def test_no_points_are_found_nowhere(scene):
     found, seen = cpu.track(cpu.make_templates(key, none, 2), after, none)
     assert found.shape == (0, 2)
     assert seen.shape == (0,)
+
+
+@pytest.mark.parametrize("form", [reference, cpu])
+def test_a_patch_that_is_found_too_far_off_is_lost_and_stays_where_it_began(scene, form):
+    key, after, points = scene
+    templates = form.make_templates(key, points, 2)
+    found, seen = form.track(templates, after, points, Settings(farthest_px=0.5))
+    assert not seen.any()  # the image moved by 1.3 pixels
+    assert (found == points).all()
+
+
+@pytest.mark.parametrize("shape", [(128, 128), (33, 20), (5, 1)])
+def test_images_are_halved_as_opencv_does(shape):
+    image = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    assert (cpu._halved(image) == cv2.pyrDown(image)).all()
