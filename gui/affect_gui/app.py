@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
 
+    from affect_gui.glass import GlassScreen
     from affect_gui.window import MainWindow
     from realtime_affect.config import Config
     from realtime_affect.runtime.reading_source import ReadingSource
@@ -86,6 +87,31 @@ def run_app(config: Config, opener: Opener, spec: str | None = None) -> int:
     return _stay(window, lambda: None if spec is None else window.open(spec))
 
 
+def open_glass() -> GlassScreen:
+    """Open the screen that a camera looks at while its way is timed (``bench --glass``).
+
+    Raises
+    ------
+    DependencyError
+        As :func:`run_window`.
+    """
+    try:
+        from affect_gui.glass import open_screen
+    except ImportError as error:
+        raise _missing(error) from error
+    return open_screen()
+
+
+def _missing(error: ImportError) -> DependencyError:
+    alone = isinstance(error, ModuleNotFoundError)
+    return DependencyError(
+        thing="live window",
+        got=str(error),
+        expected="PyQt6, pyqtgraph and Qt's system libraries",
+        hint=f"Run: {_EXTRA}" if alone else f"Run: {_APT}",
+    )
+
+
 def _new_window(config: Config, opener: Opener | None) -> MainWindow:
     try:
         from PyQt6.QtWidgets import QApplication
@@ -93,13 +119,7 @@ def _new_window(config: Config, opener: Opener | None) -> MainWindow:
         from affect_gui.window import MainWindow
         from realtime_affect.sessions import SessionStore
     except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        raise DependencyError(
-            thing="live window",
-            got=str(error),
-            expected="PyQt6, pyqtgraph and Qt's system libraries",
-            hint=f"Run: {_EXTRA}" if missing else f"Run: {_APT}",
-        ) from error
+        raise _missing(error) from error
     app = QApplication.instance() or QApplication(sys.argv[:1])
     app.setApplicationName("realtime-affect")
     if isinstance(app, QApplication):

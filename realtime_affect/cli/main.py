@@ -313,7 +313,7 @@ def gui(
 
 
 @app.command(epilog=_EPILOG)
-def bench(
+def bench(  # noqa: PLR0913  (a command's options)
     source: Annotated[
         str | None, typer.Argument(help="Camera, video or stream instead of the demo.")
     ] = None,
@@ -324,15 +324,22 @@ def bench(
     seconds: Annotated[
         float | None, typer.Option("--seconds", min=1.0, help="Of each scenario.  [20]")
     ] = None,
+    glass: Annotated[
+        int | None, typer.Option("--glass", min=1, help="Time N changes from light to screen.")
+    ] = None,
     config_file: ConfigOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Measure speed here: one table of ages, stages, drops, CPU time and memory, to pass on."""
     with _reporting():
-        from realtime_affect.cli.bench import bench as run_scenarios
+        from realtime_affect.cli import bench as runs
 
         config = _load(config_file, overrides)
-        for line in run_scenarios(source, scenarios or (), seconds, config, remark).splitlines():
+        if glass is None:
+            table = runs.bench(source, scenarios or (), seconds, config, remark)
+        else:
+            table = runs.glass(source, glass, config, remark)
+        for line in table.splitlines():
             say(line)
 
 

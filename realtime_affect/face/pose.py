@@ -69,7 +69,7 @@ def fit_heads(points: NDArray[np.floating]) -> Similarity:
     Similarity
         Head millimetres -> frame pixels. ``invert(points)`` is the meshes turned to the front.
     """
-    return fit_similarity(load_neutral_face().rigid, points[:, RIGID_POINTS])
+    return fit_similarity(load_neutral_face().rigid, points, RIGID_POINTS)
 
 
 def euler_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:

@@ -363,14 +363,19 @@ class Tracker:
 
     def _part_doubles(self) -> None:
         """Where two tracks have settled on one face, keep the one that was expected there."""
-        for one, other in itertools.combinations(self._faces, 2):
-            if one.misses or other.misses or one.mesh is None or other.mesh is None:
+        # Their nose tips first: nearly all pairs are told apart by one subtraction.
+        seen = [
+            (face, face.mesh, face.mesh.points[1, :2].tolist())
+            for face in self._faces
+            if not face.misses and face.mesh is not None
+        ]
+        for (one, mesh, nose), (other, other_mesh, other_nose) in itertools.combinations(seen, 2):
+            if one.misses or other.misses:
                 continue
             same = _SAME_FACE * min(one.motion.place.size, other.motion.place.size)
-            # Their nose tips first: nearly all pairs are told apart by one subtraction.
-            if math.dist(one.mesh.points[1, :2], other.mesh.points[1, :2]) > 2 * same:
+            if math.dist(nose, other_nose) > 2 * same:
                 continue
-            apart = one.mesh.points[:, :2] - other.mesh.points[:, :2]
+            apart = mesh.points[:, :2] - other_mesh.points[:, :2]
             if np.hypot(apart[:, 0], apart[:, 1]).mean() < same:
                 max(one, other, key=self._surprise).misses = 1
 

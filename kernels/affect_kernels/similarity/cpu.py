@@ -52,19 +52,26 @@ def _diagonalise(form: Float64, vectors: Float64) -> None:
                     vectors[k, p], vectors[k, q] = c * a - s * b, s * a + c * b
 
 
+_TARGETS = ("float32[:, :, ::1]", "float64[:, :, ::1]")  # what measured them, not converted
+
+
 @compiled(
-    "void(float64[:, ::1], float64[:, :, ::1], float64[:, ::1], float64[::1], float64[:, :, ::1],"
-    "float64[:, ::1])"
+    *(
+        f"void(float64[:, ::1], {targets}, int64[::1], float64[:, ::1], float64[::1],"
+        "float64[:, :, ::1], float64[:, ::1])"
+        for targets in _TARGETS
+    )
 )
 def _fit(  # noqa: PLR0913  (compiled code takes arrays, not objects)
     source: Float64,
-    targets: Float64,
+    targets: Any,
+    rows: Any,
     products: Float64,
     scale: Float64,
     rotation: Float64,
     translation: Float64,
 ) -> None:
-    n, k, _ = targets.shape
+    n, k = len(targets), len(rows)
     mean_source = np.zeros(3)
     for i in range(k):
         for a in range(3):
@@ -79,9 +86,10 @@ def _fit(  # noqa: PLR0913  (compiled code takes arrays, not objects)
         translation[m] = 0.0
         for i in range(k):
             for a in range(3):
-                translation[m, a] += targets[m, i, a] / k
+                target = np.float64(targets[m, rows[i], a])
+                translation[m, a] += target / k
                 for b in range(3):
-                    covariance[3 * a + b] += targets[m, i, a] * (source[i, b] - mean_source[b])
+                    covariance[3 * a + b] += target * (source[i, b] - mean_source[b])
         for i in range(4):
             for j in range(4):
                 total = 0.0
@@ -107,12 +115,18 @@ def _fit(  # noqa: PLR0913  (compiled code takes arrays, not objects)
                 translation[m, a] -= scale[m] * rotation[m, a, b] * mean_source[b]
 
 
-def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) -> Similarity:
+def fit_similarity(
+    source: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    rows: NDArray[np.int64] | None = None,
+) -> Similarity:
     """As ``reference.fit_similarity``."""
     n = len(targets)
     fit = Similarity(np.empty(n), np.empty((n, 3, 3)), np.empty((n, 3)))
+    dtype = np.float32 if targets.dtype == np.float32 else np.float64
+    rows = np.arange(targets.shape[1]) if rows is None else rows
     _fit(
-        writable(source, np.float64), writable(targets, np.float64),
+        writable(source, np.float64), writable(targets, dtype), writable(rows, np.int64),
         TO_ROTATION, *fit,
     )  # fmt: skip
     return fit

@@ -65,7 +65,11 @@ TO_ROTATION: Final = _PRODUCTS.reshape(16, 9)
 _FROM_COVARIANCE: Final = np.ascontiguousarray(TO_ROTATION.T)  # trace(R^T M) = q^T N(M) q
 
 
-def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) -> Similarity:
+def fit_similarity(
+    source: NDArray[np.floating],
+    targets: NDArray[np.floating],
+    rows: NDArray[np.int64] | None = None,
+) -> Similarity:
     """Find the similarities that map `source` onto each target with the least squared error.
 
     Parameters
@@ -73,13 +77,16 @@ def fit_similarity(source: NDArray[np.floating], targets: NDArray[np.floating]) 
     source : (k, 3) float
         k >= 3, not all on one line.
     targets : (n, k, 3) float
-        Corresponding points of each target.
+        Corresponding points of each target; with `rows`, (n, j, 3) with them among others.
+    rows : (k,) int64, optional
+        Which of each target's points correspond.
 
     Returns
     -------
     Similarity
         Always proper rotations: a mirrored target is fitted as well as a rotation can.
     """
+    targets = targets if rows is None else targets[:, rows]
     k = len(source)
     mean_source = source.sum(axis=0, dtype=np.float64) / k
     mean_target = targets.sum(axis=1, dtype=np.float64) / k

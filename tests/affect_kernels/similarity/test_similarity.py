@@ -86,3 +86,12 @@ def test_compiled_and_plain_are_equal_and_so_is_the_way_back():
     back = cpu.invert(compiled, points)
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, plain.invert(points), rtol=1e-4, atol=1e-5)
+
+
+def test_points_that_correspond_are_picked_from_others(fit_similarity):
+    rng = np.random.default_rng(9)
+    meshes, rows = rng.normal(0, 50, (3, 40, 3)).astype(np.float32), np.arange(2, 30, 3)
+    source = rng.normal(0, 50, (len(rows), 3))
+    found = fit_similarity(source, meshes, rows)
+    for part, wanted in zip(found, fit_similarity(source, meshes[:, rows]), strict=True):
+        np.testing.assert_allclose(part, wanted, rtol=1e-12)

@@ -42,3 +42,11 @@ def test_a_source_and_a_scenario_of_the_user_s_own_are_taken(ran, tmp_path):
     (scenario,) = ran
     assert (scenario.source, scenario.window) == ("clip.mp4", True)
     assert "| mine |" in done.stdout
+
+
+def test_glass_to_glass_without_a_display_says_what_else_there_is(monkeypatch):
+    monkeypatch.setattr(module, "find_window", lambda: (None, "there is no display"))
+    done = CliRunner().invoke(app, ["bench", "0", "--glass", "5"])
+    assert done.exit_code != 0
+    assert "there is no display" in done.stderr
+    assert "realtime-affect bench CAMERA" in done.stderr
