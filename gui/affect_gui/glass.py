@@ -49,7 +49,7 @@ class GlassScreen(QWidget):
         """Draw the camera's painted image in a corner, and return when it is drawn."""
         height, width = image.shape[:2]
         self._pixels = image  # Qt keeps none of its own
-        self._image = QImage(
+        self._image = QImage(  # type: ignore[call-overload]  # any buffer will do
             image.data, width, height, image.strides[0], QImage.Format.Format_BGR888
         )
         self._draw()
