@@ -1,4 +1,4 @@
-"""``corpus SOURCE...``: thousands of recordings, each analysed once."""
+"""``corpus SOURCE...``: thousands of recordings; ``corpus report DIR``: one page of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make_corpus_app(
     """Return the commands under ``corpus``, to be added to the command line."""
     app = typer.Typer(
         cls=_SourcesOrCommand,
-        help="Analyse thousands of recordings, on all cores; resumable.",
+        help="Analyse thousands of recordings, on all cores or many machines; resumable.",
         epilog=epilog, rich_markup_mode=None,
     )  # fmt: skip
 
@@ -84,6 +84,12 @@ def make_corpus_app(
         workers: Annotated[
             int | None,
             typer.Option("--workers", min=1, help="Processes.  [one a core]"),
+        ] = None,
+        ray: Annotated[
+            str | None,
+            typer.Option(
+                "--ray", metavar="ADDRESS", help="Use the workers of a Ray cluster, or 'local'."
+            ),
         ] = None,
         resume: Annotated[
             bool,
@@ -129,12 +135,13 @@ def make_corpus_app(
         quiet: QuietOption = False,
         log_file: LogFileOption = None,
     ) -> None:  # fmt: skip
-        """Analyse thousands of recordings, each once, on all cores.
+        """Analyse thousands of recordings, each once, on all cores or a Ray cluster.
 
         Each input gets the files that analyze writes, in a folder of its own that mirrors the
         input's tree; corpus.json says what came of each. Bad inputs end alone (exit code 3 at the
         end). Whatever ends it, what is complete is kept: --resume does the rest. Long videos are
         not cut into parts: track numbers and each face's neutral expression go through all of it.
+        `realtime-affect corpus report DIR` writes one page of the results.
         """
         with reporting(verbose - 2 * quiet, log_file):
             from realtime_affect.cli.progress import corpus_progress
@@ -147,6 +154,7 @@ def make_corpus_app(
                     out,
                     config,
                     workers=workers,
+                    ray=ray,
                     resume=resume,
                     parquet=None if form is None else form is Format.parquet,
                     memory_mb=memory,
@@ -168,6 +176,28 @@ def make_corpus_app(
                 raise typer.Exit(130)
             if done.failures:
                 raise typer.Exit(_FAILED)
+
+    @app.command("report", epilog=epilog)
+    def report(
+        folder: Annotated[Path, typer.Argument(metavar="DIR", help="What corpus wrote.")],
+        by: Annotated[
+            list[str] | None,
+            typer.Option("--by", metavar="COLUMN", help="Metadata to compare by; repeatable."),
+        ] = None,
+        window: Annotated[
+            float,
+            typer.Option(
+                "--window", metavar="MS", min=10, callback=number_argument,
+                help="Length of the windows in corpus.windows.parquet.",
+            ),
+        ] = 200.0,
+    ) -> None:  # fmt: skip
+        """Write one page, corpus.html, of all inputs, and means in fixed windows as Parquet."""
+        with reporting():
+            from realtime_affect.corpus.report import write_corpus_report
+
+            for path in write_corpus_report(folder, by or (), window_ms=window):
+                say(f"written: {path}")
 
     return app
 

@@ -25,6 +25,7 @@ import psutil
 from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.analysis import FATAL, Networks, analyze
 from realtime_affect.capture.paths import check_path
+from realtime_affect.corpus.record import NAME as RECORD
 from realtime_affect.errors import AffectError, InputError, OutputError
 from realtime_affect.outputs.manifest import NAME as SUMMARY
 from realtime_affect.outputs.manifest import jsonable, versions
@@ -39,6 +40,7 @@ PARTIAL: Final = ".partial"
 """Folder of what is being made, in the corpus's; on its file system, so that it can be renamed."""
 
 DATASET: Final = "corpus.parquet"
+"""Folder of the data set, in the corpus's."""
 
 _TAKEN_OVER: Final = (
     "kind", "outcome", "error", "frames", "frames_with_faces", "faces", "most_faces", "tracks",
@@ -134,6 +136,14 @@ class Analyst:
         """Open the networks."""
         began = time.perf_counter()
         who = os.getpid(), socket.gethostname()
+        if not (self._job.out / RECORD).exists():
+            failure = OutputError(
+                thing=f"output folder {self._job.out}",
+                got=f"no such folder on {who[1]}",
+                expected="storage that all machines see under the same path",
+                hint="Choose a folder on it with --out.",
+            )
+            return Started(*who, failure=failure)
         try:
             self._networks.open()
         except AffectError as failure:

@@ -40,16 +40,16 @@ class Processes:
     Parameters
     ----------
     job : Job
-    memory_mb : float
-        Resident memory that each may have, in MiB.
     """
 
-    def __init__(self, job: Job, memory_mb: float) -> None:
-        self._job, self._memory_mb = job, memory_mb
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.memory_mb = float("inf")
+        """Resident memory that each worker may have, in MiB."""
 
     def start(self) -> CorpusWorker:
         """Start one."""
-        return _Process(self._job, self._memory_mb)
+        return _Process(self._job, self.memory_mb)
 
     def wait(self, workers: Sequence[CorpusWorker], timeout_s: float) -> None:
         """Wait until one has an answer."""

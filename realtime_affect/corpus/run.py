@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from realtime_affect.corpus.analyst import Finished
+    from realtime_affect.corpus.cluster import RayActors
     from realtime_affect.corpus.inputs import CorpusInput
     from realtime_affect.corpus.workers import CorpusWorker, Workers
     from realtime_affect.outputs.summary import Outcome
@@ -104,6 +105,7 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
     config: Config | None = None,
     *,
     workers: int | None = None,
+    ray: str | None = None,
     resume: bool = False,
     parquet: bool | None = None,
     memory_mb: float | None = None,
@@ -113,7 +115,7 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
     explain: bool = True,
     progress: Callable[[CorpusProgress], None] | None = None,
 ) -> Corpus:
-    """Analyse many recordings, each once, by processes of this machine.
+    """Analyse many recordings, each once, by processes of this machine or of a Ray cluster.
 
     Each input has a folder of its own below `out`, at its place in the input's tree, with the files
     that :func:`realtime_affect.analyze` writes for it, equal to the byte; ``corpus.json`` says what
@@ -132,7 +134,11 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
         Folder for the results, created where it is missing.
     config : Config, optional
     workers : int, optional
-        Processes; default one for each core that this process may use.
+        Processes; default one for each core that this process may use, or that the cluster has.
+    ray : str, optional
+        Instead of this machine's processes: the address of a Ray cluster whose machines see the
+        inputs and `out` under the same paths and have this package, or ``"local"``: Ray is started
+        here. Extra ``[batch]``.
     resume : bool
         Keep what is complete for the same input, networks and settings, by hash.
     parquet : bool, optional
@@ -162,7 +168,9 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
     ModelError
         A model file is missing or is not what its card says.
     DependencyError
-        A library is missing: pyarrow.
+        A library is missing: pyarrow, Ray.
+    DeviceError
+        There is no Ray cluster at the address.
     """
     config = config or Config()
     if landmarks:
@@ -186,19 +194,25 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
     job = Job(folder, config, resume, parquet, files)
     with RunFolder(folder, beside=False), contextlib.ExitStack() as opened:
         found = find_corpus(listed, folder)
-        inputs = found.inputs
-        n = max(1, min(workers or len(os.sched_getaffinity(0)), len(inputs)))
-        memory_mb = memory_mb or _SHARE_OF_MEMORY * psutil.virtual_memory().total / 2**20 / n
-        source: Workers = Processes(job, memory_mb)
+        source: RayActors | Processes
+        if ray is None:
+            source, cores = Processes(job), len(os.sched_getaffinity(0))
+        else:
+            from realtime_affect.corpus.cluster import RayActors
+
+            source = RayActors(job, ray, workers)
+            cores = source.cores
         opened.callback(source.close)
+        n = max(1, min(workers or cores, len(found.inputs)))
+        memory_mb = memory_mb or _SHARE_OF_MEMORY * psutil.virtual_memory().total / 2**20 / n
+        source.memory_mb = memory_mb
         shutil.rmtree(folder / PARTIAL, ignore_errors=True)  # of a run that was killed
         opened.callback(shutil.rmtree, folder / PARTIAL, ignore_errors=True)
         options = {"workers": n, "memory_mb": round(memory_mb), "parquet": parquet, **files}
-        record = CorpusRecord(
-            folder, config, map(str, listed), [entry_of(one) for one in inputs], found.left_out,
-            options,
-        )  # fmt: skip
-        run = _Run(inputs, source, n, memory_mb, record, progress)
+        waiting = [entry_of(one) for one in found.inputs]
+        named = map(str, listed)
+        record = CorpusRecord(folder, config, named, waiting, found.left_out, options)
+        run = _Run(found.inputs, source, n, memory_mb, record, progress)
         outcome = run.to_the_end()
         with uninterrupted():
             record.finish(outcome)

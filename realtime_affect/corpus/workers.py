@@ -56,6 +56,9 @@ class CorpusWorker(Protocol):
 class Workers(Protocol):
     """Where workers come from."""
 
+    memory_mb: float
+    """Resident memory that each may have, in MiB."""
+
     def start(self) -> CorpusWorker:
         """Start one; its first answer is :class:`Started`."""
 

@@ -105,7 +105,7 @@ def write_parquet(  # noqa: PLR0913  (what, where, and what is added)
         raise _no_table(table, error) from error
     schema = pa.schema(
         [pa.field(name, pa.dictionary(pa.int32(), pa.string())) for name in constants]
-        + [_field(pa, name).with_name((rename or {}).get(name, name)) for name in names],
+        + [column_of(pa, name).with_name((rename or {}).get(name, name)) for name in names],
         metadata={"notice": NOTICE, "realtime-affect": _version(), **(metadata or {})},
     )
     rows = 0
@@ -136,7 +136,7 @@ def read_metadata(path: Path) -> Mapping[str, str]:
     return {key.decode(): value.decode() for key, value in found.items()}
 
 
-def _field(pa: ModuleType, name: str) -> Any:
+def column_of(pa: ModuleType, name: str) -> Any:
     """Return the column of a name with what its measure says; one of no measure is as it is."""
     measure = _MEASURES.get(name)
     if measure is None:
@@ -169,7 +169,7 @@ def _repeated(pa: ModuleType, value: str | None, n: int) -> Any:
 
 
 def _converted(pa: ModuleType, column: Any, name: str) -> Any:
-    kind = _field(pa, name).type
+    kind = column_of(pa, name).type
     if not pa.types.is_list(kind):
         return column
     return pa.array([None if c is None else c.split(";") for c in column.to_pylist()], kind)

@@ -14,8 +14,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 import affect_kernels
@@ -218,3 +221,23 @@ def test_no_command_asks_for_an_address_or_writes_where_the_docs_do_not_say(watc
         assert elsewhere == [], name
         assert watched.left("tmp") == [], name
         assert {path.parts[0] for path in watched.left("work")} == {"out"}, name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * PATIENCE_S)
+@pytest.mark.usefixtures("models")
+@pytest.mark.skipif(find_spec("ray") is None, reason="the extra batch (Ray) is not installed")
+def test_ray_on_this_machine_talks_to_this_machine_alone(watch, tmp_path):
+    if watch[0] == "preload" and can_trace():
+        pytest.skip("strace watches it, and sees more")
+    assert cv2.imwrite(str(tmp_path / "grey.png"), np.full((64, 64, 3), 99, np.uint8))
+    arguments = ["corpus", str(tmp_path / "grey.png"), "-o", "out", "--ray", "local"]
+    watched = Watched(tmp_path, watch, PROGRAM, [*arguments, "--format", "csv"])
+    assert watched.finish() == 0, watched.said()
+    asked = watched.asked()
+    assert any("127.0.0.1" in line for line in asked)  # Ray's processes do talk
+    here = re.compile(r"127\.0\.0\.1|::1\b|AF_UNIX|0\.0\.0\.0")
+    assert [line for line in asked if not here.search(line)] == []
+    assert watched.left("home") == []
+    assert watched.left("tmp") == []
+    assert (tmp_path / "work" / "out" / "images" / "images.csv").exists()

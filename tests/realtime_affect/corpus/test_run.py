@@ -23,8 +23,8 @@ class Script:
     closed: list = field(default_factory=list)
     first: object = None
 
-    def __call__(self, job, memory_mb):
-        self.job, self.memory_mb = job, memory_mb
+    def __call__(self, job):
+        self.job = job
         return self
 
     def start(self):
