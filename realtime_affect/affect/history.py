@@ -106,7 +106,7 @@ class ClipTiming:
 
 def shows_nothing(intensity: Float32) -> bool:
     """Return whether no action unit (17,) is above a trace (FACS A); NaN is no evidence of one."""
-    return not bool((intensity > _TRACE).any())
+    return not np.fmax.reduce(intensity) > _TRACE
 
 
 class ClipSampler:

@@ -64,21 +64,33 @@ class Placement(NamedTuple):
 
 def fit_placement(points: Float32) -> Placement:
     """Fit the average face to a mesh (468, 3) in the plane, by least squares, unfiltered."""
-    weights, middle = _stiff_plane()
-    seen = points[RIGID_POINTS]
-    target = seen[:, 0].astype(np.float64) + 1j * seen[:, 1]
-    turn = complex(weights @ target)
-    # target.mean() takes three times as long for so little.
-    return Placement(turn, complex(np.add.reduce(target) / len(target)) - turn * middle)
+    fit, middle = _stiff_plane()
+    seen = points.take(RIGID_POINTS, axis=0)[:, :2].ravel().astype(np.float64)
+    a, b, x, y = (fit @ seen).tolist()
+    turn = complex(a, b)
+    return Placement(turn, complex(x, y) - turn * middle)
 
 
 @cache
 def _stiff_plane() -> tuple[Any, complex]:
-    """Return the weights that fit a turn to the average face's rigid points, and their mean."""
+    """Return what makes turn and middle of rigid points, and the middle of the average face's.
+
+    Real numbers in one matrix (4, 2 n): turn and mean, real and imaginary part, from x and y of
+    point after point.
+    """
     rigid = load_neutral_face().rigid
     source = rigid[:, 0] + 1j * rigid[:, 1]
     centred = source - source.mean()
-    return centred.conj() / np.vdot(centred, centred).real, complex(source.mean())
+    weights = centred.conj() / np.vdot(centred, centred).real
+    rows = [
+        part
+        for weight in (weights, np.full(len(weights), 1 / len(weights)))
+        for part in (
+            np.stack([weight.real, -weight.imag], axis=1),
+            np.stack([weight.imag, weight.real], axis=1),
+        )
+    ]
+    return np.array(rows, np.float64).reshape(4, -1), complex(source.mean())
 
 
 class Stabilizer:
