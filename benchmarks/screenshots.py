@@ -26,7 +26,8 @@ from affect_gui.window import MainWindow
 from realtime_affect.capture import SourceState
 from realtime_affect.config import Config
 from realtime_affect.runtime.pipeline import Pipeline
-from realtime_affect.sessions import Replay, SessionRecorder, SessionStore
+from realtime_affect.sessions import Replay, Session, SessionRecorder, SessionStore
+from realtime_affect.sessions.again import analyse_again
 from realtime_affect.slots import LatestSlot
 from realtime_affect.types import AffectSnapshot, Frame, Reading, Scene
 
@@ -40,7 +41,7 @@ class Played:
     """Stored readings as a live source would publish them, one when told."""
 
     live = can_set_neutral = True
-    running = False
+    running = paused = False
     failure: BaseException | None = None
     models: dict[str, str] = {}  # noqa: RUF012
     source_warnings = ()
@@ -65,6 +66,10 @@ class Played:
     def stop(self) -> None:
         """End."""
         self.running = False
+
+    def pause(self, on: bool) -> None:
+        """Pause, or go on."""
+        self.paused = on
 
     def close(self) -> None:
         """Close the slot."""
@@ -217,6 +222,9 @@ def main() -> None:  # noqa: PLR0915  (one state after another)
     studio.wait(0.7)
     studio.shoot("recording")
     window.file_recording = False
+    window.commands["pause"].setChecked(True)
+    studio.shoot("paused")
+    window.commands["pause"].setChecked(False)
     live.source_state = SourceState.OFFLINE
     studio.wait(0.7)
     studio.shoot("offline")
@@ -261,6 +269,11 @@ def main() -> None:  # noqa: PLR0915  (one state after another)
     studio.wait(1.0)
     window.face_commands.select(2)
     studio.shoot("replay", docs="replay")
+    analyse_again(Session(studio.folder), Config())
+    window.sessions.show_results(again=True)
+    while not window.timeline.other_ids:
+        studio.wait(0.5)
+    studio.shoot("again")
     window.resize(420, 420)
     studio.shoot("small")
     window.shut()

@@ -114,6 +114,7 @@ class FacesDock(QDockWidget):
         super().__init__("Faces", parent)
         self.setObjectName("faces")
         self.people = people
+        self._wanted: int | None = None
         self.model = FacesModel(self)
         self.view = QListView(self)
         self.view.setModel(self.model)
@@ -144,9 +145,12 @@ class FacesDock(QDockWidget):
         else:
             self.model.show(self.people.update(reading))
         self._pages.setCurrentIndex(1 if self.model.rowCount() else 0)
+        if self._wanted is not None and not self._chosen.hasSelection():
+            self.select(self._wanted)  # chosen before it was in the list
 
     def select(self, track_id: int | None) -> None:
         """Select a face's row; None selects none."""
+        self._wanted = track_id
         row = self.model.row_of(track_id)
         if row < 0:
             self._chosen.clear()

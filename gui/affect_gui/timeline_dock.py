@@ -302,6 +302,9 @@ class _Plots:
         gap = QColor(theme.quiet)
         gap.setAlpha(70)
         self._gap = QBrush(gap)
+        ground = QColor(theme.base)
+        ground.setAlpha(200)  # its words lie over the lines
+        self._legend.setBrush(ground)
         self._legend.setLabelTextColor(theme.text)
         for _, label in self._legend.items:
             label.setText(label.text, color=theme.text)

@@ -38,6 +38,36 @@ def test_24_faces_are_listed_and_each_can_be_reached_by_the_keyboard(qtbot, wind
     assert window.face_commands.selected == 24
 
 
+def test_nobody_in_view_is_said_and_who_was_chosen_before_is_unfolded_when_they_come(
+    qtbot, window, pipeline
+):
+    show(qtbot, window, pipeline, scene_of())
+    window.pull_docks()
+    assert window.faces.widget().currentWidget() is not window.faces.view
+    window.face_commands.select(2)
+    show(qtbot, window, pipeline, scene_of(measured(1), measured(2, x=180), index=1))
+    window.pull_docks()
+    assert window.faces.widget().currentWidget() is window.faces.view
+    assert window.faces.view.currentIndex().row() == 1
+
+
+def test_a_short_session_fills_the_timeline_and_its_text_grows_with_the_windows(
+    qtbot, window, pipeline
+):
+    show(qtbot, window, pipeline, scene_of(measured(1, t_ns=33_000_000)))
+    until(qtbot, lambda: window.feed.history.span_ns[1] > 0)
+    timeline = window.timeline
+    for span_ns, seconds in ((12_000_000_000, 12), (60_000_000_000, 60), (1, 5)):
+        timeline.pull(window.feed.history.span_ns[1], None, span_ns)
+        (left, right), _ = timeline.plots._expressions.viewRange()
+        assert abs((right - left) - seconds) < 0.2
+    before = timeline.plots._label_px
+    window.view_commands.scale_text(1.5)
+    assert timeline.plots._label_px > 1.3 * before
+    window.view_commands.scale_text(None)
+    assert timeline.plots._label_px == before
+
+
 def test_a_face_says_in_words_what_its_card_shows(qtbot, window, pipeline):
     show(qtbot, window, pipeline, scene_of(measured(1, smile=4.0, score=0.2, size_px=20)))
     window.pull_docks()
