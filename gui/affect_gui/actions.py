@@ -71,6 +71,8 @@ COMMANDS: Final = (
             "Save the image as shown, as PNG.", ends_section=True),
     Command("quit", "file", "&Quit", ("Ctrl+Q", "Q"),
             "Close the window; asks while a session is recorded."),
+    Command("start", "session", "St&art", ("Ctrl+Return",),
+            "Open what was open last again, from its beginning."),
     Command("pause", "session", "&Pause", ("Space",),
             "A file or a replay stands still; images of a camera are passed over. Nothing is "
             "analysed or recorded until it goes on.",

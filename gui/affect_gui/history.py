@@ -62,12 +62,15 @@ class Stretch:
         The face was measured and no micro-expression could have been spotted.
     missing : (n,) bool
         No reading came: a gap, or time that has not been yet.
+    dropped : (n,) uint16
+        Images of the source that were not analysed, before the readings of this bin.
     """
 
     start_ns: int
     values: NDArray[np.float32]
     unavailable: NDArray[np.bool_]
     missing: NDArray[np.bool_]
+    dropped: NDArray[np.uint16]
 
 
 class History:
@@ -85,6 +88,8 @@ class History:
         self._first_bin: int | None = None
         self._n = 0
         self._present = np.zeros(_EMPTY, np.bool_)
+        self._dropped = np.zeros(_EMPTY, np.uint16)
+        self._newest_index: int | None = None
         self._values: dict[int, NDArray[np.float32]] = {}
         self._watched: dict[int, NDArray[np.uint8]] = {}
         self._seen_ns: dict[int, int] = {}
@@ -106,6 +111,7 @@ class History:
         with self._lock:
             t_ns = reading.scene.frame.t_ns
             place = self._place(t_ns)
+            self._note_dropped(reading.scene.frame, place)
             self._newest_ns = max(self._newest_ns, t_ns)
             self._present[place] = True
             for track in reading.scene.tracks:
@@ -155,6 +161,7 @@ class History:
         values = np.full((n, len(SERIES)), np.nan, np.float32)
         watched = np.zeros(n, np.uint8)
         present = np.zeros(n, np.bool_)
+        dropped = np.zeros(n, np.uint16)
         with self._lock:
             if self._first_bin is not None:
                 # A little more to the left, so that what holds on is not cut off.
@@ -168,12 +175,13 @@ class History:
                     part = None if of is None else of[here].copy()
                     states = None if of is None else self._watched[track_id or 0][here].copy()
                     _lay(present, _held(known, _GAP_BINS), at)
+                    _lay(dropped, self._dropped[here].copy(), at)
                     if part is not None and states is not None:
                         source = _hold_from(np.asarray(np.isfinite(part).any(axis=1)), _HOLD)
                         part = np.where(source[:, None] >= 0, part[source], np.nan)
                         _lay(values, part, at)
                         _lay(watched, np.where(source >= 0, states[source], 0), at)
-        return Stretch(first * BIN_NS, values, watched == _UNAVAILABLE, ~present)
+        return Stretch(first * BIN_NS, values, watched == _UNAVAILABLE, ~present, dropped)
 
     def at(self, t_ns: int) -> Reading | None:
         """Return the kept reading nearest to a source time, with its image; None without one."""
@@ -200,6 +208,14 @@ class History:
             return None
         return jpeg_of(frame.image, _IMAGE_SIDE)
 
+    def _note_dropped(self, frame: Frame, place: int) -> None:
+        """Count the images between this reading and the last; after a longer time it is a gap."""
+        n = 0 if self._newest_index is None else frame.index - self._newest_index - 1
+        self._newest_index = frame.index
+        if n > 0 and frame.t_ns - self._newest_ns <= _GAP_BINS * BIN_NS:
+            room = np.iinfo(np.uint16).max - int(self._dropped[place])
+            self._dropped[place] += min(room, n)
+
     def _place(self, t_ns: int) -> int:
         """Return the bin of a source time, with room made for it."""
         bin_ = t_ns // BIN_NS
@@ -207,6 +223,7 @@ class History:
             # A clip that starts again, or a clock set back: earlier times no longer mean anything.
             self._first_bin, self._n = bin_, 0
             self._present[:] = False
+            self._dropped[:] = 0
             self._values.clear()
             self._watched.clear()
             self._images.clear()
@@ -231,6 +248,8 @@ class History:
                 arrays[track_id] = moved  # type: ignore[assignment]  # each into its own
         self._present[:kept] = self._present[by : by + kept]
         self._present[kept:] = False
+        self._dropped[:kept] = self._dropped[by : by + kept]
+        self._dropped[kept:] = 0
         self._n = kept
         oldest_ns = self._first_bin * BIN_NS
         for track_id in [n for n, seen_ns in self._seen_ns.items() if seen_ns < oldest_ns]:
@@ -240,6 +259,7 @@ class History:
     def _grow(self, size: int) -> None:
         more = size - len(self._present)
         self._present = np.concatenate([self._present, np.zeros(more, np.bool_)])
+        self._dropped = np.concatenate([self._dropped, np.zeros(more, np.uint16)])
         for track_id, values in self._values.items():
             room = np.full((more, len(SERIES)), np.nan, np.float32)
             self._values[track_id] = np.concatenate([values, room])

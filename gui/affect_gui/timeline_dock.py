@@ -44,6 +44,7 @@ _N_EXPRESSIONS: Final = len(EXPRESSIONS)
 _N_UNITS: Final = len(AU_INTENSITIES)
 _MOST_MARKERS: Final = 200
 _SHARES: Final = (9, 16, 8, 6)  # of the height: expressions, units, lines, spikes
+_LOWEST: Final = 0.04  # on the lane of spikes: where images were dropped
 _OTHER: Final = "other "
 _LABEL: Final = 0.68  # of the height of the window's text
 _AXIS: Final = 7.2  # times as wide as its text is high
@@ -181,6 +182,8 @@ class TimelineDock(QDockWidget):
         words = [f"{n} spike{'s' * (n != 1)}"]
         if gaps:
             words.append(f"{gaps} gap{'s' * (gaps != 1)} without images")
+        if dropped := int(stretch.dropped.sum()):
+            words.append(f"{dropped} image{'s' * (dropped != 1)} dropped")
         if other is not None:
             words.append(f"dotted: {self._other_name}")
         self.remark.setText("   ".join(words))
@@ -265,15 +268,17 @@ class _Plots:
         self._curves: dict[str, pg.PlotDataItem] = {}
         self._micro = pg.ScatterPlotItem(symbol="t1", size=13)
         self._macro = pg.ScatterPlotItem(symbol="o", size=5)
+        self._drops = pg.ScatterPlotItem(symbol="s", size=3)
         self._lane.addItem(self._micro)
         self._lane.addItem(self._macro)
+        self._lane.addItem(self._drops)
         self._heads = [pg.InfiniteLine(angle=90, movable=True) for _ in range(4)]
         for plot, head in zip(self._all, self._heads, strict=True):
             head.setZValue(20)
             plot.addItem(head)
             head.sigDragged.connect(self._dragged)
         self._marks: list[tuple[Any, Any]] = []
-        self._hatches: list[Any] = []
+        self._hatches: dict[Any, list[Any]] = {plot: [] for plot in self._all}
         scene = self.widget.scene()
         scene.sigMouseClicked.connect(self._clicked)
 
@@ -298,6 +303,10 @@ class _Plots:
         self._micro.setPen(pg.mkPen(theme.text, width=1))
         self._macro.setBrush(theme.quiet)
         self._macro.setPen(None)
+        self._drops.setBrush(theme.alarm)
+        self._drops.setPen(None)
+        for line in (line for lines in self._marks for line in lines):
+            line.setPen(self._mark_pen())
         self._hatch = QBrush(QColor(theme.quiet), Qt.BrushStyle.BDiagPattern)
         gap = QColor(theme.quiet)
         gap.setAlpha(70)
@@ -316,6 +325,7 @@ class _Plots:
             curve.setData([], [])
         self._micro.setData([], [])
         self._macro.setData([], [])
+        self._drops.setData([], [])
         self._draw_marks([])
         self._draw_hatches([])
 
@@ -343,6 +353,8 @@ class _Plots:
         for item, kind, height in ((self._micro, "micro", 0.35), (self._macro, "macro", 0.2)):
             at = [(t - origin_ns) / 1e9 for t, k in events if k == kind]
             item.setData(at, [height] * len(at))
+        lost = times[stretch.dropped > 0]
+        self._drops.setData(lost, [_LOWEST] * len(lost))
         spans = [(self._lane, self._hatch, run) for run in runs_of(stretch.unavailable)]
         spans += [(plot, self._gap, run) for plot in self._all for run in runs_of(stretch.missing)]
         self._draw_hatches(
@@ -440,30 +452,28 @@ class _Plots:
             curve.setData(times, _share(name, series), connect="finite")
 
     def _draw_hatches(self, spans: Sequence[tuple[Any, Any, float, float]]) -> None:
-        while len(self._hatches) > len(spans):
-            plot, item = self._hatches.pop()
-            plot.removeItem(item)
-        for n, (plot, brush, start, end) in enumerate(spans):
-            if n == len(self._hatches) or self._hatches[n][0] is not plot:
+        """Fill stretches of plots; items are kept and hidden, for Qt does not free removed ones."""
+        free = {plot: iter(self._hatches[plot]) for plot in self._all}
+        for plot, brush, start, end in spans:
+            item = next(free[plot], None)
+            if item is None:
                 item = pg.LinearRegionItem(movable=False, pen=pg.mkPen(None))
-                item.setZValue(-5 if brush is self._hatch else 5)
                 plot.addItem(item)
-                if n < len(self._hatches):
-                    old_plot, old = self._hatches[n]
-                    old_plot.removeItem(old)
-                    self._hatches[n] = (plot, item)
-                else:
-                    self._hatches.append((plot, item))
-            item = self._hatches[n][1]
+                self._hatches[plot].append(item)
+            item.setZValue(-5 if brush is self._hatch else 5)
             item.setBrush(brush)
             item.setRegion((start, end))
+            item.show()
+        for rest in free.values():
+            for item in rest:
+                item.hide()
+
+    def _mark_pen(self) -> Any:
+        return pg.mkPen(self._accent, width=2, style=Qt.PenStyle.DashLine)
 
     def _draw_marks(self, marks: Sequence[tuple[float, str]]) -> None:
-        while len(self._marks) > len(marks):
-            for plot, item in zip(self._all, self._marks.pop(), strict=True):
-                plot.removeItem(item)
         while len(self._marks) < len(marks):
-            pen = pg.mkPen(self._accent, width=2, style=Qt.PenStyle.DashLine)
+            pen = self._mark_pen()
             lines = tuple(
                 pg.InfiniteLine(
                     angle=90, pen=pen, label="" if plot is self._lane else None,
@@ -477,9 +487,13 @@ class _Plots:
             for plot, line in zip(self._all, lines, strict=True):
                 plot.addItem(line)
             self._marks.append(lines)
-        for (at, text), lines in zip(marks, self._marks, strict=True):
+        for lines in self._marks[len(marks) :]:  # kept and hidden, as hatches are
+            for line in lines:
+                line.hide()
+        for (at, text), lines in zip(marks, self._marks, strict=False):
             for line in lines:
                 line.setValue(at)
+                line.show()
             lines[-1].label.setFormat(text)
 
 

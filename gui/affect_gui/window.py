@@ -234,6 +234,7 @@ class MainWindow(QMainWindow):
         self.moments.follow(None)
         self.source_changed.emit()
         feed.deleteLater()
+        self._show_state()
         owned, self._owned = self._owned, None
         if owned is not None:
             self.tasks.run(owned.close)
@@ -431,6 +432,9 @@ class MainWindow(QMainWindow):
                 canvas.badge = "PAUSED, recording too" if self.recording else "PAUSED"
             elif self.recording:
                 canvas.badge, canvas.badge_alarms = "REC", True
+        running = feed is not None and not feed.ended
+        self.commands["stop"].setEnabled(running)
+        self.commands["start"].setEnabled(not running)
         self.pane.say_recording(self.recording)
         title = "realtime-affect" if feed is None else f"{self._name} - realtime-affect"
         self.setWindowTitle(f"OFFLINE - {title}" if feed is not None and feed.offline else title)
@@ -457,9 +461,7 @@ class MainWindow(QMainWindow):
     def _show_status(self) -> None:
         feed = self.feed
         self.strip.show_feed(feed, self._state)
-        running = feed is not None and not feed.ended
         self.commands.enable(_NEEDS_SOURCE, feed is not None)
-        self.commands["stop"].setEnabled(running)
         self.commands["neutral"].setEnabled(feed is not None and feed.source.can_set_neutral)
 
     def _note_failure(self, feed: Feed) -> None:
@@ -497,7 +499,8 @@ class MainWindow(QMainWindow):
         bar.setObjectName("commands")
         bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         for name, text in (
-            ("start_page", "Source..."), ("pause", "Pause"), ("stop", "Stop"), ("", ""),
+            ("start_page", "Source..."), ("start", "Start"), ("pause", "Pause"),
+            ("stop", "Stop"), ("", ""),
             ("record", "Record"), ("mark", "Mark"), ("neutral", "Neutral..."),
             ("screenshot", "Screenshot"), ("", ""), ("live", "Back to live"),
         ):  # fmt: skip
@@ -513,6 +516,7 @@ class MainWindow(QMainWindow):
         moments, faces, commands = self.moments, self.face_commands, self.commands
         for name, work in {
             "start_page": self.show_start_page, "open_file": self._choose_file,
+            "start": lambda: self.open(self.preferences.text("source/last", "demo")),
             "open_folder": self._choose_folder, "screenshot": self.save_screenshot,
             "quit": self.close, "live": moments.back_to_live, "back": lambda: moments.step(-1),
             "forward": lambda: moments.step(1), "previous_spike": lambda: moments.jump(False),
@@ -528,7 +532,7 @@ class MainWindow(QMainWindow):
         commands["pause"].toggled.connect(moments.pause)
         for name in _LATER:
             commands[name].setVisible(False)
-        for name in ("start_page", "open_file", "open_folder"):
+        for name in ("start", "start_page", "open_file", "open_folder"):
             commands[name].setVisible(self._opener is not None)
         self.changes.canUndoChanged.connect(commands["undo"].setEnabled)
         self.changes.canRedoChanged.connect(commands["redo"].setEnabled)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from affect_gui.history import SERIES, Stretch
 from tests.affect_gui.conftest import measured, reading_of, scene_of
 from tests.affect_gui.test_window import show, shown, until
 from tests.realtime_affect.micro_world import MS, facial_event, with_micro
@@ -103,8 +104,8 @@ def test_the_timeline_shows_values_spikes_markers_and_where_none_could_be_seen(
     plots = window.timeline.plots
     assert "1 spike" in window.timeline.remark.text()
     assert len(plots._micro.data) == 1
-    assert len(plots._marks) == 1
-    assert any(plot is plots._lane for plot, _ in plots._hatches)
+    assert [lines[0].value() for lines in plots._marks if lines[0].isVisible()] == [1.45]
+    assert any(item.isVisible() for item in plots._hatches[plots._lane])
     units = plots._unit_image.image
     assert (units.max(axis=1) > 100).sum() == 1
     sought = []
@@ -113,6 +114,28 @@ def test_the_timeline_shows_values_spikes_markers_and_where_none_could_be_seen(
     plots._heads[0].sigDragged.emit(plots._heads[0])
     assert abs(sought[0] - 500 * MS) < 60 * MS
     assert window.moments.reviewed is not None
+
+
+def test_gaps_and_markers_that_come_and_go_leave_nothing_behind(window):
+    """What Qt's scene has let go of is never freed: an hour of gaps would fill the memory."""
+    from affect_gui.timeline_dock import Marker
+
+    plots, n = window.timeline.plots, 200
+
+    def draw(gaps, marks):
+        missing = np.zeros(n, bool)
+        for k in range(gaps):
+            missing[20 * k : 20 * k + 10] = True
+        values = np.zeros((n, len(SERIES)), np.float32)
+        stretch = Stretch(0, values, np.zeros(n, bool), missing, np.zeros(n, np.uint16))
+        plots.draw(stretch, None, [], [Marker(k * MS) for k in range(marks)], [], 0)
+        shown = sum(item.isVisible() for item in plots._hatches[plots._lines])
+        return len(plots.widget.scene().items()), shown
+
+    most, _ = draw(9, 4)
+    assert draw(1, 0) == (most, 1)
+    assert draw(8, 4) == (most, 8)
+    plots.clear()
 
 
 def test_lines_are_drawn_only_for_what_is_picked(qtbot, window, pipeline):

@@ -89,6 +89,16 @@ def test_time_without_readings_is_a_gap_and_unseen_spikes_are_told_apart():
     assert not stretch.missing[-1]
 
 
+def test_images_that_were_not_analysed_are_counted_where_they_are_missing():
+    history = History()
+    for index, t_ms in ((0, 0), (1, 33), (5, 200), (6, 233), (4, 266), (9, 400)):
+        history.write(reading_of(index, t_ns=t_ms * MS))
+    stretch = history.stretch(None, 0, 450 * MS)
+    assert stretch.dropped.tolist() == [0, 0, 0, 0, 3, 0, 0, 0, 4]
+    history.write(reading_of(90, t_ns=3000 * MS))  # a pause, or a source that was away: a gap
+    assert history.stretch(None, 2900 * MS, 3050 * MS).dropped.sum() == 0
+
+
 def test_each_spike_is_kept_once():
     history = History()
     event = facial_event(0)

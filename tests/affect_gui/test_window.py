@@ -448,7 +448,15 @@ def test_the_start_page_opens_what_is_named_and_says_why_something_cannot_be(
     window.open("other")
     until(qtbot, lambda: window.feed.source is other)
     until(qtbot, lambda: pipeline.closed)
-    other.close()
+    window.commands["stop"].trigger()
+    assert other.stopped
+    other.end()
+    until(qtbot, lambda: window.commands["start"].isEnabled())
+    third = window.sources["other"] = FakePipeline()
+    press(qtbot, window, "Return", "ControlModifier")  # what was open last, from its beginning
+    until(qtbot, lambda: window.feed.source is third)
+    assert third.running
+    third.close()
 
 
 def dropped(window, urls):
