@@ -118,6 +118,13 @@ kill: .venv/.test  ## kill -9 run, serve, analyze and the window's sessions twen
 	@.venv/bin/python benchmarks/kill_sessions.py --record
 	@.venv/bin/python benchmarks/tables.py --write
 
+corpora: .venv/.test  ## throughput of corpora; what kills of workers, drivers and a Ray node leave behind
+	@$(MODELS)
+	@.venv/bin/python benchmarks/corpora.py --record
+	@.venv/bin/python benchmarks/corpora_kill.py --record
+	@.venv/bin/python benchmarks/corpora_kill.py --ray --record
+	@.venv/bin/python benchmarks/tables.py --write
+
 fuzz: .venv/.test  ## damaged files and rude clients for SECONDS=600; ARGS=--seed N for others
 	@$(MODELS)
 	@.venv/bin/python benchmarks/fuzz.py --seconds $(SECONDS) --record $(ARGS)

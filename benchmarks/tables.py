@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import accuracy_tables
+import corpora_tables
 import jetson_budget
 import plots
 import records
@@ -354,6 +355,9 @@ TABLES = {
     "survival": reliability.survival_table,
     "faults": reliability.faults_table,
     "proofs": reliability.figures_table,
+    "corpora": corpora_tables.throughput_table,
+    "corpora_cost": corpora_tables.cost_table,
+    "corpora_kill": corpora_tables.kill_table,
 }
 
 

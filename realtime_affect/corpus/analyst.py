@@ -252,6 +252,7 @@ class Analyst:
         try:
             write_atomically(scratch / SUMMARY, json.dumps(summary, indent=2) + "\n", mode=PRIVATE)
             self._remove(place)
+            shutil.rmtree(self._part(entry["input"]), ignore_errors=True)
             if said["files"] or (scratch / "error.log").exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
                 scratch.rename(place)
@@ -260,7 +261,7 @@ class Analyst:
         return _said(summary)
 
     def _remove(self, place: Path) -> None:
-        """Take earlier results away, and with them the rows in the data set."""
+        """Take earlier results away."""
         if not place.exists():
             return
         if any(path.is_dir() for path in place.iterdir()):
@@ -274,13 +275,16 @@ class Analyst:
         place.rename(old)
         shutil.rmtree(old, ignore_errors=True)
 
+    def _part(self, name: str) -> Path:
+        return self._job.out / DATASET / partition_of(name)
+
     def _put_rows(self, one: CorpusInput, place: Path) -> None:
         """Write the rows of results in their place into the data set, unless they are there."""
         if not self._job.parquet:
             return
         from realtime_affect.outputs.parquet import read_metadata, write_parquet
 
-        path = self._job.out / DATASET / partition_of(one.name) / "rows.parquet"
+        path = self._part(one.name) / "rows.parquet"
         summary = json.loads((place / SUMMARY).read_text(encoding="utf-8"))
         about = {"corpus": json.dumps({**summary["corpus"], "metadata": dict(one.metadata)})}
         if read_metadata(path).get("corpus") == about["corpus"]:

@@ -15,7 +15,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.corpus.analyst import Analyst
-from realtime_affect.corpus.workers import Lost, end_with_parent_or_above
+from realtime_affect.corpus.workers import Lost, end_with_parent_or_above, usable_cores
 from realtime_affect.errors import DeviceError
 from realtime_affect.outputs.extra import import_extra
 
@@ -84,7 +84,7 @@ class RayActors:
                 prefix="ray-", dir=where if len(where) < _LONGEST else _SHORT
             )
             how = {
-                "num_cpus": n or len(os.sched_getaffinity(0)), "include_dashboard": False,
+                "num_cpus": n or usable_cores(), "include_dashboard": False,
                 "_temp_dir": self._own,
             }  # fmt: skip
         try:

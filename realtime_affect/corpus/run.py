@@ -20,7 +20,7 @@ from realtime_affect.corpus.analyst import PARTIAL, Job, Started, entry_of
 from realtime_affect.corpus.inputs import find_corpus
 from realtime_affect.corpus.processes import Processes
 from realtime_affect.corpus.record import NAME, CorpusRecord
-from realtime_affect.corpus.workers import Lost
+from realtime_affect.corpus.workers import Lost, usable_cores
 from realtime_affect.errors import AffectError, UsageError
 from realtime_affect.outputs.folder import RunFolder
 from realtime_affect.runtime.pipeline import WorkerError
@@ -194,9 +194,11 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
     job = Job(folder, config, resume, parquet, files)
     with RunFolder(folder, beside=False), contextlib.ExitStack() as opened:
         found = find_corpus(listed, folder)
+        shutil.rmtree(folder / PARTIAL, ignore_errors=True)  # of a run that was killed
+        opened.callback(shutil.rmtree, folder / PARTIAL, ignore_errors=True)
         source: RayActors | Processes
         if ray is None:
-            source, cores = Processes(job), len(os.sched_getaffinity(0))
+            source, cores = Processes(job), usable_cores()
         else:
             from realtime_affect.corpus.cluster import RayActors
 
@@ -206,8 +208,6 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
         n = max(1, min(workers or cores, len(found.inputs)))
         memory_mb = memory_mb or _SHARE_OF_MEMORY * psutil.virtual_memory().total / 2**20 / n
         source.memory_mb = memory_mb
-        shutil.rmtree(folder / PARTIAL, ignore_errors=True)  # of a run that was killed
-        opened.callback(shutil.rmtree, folder / PARTIAL, ignore_errors=True)
         options = {"workers": n, "memory_mb": round(memory_mb), "parquet": parquet, **files}
         waiting = [entry_of(one) for one in found.inputs]
         named = map(str, listed)
@@ -321,7 +321,8 @@ class _Run:
         self._record.note_worker(place.about)
         self.kept += answer.kept
         self._analysed += 0 if answer.kept else int(answer.entry["frames"] or 0)
-        self._settle(one, answer.entry)
+        by = {"worker": place.number, "rss_mb": round(answer.rss_mb, 1)}
+        self._settle(one, answer.entry | by)
         if answer.fatal is not None:
             raise answer.fatal
         if answer.rss_mb > _WORN * self._memory_mb:

@@ -69,6 +69,13 @@ class Workers(Protocol):
         """Let go of what all workers share. Idempotent."""
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def end_with_parent_or_above(memory_mb: float) -> None:
     """Watch this process: end it with its parent, or when it needs too much memory.
 

@@ -90,7 +90,9 @@ def test_what_is_complete_is_kept_for_the_same_bytes_and_settings_alone(clip, tm
 
 
 @pytest.mark.parametrize("bad", ["gone", "empty", "text", "folder that vanished"])
-def test_an_input_that_cannot_be_read_leaves_its_reason_and_no_earlier_result(clip, tmp_path, bad):
+def test_an_input_that_cannot_be_read_any_more_leaves_its_reason_and_stops_no_other(
+    clip, tmp_path, bad
+):
     worker = analyst(tmp_path)
     worker.analyse(one_of(clip))
     if bad == "gone":
@@ -104,6 +106,9 @@ def test_an_input_that_cannot_be_read_leaves_its_reason_and_no_earlier_result(cl
     assert found.entry["outcome"] == "failed"
     assert "clip.mp4" in found.entry["error"]
     assert found.fatal is None
+    # Whose disk is gone loses nothing; other bytes have other results, or none.
+    kept = (tmp_path / "out" / "clip.mp4" / "clip.csv").exists()
+    assert kept == (bad not in ("empty", "text"))
     assert worker.analyse(one_of(video(tmp_path / "in" / "next.mp4", 3))).entry["frames"] == 3
 
 

@@ -19,7 +19,7 @@ from realtime_affect.config import Config
 from realtime_affect.outputs.video import VideoRecorder
 
 ROOT = Path(__file__).parents[3]
-LENGTHS = {"a/clip.mp4": 24, "b/clip.mp4": 16, "c.mp4": 8}
+LENGTHS = {"a/clip.mp4": 16, "b/clip.mp4": 12, "c.mp4": 6}
 CLI = "from realtime_affect.cli.main import main; main()"
 
 
