@@ -1,119 +1,121 @@
 """Probabilities and units -> a compound emotion, or none.
 
-First, pair-wise probability aggregation (Ryumina et al., Team RAS, ABAW): a compound is as probable
-as its two parts together, P(c) = p_i + p_j. That names a pair for every face, so two gates come
-first: where neutral leads, or where one expression leads alone, there is no compound.
+Two opinions are weighed against each other, log-linearly, for every single expression and for every
+compound c of the leading one:
 
-A network that was trained on single expressions is mostly sure of one of them, whatever it sees. So
-where one leads alone, the units are asked: are they a compound of it, rather than that expression?
-By what Du, Tao & Martinez (PNAS 2014) saw people move, these must hold: half of the compound's
-units are there, one of the expression and one that belongs to the compound more than to it, and
-the likelihood of all that was observed is no smaller than under any likely single expression.
+    score(c) = w * log P(c) + sum over units u of log(s_cu * L_u + 1 - s_cu)
+
+P is the network's: of an expression p_i, of a compound p_i + p_j, the pair-wise probability
+aggregation of Ryumina et al. (Team RAS, ABAW). A network that learned single expressions is mostly
+sure of one, whatever it sees, so w is below 1. s_cu is the share of people who move u for c (Du, Tao
+& Martinez, PNAS 2014, table 1), and L_u the likelihood ratio of what was measured: how much more
+often a unit of this intensity is shown than not (Pearl's virtual evidence, 1988). That is logistic,
+e^(slope * (x - even_at)), at most e^2 either way: a unit that was missed is not disproved.
+
+A compound that has the highest score is named under three conditions. One of its expressions leads,
+so there is none where neutral does. Half of the probability or more is its. And where one of the two
+leads alone, with more than three times the other, a unit is there that belongs to the compound
+clearly more than to that one; where no unit was measured there is none then.
+
+``training.interpretation.choose`` finds w, the slope and ``even_at`` of each unit on rendered
+people of whom no figure is reported.
 """
 
 from __future__ import annotations
 
-import math
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from realtime_affect.interpret.prototypes import SHARES, consistent_units
-from realtime_affect.names import COMPOUNDS, EXPRESSIONS
+from realtime_affect.names import AU_INTENSITIES, COMPOUNDS, EXPRESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 NONE: Final = "none"
 
-_PAIRS: Final = tuple(
-    (name, EXPRESSIONS.index(first), EXPRESSIONS.index(second))
-    for name, (first, second) in COMPOUNDS.items()
-)
-_NEUTRAL: Final = EXPRESSIONS.index("neutral")
-_LEAST: Final = 0.5
-"""Of the pair together: less, and more speaks for something else."""
-_BALANCE: Final = 1 / 3
-"""Of the weaker part over the stronger: less, and one expression leads alone."""
-_ASKED: Final = 0.3
-"""Of the pair together, from which units may name it."""
-_LIKELY: Final = 0.15
-_SUPPORT: Final = 0.5
-_DISTINCT: Final = 1.3  # share of people in the compound over that in the expression
-_ELSE: Final = 0.1
+UNITS: Final = tuple(unit for unit in AU_INTENSITIES if any(unit in s for s in SHARES.values()))
+"""What is looked at: every unit that belongs to some expression or compound."""
+
+_NAMES: Final = (*(name for name in EXPRESSIONS if name in SHARES), *COMPOUNDS)
+_ELSE: Final = 0.05
 """Share of people who move a unit for anything that it does not belong to."""
-_UNSURE: Final = 0.5  # what a unit of low trust counts
+_SHARES: Final = np.array([[SHARES[name].get(unit, _ELSE) for unit in UNITS] for name in _NAMES])
+_COLUMNS: Final = np.array([AU_INTENSITIES.index(unit) for unit in UNITS])
+_PARTS: Final = np.array(
+    [[float(part in COMPOUNDS.get(name, (name,))) for part in EXPRESSIONS] for name in _NAMES]
+)
+_IS_PAIR: Final = np.array([name in COMPOUNDS for name in _NAMES])
+_LED_BY: Final = np.array([_NAMES.index(name) if name in _NAMES else -1 for name in EXPRESSIONS])
+_DISTINCT: Final = 1.4  # share of people in the compound over that in the leading expression
+_TELLS: Final = _SHARES[None] >= _DISTINCT * _SHARES[_LED_BY][:, None]
+"""Whether a unit belongs to each of _NAMES more than to the one that leads, (8, n, units)."""
+_LEAST: Final = 0.5  # of the pair together
+_BALANCE: Final = 1 / 3  # of the weaker part over the stronger
+_UNLIKELY: Final = 0.01  # what the network is never surer of
+_MOST: Final = 2.0  # of the logarithm of a likelihood ratio
 
-_UNITS: Final = tuple(sorted({unit for shares in SHARES.values() for unit in shares}))
 
-
-def compound_of(
-    probabilities: Sequence[float], observed: Mapping[str, str], measured: Collection[str]
-) -> tuple[str, float]:
-    """Return the compound, or "none", and the probability of the likeliest pair.
+class CompoundRule:
+    """How much the network says, and how much each unit.
 
     Parameters
     ----------
-    probabilities : (8,) float
-        Of EXPRESSIONS, sum 1.
-    observed : mapping of str to str
-        Units above their threshold, and how far each can be trusted.
-    measured : collection of str
-        Units that were measured, whether observed or not.
+    network : float
+        Weight of the logarithm of the network's probability.
+    slope : float
+        What an intensity of 1 more adds to the logarithm of the likelihood ratio.
+    even_at : mapping of str to float
+        Intensity 0 to 5 that each of UNITS has as often where it is shown as where it is not.
     """
-    p = probabilities
-    best, pair, i, j = max((p[i] + p[j], name, i, j) for name, i, j in _PAIRS)
-    strong, weak = max(p[i], p[j]), min(p[i], p[j])
-    if best >= _LEAST and weak >= _BALANCE * strong and strong > p[_NEUTRAL]:
-        return pair, best
-    leading = EXPRESSIONS[p.index(max(p))]
-    return _by_units(p, leading, observed, measured) if leading in SHARES else NONE, best
+
+    def __init__(self, network: float, slope: float, even_at: Mapping[str, float]) -> None:
+        self._network = network
+        self._slope = slope
+        self._even_at = np.array([even_at[unit] for unit in UNITS])
+
+    def decide(
+        self, probabilities: Sequence[float], intensity: Sequence[float]
+    ) -> tuple[str, float]:
+        """Return the compound and its probability, or "none" and that of the likeliest pair.
+
+        Parameters
+        ----------
+        probabilities : (8,) float
+            Of EXPRESSIONS, sum 1.
+        intensity : (17,) float
+            Of AU_INTENSITIES, 0 to 5 above rest; NaN says nothing.
+        """
+        p = np.array(probabilities)
+        lead = int(p.argmax())
+        together = _PARTS @ p
+        pairs = np.where(_IS_PAIR, together, 0.0)
+        none = NONE, float(pairs.max())
+        asked = _IS_PAIR & (_PARTS[:, lead] > 0) & (together >= _LEAST)
+        if not asked.any():
+            return none
+        x = np.array(intensity)[_COLUMNS]
+        steps = self._slope * (x - self._even_at)
+        balanced = together - p[lead] >= _BALANCE * p[lead]
+        asked &= balanced | (_TELLS[lead] & (steps > 0)).any(axis=1)
+        # No difference of NaN: a ratio of 1.
+        ratio = np.exp(np.where(steps == steps, np.clip(steps, -_MOST, _MOST), 0.0))
+        score = self._network * np.log(np.maximum(together, _UNLIKELY))
+        score += np.log(_SHARES * (ratio - 1.0) + 1.0).sum(axis=1)
+        first = int(np.where(asked | ~_IS_PAIR, score, -np.inf).argmax())
+        return (_NAMES[first], float(together[first])) if _IS_PAIR[first] else none
+
+
+RULE: Final = CompoundRule(
+    0.5, 3.5,
+    {"AU01": 1.2, "AU02": 1.0, "AU04": 0.65, "AU05": 1.3, "AU06": 0.7, "AU07": 0.75, "AU09": 0.9,
+     "AU10": 0.6, "AU12": 0.5, "AU15": 0.9, "AU17": 0.75, "AU20": 1.25, "AU25": 1.5, "AU26": 1.4},
+)  # fmt: skip
+"""What ships."""
 
 
 def unit_support(compound: str, units: Collection[str]) -> float:
     """Return the share of a compound's consistent units that are among `units`, 0 to 1."""
     wanted = consistent_units(compound)
     return sum(unit in units for unit in wanted) / len(wanted)
-
-
-def _by_units(
-    p: Sequence[float], leading: str, observed: Mapping[str, str], measured: Collection[str]
-) -> str:
-    """Return the compound that units show where `leading` leads alone, or "none"."""
-    if not any(unit in SHARES[leading] for unit in observed):
-        return NONE
-    asked = [
-        name
-        for name, i, j in _PAIRS
-        if p[i] + p[j] >= _ASKED
-        and leading in COMPOUNDS[name]
-        and unit_support(name, observed) >= _SUPPORT
-        and any(
-            SHARES[name].get(unit, 0.0) >= _DISTINCT * SHARES[leading].get(unit, _ELSE)
-            for unit in observed
-        )
-    ]
-    if not asked:
-        return NONE
-    single = max(
-        _log_likelihood(name, observed, measured)
-        for name, share in zip(EXPRESSIONS, p, strict=True)
-        if name in SHARES and (share >= _LIKELY or name == leading)
-    )
-    likelihood, name = max((_log_likelihood(name, observed, measured), name) for name in asked)
-    return name if likelihood >= single else NONE
-
-
-def _log_likelihood(name: str, observed: Mapping[str, str], measured: Collection[str]) -> float:
-    """Return the logarithm of the share of people whose units these are."""
-    total = 0.0
-    for unit, seen, unseen in _logs(name):
-        if unit in measured:
-            weight = _UNSURE if observed.get(unit) == "low" else 1.0
-            total += weight * (seen if unit in observed else unseen)
-    return total
-
-
-@cache
-def _logs(name: str) -> tuple[tuple[str, float, float], ...]:
-    shares = ((unit, SHARES[name].get(unit, _ELSE)) for unit in _UNITS)
-    return tuple((unit, math.log(share), math.log(1 - share)) for unit, share in shares)

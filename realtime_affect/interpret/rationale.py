@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from affect_engines import load_card
 from realtime_affect.face.vision import GOOD_SHARPNESS, GOOD_SIZE_PX, GOOD_VIEW_DEG
-from realtime_affect.interpret.compound import NONE, compound_of, unit_support
+from realtime_affect.interpret.compound import NONE, RULE, unit_support
 from realtime_affect.interpret.hierarchy import tiers
 from realtime_affect.interpret.prototypes import (
     BOTH_SIDED,
@@ -144,8 +144,7 @@ def explain(evidence: Evidence, table: UnitTable | None = None, language: str = 
         for unit, value, trust in zip(AU_INTENSITIES, evidence.intensity, table.trusts, strict=True)
         if trust != "none" and value == value  # not NaN
     }
-    observed = {observation.unit: observation.trust for observation in observations}
-    compound, p_compound = compound_of(evidence.probabilities, observed, measured)
+    compound, p_compound = RULE.decide(evidence.probabilities, evidence.intensity)
     candidates = _candidates(evidence, observations, measured, compound)
     verdict: Verdict = verdict_of(candidates[0]) if measured else "unchecked"
     return Meaning(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 FPS: Final = 12.0
 SECONDS: Final = 2.2
 _SIDE_PX: Final = 192
-_SHOWN: Final = 0.3  # intensity, 0 to 1, from which a unit is shown: FACS B
+SHOWN: Final = 0.3
+"""True intensity, 0 to 1, from which a unit is shown: FACS B."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Sequence:
         """Whether the strongest observation is a unit that is shown, of FACS B or more."""
         if self.meaning is None or not self.meaning.observations:
             return False
-        return self.shown.get(self.meaning.observations[0].unit, 0.0) >= _SHOWN
+        return self.shown.get(self.meaning.observations[0].unit, 0.0) >= SHOWN
 
     @property
     def compound_is_right(self) -> bool:
