@@ -1,21 +1,21 @@
 """Probabilities and units -> a compound emotion, or none.
 
-Two opinions are weighed against each other, log-linearly, for every single expression and for every
-compound c of the leading one:
+Two opinions are weighed log-linearly, for every single expression and compound c:
 
     score(c) = w * log P(c) + sum over units u of log(s_cu * L_u + 1 - s_cu)
 
 P is the network's: of an expression p_i, of a compound p_i + p_j, the pair-wise probability
 aggregation of Ryumina et al. (Team RAS, ABAW). A network that learned single expressions is mostly
-sure of one, whatever it sees, so w is below 1. s_cu is the share of people who move u for c (Du, Tao
-& Martinez, PNAS 2014, table 1), and L_u the likelihood ratio of what was measured: how much more
-often a unit of this intensity is shown than not (Pearl's virtual evidence, 1988). That is logistic,
-e^(slope * (x - even_at)), at most e^2 either way: a unit that was missed is not disproved.
+sure of one, whatever it sees: w is below 1. s_cu is the share of people who move u for c (Du, Tao &
+Martinez, PNAS 2014, table 1), and L_u the likelihood ratio of what was measured: how much likelier
+this intensity is where the unit is shown than where it is not (virtual evidence; Pearl, 1988). It
+is logistic, e^(slope * (x - even_at)), and at most e^2 either way: a unit that was missed is not
+disproved.
 
-A compound that has the highest score is named under three conditions. One of its expressions leads,
-so there is none where neutral does. Half of the probability or more is its. And where one of the two
-leads alone, with more than three times the other, a unit is there that belongs to the compound
-clearly more than to that one; where no unit was measured there is none then.
+The compound of the highest score is named under three conditions. One of its expressions leads, so
+there is none where neutral does. Half of the probability or more is its. And where one of the two
+leads alone, with more than three times the other, a unit is there that belongs to the compound more
+than to that one.
 
 ``training.interpretation.choose`` finds w, the slope and ``even_at`` of each unit on rendered
 people of whom no figure is reported.

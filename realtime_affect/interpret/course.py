@@ -35,7 +35,6 @@ class UnitCourse:
     def __init__(self, present_at: Sequence[float]) -> None:
         n = len(present_at)
         self._present_at = np.array(present_at)
-        self._most = 0.5 * self._present_at
         self._rest = np.zeros(n)
         self._noise = np.zeros(n)
         self._since = np.full(n, -1, np.int64)
@@ -43,8 +42,8 @@ class UnitCourse:
         self.t_ns = -1
         """Source time of the newest frame; -1 before the first."""
 
-    def add(self, t_ns: Sequence[int], intensity: NDArray[np.floating]) -> None:
-        """Take in the frames since the last decision.
+    def add(self, t_ns: Sequence[int], intensity: NDArray[np.floating]) -> list[int]:
+        """Take in the frames since the last decision; return which units left their rest in them.
 
         Parameters
         ----------
@@ -53,6 +52,7 @@ class UnitCourse:
         intensity : (k, n) float
             NaN where there is no evidence.
         """
+        before_ns = self.t_ns
         since_s = (t_ns[-1] - self.t_ns) / 1e9 if self.t_ns >= 0 else 0.0
         edge = self._rest + np.maximum(_LEAST_STEP, _NOISES * self._noise)
         away = intensity > edge  # False for NaN
@@ -67,9 +67,16 @@ class UnitCourse:
         calm = newest < self._present_at
         np.copyto(self._rest, self._rest + share * above, where=calm)
         np.maximum(self._rest, 0.0, out=self._rest)
-        np.minimum(self._rest, self._most, out=self._rest)
+        np.minimum(self._rest, self._present_at, out=self._rest)
         still = calm & ~away[-1]
         np.copyto(self._noise, self._noise + share * (abs(above) - self._noise), where=still)
+        if before_ns < 0:
+            return []
+        return np.flatnonzero(away[-1] & (self._since >= before_ns)).tolist()
+
+    def begin_earlier(self, unit: int, t_ns: int) -> None:
+        """Note that a unit was at rest for the last time at `t_ns`, if not even earlier."""
+        self._since[unit] = min(int(self._since[unit]), t_ns)
 
     def onsets_ns(self) -> list[int]:
         """Return the last frame at rest of each unit; -1: before the first one, or not known."""

@@ -17,6 +17,7 @@ from pydantic import NonNegativeFloat
 
 from realtime_affect.interpret.baseline import load_profile
 from realtime_affect.interpret.course import UnitCourse
+from realtime_affect.interpret.onset import movement_before
 from realtime_affect.interpret.rationale import (
     Earlier,
     Evidence,
@@ -197,7 +198,12 @@ def _units(
         intensity = baseline.relative_units(intensity, calibration)
         sides = baseline.relative_sides(sides, calibration)
     if window is not None and fresh:
-        course.add(times[-fresh:], intensity[-fresh:])
+        begun = course.add(times[-fresh:], intensity[-fresh:])
+        if begun:
+            rests = movement_before(faces, [AU_INTENSITIES[i] for i in begun])
+            for i, rest in zip(begun, rests, strict=True):
+                if rest is not None:
+                    course.begin_earlier(i, times[rest])
     # np.mean takes three times as long for so little.
     return np.add.reduce(intensity[-recent:]) / recent, sides
 

@@ -1,9 +1,9 @@
-"""Choose how a compound is told from an expression, on rendered people of whom no figure is reported.
+"""Choose how a compound is told from an expression, on people of whom no figure is reported.
 
     python -m training.interpretation.choose --faces ict_facekit_light.npz [--people 14]
 
-films people of the validation split, each showing seven expressions and seven compounds, and fits to
-what the product measures of them:
+films rendered people of the validation split, each showing seven expressions and seven compounds,
+and fits to what the product measures of them:
 
 - the likelihood ratio of each unit: logistic in its intensity, with one slope for all and the
   intensity ``even_at`` at which it is shown as often as not, shown and not shown weighted alike;

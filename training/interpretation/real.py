@@ -34,7 +34,6 @@ PERSONS: Final = range(61, 91)
 """Of the London set: those that nothing was learned from or chosen on."""
 
 _NO_SIDES: Final = np.full((2, 2), np.nan)
-_MESH: Final = FaceMesh(np.zeros((468, 3), np.float32), 1.0)
 _POSE: Final = HeadPose(np.zeros(3), np.zeros(3))
 _GOOD: Final = FaceQuality(1.0, 120.0, 0.0, 100.0)
 _IMAGE: Final = np.zeros((1, 1, 3), np.uint8)
@@ -59,7 +58,8 @@ def meanings_of(face: Watched) -> Iterator[tuple[int, Meaning]]:
             face.intensity[n], face.occurrence[n], _NO_SIDES, float(face.calibration[n])
         )
         seen = Face(
-            _MESH, _POSE, np.full(2, 0.3), _GOOD, units, np.zeros((48, 48), np.uint8)
+            FaceMesh(face.points[n], 1.0), _POSE, np.full(2, 0.3), _GOOD, units,
+            np.zeros((48, 48), np.uint8),
         )  # fmt: skip
         faces = [moment for moment in faces if t_ns - moment[0] <= _RECENT_NS] + [(t_ns, seen)]
         moment_ns = int(face.moment_ns[n])

@@ -49,3 +49,20 @@ def test_a_slow_drift_is_no_onset():
 
 def test_what_was_never_measured_has_no_onset():
     assert onset_of([np.nan] * 20) is None
+
+
+def test_it_says_which_units_have_just_left_their_rest():
+    course = UnitCourse((1.0, 1.0))
+    course.add([0, FRAME_NS], np.zeros((2, 2)))
+    assert course.add([2 * FRAME_NS, 3 * FRAME_NS], np.array([[0, 0.0], [0, 0.5]])) == [1]
+    assert course.add([4 * FRAME_NS], np.array([[0, 0.9]])) == []
+
+
+def test_an_onset_can_be_moved_back_only():
+    course = UnitCourse((1.0,))
+    course.add([0, FRAME_NS, 2 * FRAME_NS], np.zeros((3, 1)))
+    course.add([3 * FRAME_NS], np.ones((1, 1)))
+    course.begin_earlier(0, FRAME_NS)
+    assert course.onsets_ns() == [FRAME_NS]
+    course.begin_earlier(0, 5 * FRAME_NS)
+    assert course.onsets_ns() == [FRAME_NS]
