@@ -35,7 +35,7 @@ _PARTS: Final = {
 }  # fmt: skip
 """Regions of the skin that a unit moves; of units that are not named, the lids."""
 
-_REST_SHARE: Final = 1 / 3  # of the faces, the first ones
+_REST_SHARE: Final = 2 / 3  # of the faces, the first ones: of the 0.6 s that a job reaches back
 _LEAST_REST: Final = 4  # faces that tell what noise is
 _NOISES: Final = 4.0  # standard deviations
 _LEAST_MM: Final = 0.1  # less moves nothing that anybody could see
