@@ -23,6 +23,8 @@ people of whom no figure is reported.
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,24 +35,26 @@ from realtime_affect.names import AU_INTENSITIES, COMPOUNDS, EXPRESSIONS
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
 NONE: Final = "none"
 
 UNITS: Final = tuple(unit for unit in AU_INTENSITIES if any(unit in s for s in SHARES.values()))
 """What is looked at: every unit that belongs to some expression or compound."""
 
-_NAMES: Final = (*(name for name in EXPRESSIONS if name in SHARES), *COMPOUNDS)
+_PAIRS: Final = tuple(
+    (name, EXPRESSIONS.index(first), EXPRESSIONS.index(second))
+    for name, (first, second) in COMPOUNDS.items()
+)
+_SINGLE: Final = tuple(name for name in EXPRESSIONS if name in SHARES)
+_SINGLES: Final = [EXPRESSIONS.index(name) for name in _SINGLE]
+_COLUMNS: Final = np.array([AU_INTENSITIES.index(unit) for unit in UNITS])
 _ELSE: Final = 0.05
 """Share of people who move a unit for anything that it does not belong to."""
-_SHARES: Final = np.array([[SHARES[name].get(unit, _ELSE) for unit in UNITS] for name in _NAMES])
-_COLUMNS: Final = np.array([AU_INTENSITIES.index(unit) for unit in UNITS])
-_PARTS: Final = np.array(
-    [[float(part in COMPOUNDS.get(name, (name,))) for part in EXPRESSIONS] for name in _NAMES]
+_SHARES: Final = np.array(
+    [[SHARES[name].get(unit, _ELSE) for unit in UNITS] for name in (*_SINGLE, *COMPOUNDS)]
 )
-_IS_PAIR: Final = np.array([name in COMPOUNDS for name in _NAMES])
-_LED_BY: Final = np.array([_NAMES.index(name) if name in _NAMES else -1 for name in EXPRESSIONS])
 _DISTINCT: Final = 1.4  # share of people in the compound over that in the leading expression
-_TELLS: Final = _SHARES[None] >= _DISTINCT * _SHARES[_LED_BY][:, None]
-"""Whether a unit belongs to each of _NAMES more than to the one that leads, (8, n, units)."""
 _LEAST: Final = 0.5  # of the pair together
 _BALANCE: Final = 1 / 3  # of the weaker part over the stronger
 _UNLIKELY: Final = 0.01  # what the network is never surer of
@@ -87,24 +91,41 @@ class CompoundRule:
         intensity : (17,) float
             Of AU_INTENSITIES, 0 to 5 above rest; NaN says nothing.
         """
-        p = np.array(probabilities)
-        lead = int(p.argmax())
-        together = _PARTS @ p
-        pairs = np.where(_IS_PAIR, together, 0.0)
-        none = NONE, float(pairs.max())
-        asked = _IS_PAIR & (_PARTS[:, lead] > 0) & (together >= _LEAST)
-        if not asked.any():
+        p = probabilities
+        lead = p.index(max(p))
+        none = NONE, max(p[i] + p[j] for _, i, j in _PAIRS)
+        asked = [
+            k for k, (_, i, j) in enumerate(_PAIRS) if lead in (i, j) and p[i] + p[j] >= _LEAST
+        ]
+        if not asked:
             return none
-        x = np.array(intensity)[_COLUMNS]
-        steps = self._slope * (x - self._even_at)
-        balanced = together - p[lead] >= _BALANCE * p[lead]
-        asked &= balanced | (_TELLS[lead] & (steps > 0)).any(axis=1)
-        # No difference of NaN: a ratio of 1.
-        ratio = np.exp(np.where(steps == steps, np.clip(steps, -_MOST, _MOST), 0.0))
-        score = self._network * np.log(np.maximum(together, _UNLIKELY))
-        score += np.log(_SHARES * (ratio - 1.0) + 1.0).sum(axis=1)
-        first = int(np.where(asked | ~_IS_PAIR, score, -np.inf).argmax())
-        return (_NAMES[first], float(together[first])) if _IS_PAIR[first] else none
+        steps = self._slope * (np.array(intensity)[_COLUMNS] - self._even_at)
+        there = steps > 0
+        asked = [
+            k for k in asked
+            if min(p[_PAIRS[k][1]], p[_PAIRS[k][2]]) >= _BALANCE * p[lead]
+            or (there & _tells(k, lead)).any()
+        ]  # fmt: skip
+        if not asked:
+            return none
+        steps[steps != steps] = 0.0  # NaN: a ratio of 1
+        ratio = np.exp(np.minimum(np.maximum(steps, -_MOST), _MOST))
+        likely = np.add.reduce(np.log(_SHARES * (ratio - 1.0) + 1.0), axis=1).tolist()
+
+        def score(row: int, share: float) -> float:
+            return self._network * math.log(max(share, _UNLIKELY)) + float(likely[row])
+
+        single = max(score(n, p[i]) for n, i in enumerate(_SINGLES))
+        pairs = ((p[_PAIRS[k][1]] + p[_PAIRS[k][2]], k) for k in asked)
+        best, share, k = max((score(len(_SINGLE) + k, share), share, k) for share, k in pairs)
+        return (_PAIRS[k][0], share) if best > single else none
+
+
+@cache
+def _tells(pair: int, lead: int) -> NDArray[np.bool_]:
+    """Return which units belong to a compound clearly more than to the expression that leads."""
+    single = _SHARES[_SINGLES.index(lead)]
+    return np.asarray(_SHARES[len(_SINGLE) + pair] >= _DISTINCT * single)
 
 
 RULE: Final = CompoundRule(

@@ -17,7 +17,7 @@ from pydantic import NonNegativeFloat
 
 from realtime_affect.interpret.baseline import load_profile
 from realtime_affect.interpret.course import UnitCourse
-from realtime_affect.interpret.onset import movement_before
+from realtime_affect.interpret.onset import TRACED, movement_before
 from realtime_affect.interpret.rationale import (
     Earlier,
     Evidence,
@@ -198,7 +198,9 @@ def _units(
         intensity = baseline.relative_units(intensity, calibration)
         sides = baseline.relative_sides(sides, calibration)
     if window is not None and fresh:
-        begun = course.add(times[-fresh:], intensity[-fresh:])
+        begun = [
+            i for i in course.add(times[-fresh:], intensity[-fresh:]) if AU_INTENSITIES[i] in TRACED
+        ]
         if begun:
             rests = movement_before(faces, [AU_INTENSITIES[i] for i in begun])
             for i, rest in zip(begun, rests, strict=True):

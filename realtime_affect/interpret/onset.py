@@ -17,7 +17,7 @@ import numpy as np
 
 from realtime_affect.face.align import turn_to_front
 from realtime_affect.face.pose import fit_heads
-from realtime_affect.landmarks import EYE_LIDS, SKIN_REGIONS
+from realtime_affect.landmarks import SKIN_REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,10 @@ _PARTS: Final = {
     "AU17": ("chin", "lower lip"), "AU20": ("mouth corner",), "AU25": ("upper lip", "lower lip"),
     "AU26": ("chin",),
 }  # fmt: skip
-"""Regions of the skin that a unit moves; of units that are not named, the lids."""
+"""Regions of the skin that a unit moves. Lids are too quick, and move too often, to be traced."""
+
+TRACED: Final = frozenset(_PARTS)
+"""Units whose onset can be traced."""
 
 _REST_SHARE: Final = 2 / 3  # of the faces, the first ones: of the 0.6 s that a job reaches back
 _LEAST_REST: Final = 4  # faces that tell what noise is
@@ -76,7 +79,7 @@ def movement_before(faces: Sequence[Face], units: Sequence[str]) -> list[int | N
     faces : sequence of Face
         One person's, in order; each unit has left its rest in the last one.
     units : sequence of str
-        Of AU_INTENSITIES.
+        Of TRACED.
 
     Returns
     -------
@@ -97,5 +100,4 @@ def movement_before(faces: Sequence[Face], units: Sequence[str]) -> list[int | N
 @cache
 def _points(unit: str) -> NDArray[np.intp]:
     """Return the points of the mesh that a unit moves."""
-    moved = [SKIN_REGIONS[part] for part in _PARTS[unit]] if unit in _PARTS else EYE_LIDS
-    return np.unique(np.array(moved).ravel())
+    return np.unique(np.array([SKIN_REGIONS[part] for part in _PARTS[unit]]).ravel())

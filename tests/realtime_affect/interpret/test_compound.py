@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -64,6 +64,7 @@ def test_what_both_have_in_common_names_no_compound_where_one_leads_alone():
     assert named({"sadness": 0.45, "anger": 0.4}, "AU04", "AU15") == "sadly angry"
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     arrays(float, 8, elements=st.floats(0.001, 1)),
     arrays(float, 17, elements=st.floats(0, 5) | st.just(math.nan)),

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realtime_affect.face.pose import load_neutral_face
-from realtime_affect.interpret.onset import last_at_rest, movement_before
+from realtime_affect.interpret.onset import TRACED, last_at_rest, movement_before
 from realtime_affect.names import AU_INTENSITIES
 from realtime_affect.types import FaceMesh
 from tests.realtime_affect.interpret.faces import face_with
@@ -23,11 +23,13 @@ def moving(rest, steps, mm_a_step, seed=None, noise_mm=0.0):
     return places
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(8, 40), st.integers(1, 4), st.floats(0.12, 3.0))
 def test_of_a_ramp_without_noise_the_last_frame_at_rest_is_exact(rest, steps, mm):
     assert last_at_rest(moving(rest, steps, mm)) == rest - 1
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(12, 16), st.integers(3, 6), st.integers(0, 10_000))
 def test_of_a_ramp_in_noise_it_is_off_by_few_frames(rest, steps, seed):
     found = last_at_rest(moving(rest, steps, 1.0, seed, noise_mm=0.15))
@@ -65,8 +67,9 @@ def test_the_points_of_a_unit_are_followed_whatever_the_head_does(unit, moved):
     assert movement_before(faces_with(moved), [unit, "AU26"]) == [11, None]
 
 
-def test_of_every_unit_it_is_known_what_it_moves():
-    assert len(movement_before(faces_with([1]), AU_INTENSITIES)) == len(AU_INTENSITIES)
+def test_of_every_unit_that_is_traced_it_is_known_what_it_moves():
+    assert set(AU_INTENSITIES) >= TRACED
+    assert movement_before(faces_with([1]), sorted(TRACED)) == [None] * len(TRACED)
 
 
 def test_a_mesh_without_size_says_nothing():
