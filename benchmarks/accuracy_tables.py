@@ -374,6 +374,7 @@ def interpretation_table() -> str:
         f"| {studio['compound_right']:.0%} |",
         f"| no compound named | {n_single} studio sequences of one expression "
         f"| {studio['no_compound_right']:.0%} |",
+        *_left_out(),
         f"| AU12 named at the end of a smile | {onsets['persons']} photographed persons, morphed "
         f"| {onsets['au12_named']} |",
         f"| its onset within 2 frames of 33 ms | those | {onsets['onset_within_2_frames']}; median "
@@ -391,6 +392,18 @@ def interpretation_table() -> str:
         )
     found = "<sub>" + records.origin([report]) + "; benchmarks/results/interpretation.json</sub>"
     return "\n".join([*rows, "", found])
+
+
+def _left_out() -> list[str]:
+    """Return a row about people on whom the rule for compounds was not chosen, of the choice."""
+    chosen = records.report("compound_rule")
+    if chosen is None:
+        return []
+    left_out = chosen["people_left_out"]
+    return [
+        f"| the last two, in the rule's choice | {chosen['people']} people, each left out in turn "
+        f"| {left_out['compound_right']:.0%}, {left_out['no_compound_right']:.0%} |"
+    ]
 
 
 def _frames(value: float | None) -> str:

@@ -7,7 +7,8 @@
     python -m training.evaluate stills --ferplus PACK.npz [--split valid] [--precision auto] \
         [--out report.json]
     python -m training.evaluate real --data DIR [--why WORDS] [--out report.json]
-    python -m training.evaluate interpretation --data DIR [--people 4] [--out report.json]
+    python -m training.evaluate interpretation --data DIR [--people 4] [--why WORDS] \
+        [--out report.json]
     python -m training.evaluate spotting --dataset casme2sq|sammlv|casme3 --root DIR \
         [--out report.json]
     python -m training.evaluate micro --dataset casme2|smic|samm --root DIR [--out report.json]
@@ -80,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     meaning = commands.add_parser("interpretation", help="explanations and compound emotions")
     meaning.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     meaning.add_argument("--people", type=int, default=4, help="of the studio's test split")
+    meaning.add_argument("--why", default="interpretation", help="for the log of looks")
     meaning.add_argument(
         "--out", type=Path, help="JSON to write; default: benchmarks/results/interpretation.json"
     )
@@ -125,7 +127,7 @@ def _run(options: argparse.Namespace) -> None:
     elif options.command == "interpretation":
         from training.interpretation.evaluate import evaluate_interpretation
 
-        evaluate_interpretation(options.data, options.people, options.out)
+        evaluate_interpretation(options.data, options.people, options.why, options.out)
     elif options.command == "micro":
         from training.megc.evaluate import evaluate_classes
 

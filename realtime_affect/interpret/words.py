@@ -93,6 +93,24 @@ _UNITS: Final = (
     _mark("blink"),
 )  # fmt: skip
 
+_PAGE: Final = (
+    _mark("Overview"), _mark("face"), _mark("from s"), _mark("to s"), _mark("displayed"),
+    _mark("strongest units"), _mark("evidence agrees"), _mark("valence"), _mark("arousal"),
+    _mark("Faces together"), _mark("faces"), _mark("seconds"), _mark("what"), _mark("correlation"),
+    _mark("lag s"), _mark("does not move"), _mark("both smile"), _mark("never"),
+    _mark("What was displayed: {input}"), _mark("Face {face} in frame {frame}"),
+    _mark("And {n} more"), _mark("All are in {file}."), _mark("{a} and {b}"),
+    _mark("{start} to {end} s"),
+    _mark(
+        "Strongest correlation of two faces over lags of up to 2 s, in windows of 200 ms; a "
+        "positive lag means that the second follows the first. p: how often shuffled blocks of 2 s "
+        "correlate as strongly. Both may follow something else: this is no proof of influence."
+    ),
+)  # fmt: skip
+"""What the page of episodes says besides; see :func:`say`."""
+DYADS: Final = _PAGE[-1]
+"""What the correlation of two faces is."""
+
 
 def short_line(meaning: Meaning, language: str = "en") -> str:
     """Return units with side and FACS letter, and whether they agree: for an image or a list.
@@ -158,9 +176,12 @@ def notice(language: str = "en") -> str:
     return _translation(language)(NOTICE)
 
 
-def label_in(name: str, language: str) -> str:
-    """Return the name of an expression or compound in a language."""
-    return _translation(language)(name)
+def say(message: str, language: str, **facts: object) -> str:
+    """Return a message of the catalogues in a language, with what is put into it.
+
+    Names of expressions and compounds are messages, too.
+    """
+    return _translation(language)(message).format(**facts)
 
 
 def episode_heading(face: int, start_s: float, end_s: float, name: str, language: str) -> str:

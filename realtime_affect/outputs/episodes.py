@@ -19,7 +19,14 @@ from realtime_affect.interpret.episodes import Attributes, EpisodeCutter, letter
 from realtime_affect.interpret.hierarchy import as_data
 from realtime_affect.interpret.rationale import unit_table
 from realtime_affect.interpret.windows import fixed_windows
-from realtime_affect.interpret.words import episode_heading, label_in, notice, parts, peak_line
+from realtime_affect.interpret.words import (
+    DYADS,
+    episode_heading,
+    notice,
+    parts,
+    peak_line,
+    say,
+)
 from realtime_affect.names import AU_INTENSITIES
 from realtime_affect.outputs.report import Report, Section, Table, to_html
 from realtime_affect.outputs.sinks import origin_ns
@@ -211,10 +218,13 @@ class EpisodeSink:
 
     def _report(self, dyads: list[Dyad], told: list[Narration]) -> Report:
         language = self._config.language
-        sections = [Section("Overview", tables=(self._overview(),))]
+        sections = [Section(say("Overview", language), tables=(self._overview(),))]
         if dyads:
             origin = self._origin_ns or 0
-            sections.append(Section("Faces together", _DYADS, (_dyad_table(dyads, origin),)))
+            table = _dyad_table(dyads, origin, language)
+            sections.append(
+                Section(say("Faces together", language), say(DYADS, language), (table,))
+            )
         sections += [
             self._section(episode, image, told[n] if n < len(told) else None)
             for n, (episode, image) in enumerate(self._episodes[:_MOST_SHOWN])
@@ -222,27 +232,29 @@ class EpisodeSink:
         ]
         if len(self._episodes) > _MOST_SHOWN:
             left = len(self._episodes) - _MOST_SHOWN
-            sections.append(Section(f"And {left} more", f"All are in {self._json_path.name}."))
+            all_are_in = say("All are in {file}.", language, file=self._json_path.name)
+            sections.append(Section(say("And {n} more", language, n=left), all_are_in))
         return Report(
-            f"What was displayed: {self._name}", tuple(sections), language, notice(language)
+            say("What was displayed: {input}", language, input=self._name),
+            tuple(sections),
+            language,
+            notice(language),
         )
 
     def _overview(self) -> Table:
-        origin = self._origin_ns or 0
+        origin, language = self._origin_ns or 0, self._config.language
         rows = tuple(
             (
                 str(e.face), *(f"{(t_ns - origin) / 1e9:.1f}" for t_ns in (e.start_ns, e.end_ns)),
-                label_in(e.label, self._config.language),
+                say(e.label, language),
                 ", ".join(f"{unit} {letter_of(most)}" for unit, most, _ in _telling(e)[:5]),
                 f"{e.agreement:.0%}", f"{e.valence:+.2f}", f"{e.arousal:+.2f}",
             )
             for e, _ in self._episodes
         )  # fmt: skip
-        return Table(
-            ("face", "from s", "to s", "displayed", "strongest units", "evidence agrees",
-             "valence", "arousal"),
-            rows,
-        )  # fmt: skip
+        columns = ("face", "from s", "to s", "displayed", "strongest units", "evidence agrees",
+                   "valence", "arousal")  # fmt: skip
+        return Table(tuple(say(name, language) for name in columns), rows)
 
     def _section(
         self, episode: Episode, image: Image | None, narration: Narration | None
@@ -261,7 +273,8 @@ class EpisodeSink:
         return Section(
             episode_heading(episode.face, start, end, episode.label, language),
             peak_line(peak, episode.peak_frame, language), tuple(tables), png,
-            f"Face {episode.face} in frame {episode.peak_frame}",
+            say("Face {face} in frame {frame}", language, face=episode.face,
+                frame=episode.peak_frame),
         )  # fmt: skip
 
 
@@ -270,29 +283,27 @@ def _telling(episode: Episode) -> list[tuple[str, float, float]]:
     return [unit for unit in episode.units if unit[0] != "AU45"]
 
 
-_DYADS: Final = (
-    "Strongest correlation of two faces over lags of up to 2 s, in windows of 200 ms; a positive "
-    "lag means that the second follows the first. p: how often shuffled blocks of 2 s correlate as "
-    "strongly. Both may follow something else: this is no proof of influence."
-)
-
-
-def _dyad_table(dyads: Sequence[Dyad], origin: int) -> Table:
+def _dyad_table(dyads: Sequence[Dyad], origin: int, language: str) -> Table:
     rows = []
     for dyad in dyads:
-        for name, how in (("valence", dyad.valence), ("AU12", dyad.smile)):
+        first, second = dyad.faces
+        faces = say("{a} and {b}", language, a=first, b=second)
+        for name, how in ((say("valence", language), dyad.valence), ("AU12", dyad.smile)):
             known = math.isfinite(how.correlation)
             rows.append((
-                " and ".join(map(str, dyad.faces)), f"{dyad.seconds:.1f}", name,
-                f"{how.correlation:+.2f}" if known else "does not move",
+                faces, f"{dyad.seconds:.1f}", name,
+                f"{how.correlation:+.2f}" if known else say("does not move", language),
                 f"{how.lag_s:+.1f}" if known else "", f"{how.p_value:.3f}" if known else "",
             ))  # fmt: skip
         smiles = ", ".join(
-            f"{(a - origin) / 1e9:.1f} to {(b - origin) / 1e9:.1f} s" for a, b in dyad.mutual_smiles
-        )
-        faces = " and ".join(map(str, dyad.faces))
-        rows.append((faces, "", "both smile", smiles or "never", "", ""))
-    return Table(("faces", "seconds", "what", "correlation", "lag s", "p"), tuple(rows))
+            say("{start} to {end} s", language, start=f"{(a - origin) / 1e9:.1f}",
+                end=f"{(b - origin) / 1e9:.1f}")
+            for a, b in dyad.mutual_smiles
+        )  # fmt: skip
+        smiling = smiles or say("never", language)
+        rows.append((faces, "", say("both smile", language), smiling, "", ""))
+    columns = ("faces", "seconds", "what", "correlation", "lag s")
+    return Table((*(say(name, language) for name in columns), "p"), tuple(rows))
 
 
 def _attributes(face: Face, affect: AffectResult) -> Attributes:

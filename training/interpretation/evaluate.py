@@ -8,6 +8,7 @@ from benchmarks import records
 from training.interpretation.real import judge_onsets, judge_votes
 from training.interpretation.studio import judge, sequences
 from training.real.cache import default_folder
+from training.real.examination import log_look
 from training.reports import write_report
 from training.synthetic.faces import FaceModel
 
@@ -20,7 +21,9 @@ CODE: Final = (
 )  # fmt: skip
 
 
-def evaluate_interpretation(data: Path, people: int, out: Path | None) -> dict[str, Any]:
+def evaluate_interpretation(
+    data: Path, people: int, why: str = "interpretation", out: Path | None = None
+) -> dict[str, Any]:
     """Evaluate on studio sequences, London's smile onsets and acted clips; write and print it.
 
     Parameters
@@ -29,12 +32,15 @@ def evaluate_interpretation(data: Path, people: int, out: Path | None) -> dict[s
         Folder of the data sets (docs/datasets.md).
     people : int
         Of the studio's test split, each showing seven expressions and seven compounds.
+    why : str
+        For the log of looks at people kept out of training.
     out : Path, optional
         Default: the record that the tables are made from.
     """
     code = records.code_state(*CODE)
     model = FaceModel(data / "synthetic_ict" / "ict_facekit_light.npz")
     cache = default_folder()
+    log_look(why, ("london_faces", "real_video"))
     report = {
         **code,
         "made_by": f"python -m training.evaluate interpretation --data DIR --people {people}",

@@ -65,6 +65,8 @@ from training.real.units import (
 from training.reports import write_report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from training.real.clips import Watched
 
 REPORT: Final = Path("benchmarks/results/real_faces.json")
@@ -171,12 +173,12 @@ def examine(
     return report
 
 
-def log_look(why: str) -> None:
-    """Add a line to the log of looks at people kept out of training."""
+def log_look(why: str, sets: Sequence[str] = FOLDERS) -> None:
+    """Add a line to the log of looks at people kept out of training, who are in some of FOLDERS."""
     line = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "why": why,
-        "sets": [*FOLDERS],
+        "sets": [*sets],
         "weights_sha256": {name: load_card(name).sha256 for name in NETWORKS},
     }
     with LOOKS.open("a", encoding="utf-8") as file:

@@ -79,6 +79,8 @@ def test_the_page_is_in_the_language_that_was_asked_for(written):
     told, page, _, _ = written(TWO, CONFIG.replace(language="de"))
     assert '<html lang="de">' in page
     assert "Gesicht 1, 1.00 bis 1.97 s: Freude" in page
+    assert "Überblick" in page
+    assert not any(word in page for word in ("Overview", "strongest units", "What was", "Face 1"))
     assert "keine Diagnose" in told["notice"]
 
 
