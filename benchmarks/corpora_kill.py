@@ -14,6 +14,7 @@ very same folder still.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -103,6 +104,14 @@ def start(clips: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", _PROGRAM, *words], env=environment)
 
 
+def workers_of(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the processes that work for a driver; none once it has ended."""
+    with contextlib.suppress(psutil.Error):
+        children = psutil.Process(driver.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return []
+
+
 def with_kills(clips: Path, out: Path, names: list[str], kills: int, draw: random.Random) -> Any:
     """Analyse with kills of workers and drivers; return counts and all results ever seen."""
     events = ["worker"] * kills
@@ -119,10 +128,7 @@ def with_kills(clips: Path, out: Path, names: list[str], kills: int, draw: rando
         replaced |= {name for name, inode in seen.items() if now.get(name) != inode}
         seen |= now
         if events and len(now) >= at[0]:
-            children = [
-                child for child in psutil.Process(driver.pid).children()
-                if "spawn_main" in " ".join(child.cmdline())
-            ] if driver.poll() is None else []  # fmt: skip
+            children = workers_of(driver)
             if events[0] == "driver" and driver.poll() is None:
                 driver.kill()
             elif events[0] == "worker" and children:
