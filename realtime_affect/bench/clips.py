@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from realtime_affect import memory
 from realtime_affect.capture import CaptureConfig, Source, SourceInfo, SourceState, open_source
 from realtime_affect.capture.paced import PacedSource
 
@@ -36,9 +37,9 @@ class EndlessClip:
     fps : float, optional
         Instead of the clip's own: faces then move faster or slower.
     collect : bool
-        Collect garbage, some 40 ms, where the clip starts anew. The first image of every file
-        stays in a reference cycle; who looks for growth must not take that for the loop's: a camera
-        is not opened every few seconds.
+        Collect garbage, some 40 ms, where the clip starts anew, and give freed memory back. The
+        first image of every file stays in a reference cycle, and decoders leave holes; who looks
+        for growth must not take that for the loop's: a camera is not opened every few seconds.
     """
 
     def __init__(  # noqa: PLR0913  (what is played, and how)
@@ -91,6 +92,7 @@ class EndlessClip:
             self._clip = open_source(self._spec, self._config, live=False)
             if self._collect:
                 gc.collect()
+                memory.trim()
             self._shift_ns = None
             return self.read(timeout_s)
         if self._shift_ns is None:
