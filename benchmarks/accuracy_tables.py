@@ -184,10 +184,9 @@ def expression_table() -> str:
             f"| {_with_interval(part, 'uar')} |"
         )
     lfw = found["lfw_kept_out"]
-    low, high = lfw["uar_interval"]
     rows.append(
         f"| LFW, persons kept out | {lfw['n']} | {lfw['accuracy']:.3f} "
-        f"| {lfw['uar']:.3f} ({low:.3f} to {high:.3f}) |"
+        f"| {_with_interval(lfw, 'uar')} |"
     )
     rows += ["", "| | " + " | ".join(EXPRESSIONS) + " |", "|---" * 9 + "|"]
     for name, recall in (
@@ -197,6 +196,15 @@ def expression_table() -> str:
     ):
         values = [f"{recall[key]:.2f}" if key in recall else "" for key in EXPRESSIONS]
         rows.append(f"| {name} | " + " | ".join(values) + " |")
+    if len(report["single_moments"]) > 1:
+        rows += ["", "| single moments, learned | FER+ `valid`, accuracy | UAR | LFW, UAR |",
+                 "|---|---|---|---|"]  # fmt: skip
+        for name, parts in report["single_moments"].items():
+            cut, kept_out = parts["student"]["ferplus_valid"], parts["student"]["lfw_kept_out"]
+            rows.append(
+                f"| {name} | {_with_interval(cut, 'accuracy')} | {_with_interval(cut, 'uar')} "
+                f"| {_with_interval(kept_out, 'uar')} |"
+            )
     talking = lfw["talking"]
     onsets = found.get("london_061_090", found["london_036_045"])
     rows += [

@@ -35,10 +35,15 @@ _LIMITS: Final = (
 
 def trained_on(about: dict[str, Any]) -> str:
     """Say what a run learned from."""
+    lfw = (
+        f" and {about['lfw']} of Labeled Faces in the Wild (Huang et al., 2007) with one label "
+        "each (muxspace/facial_expressions, Apache-2.0)"
+        if about["lfw"]
+        else ""
+    )
     return (
         f"{about['stills']} still images of FER+'s training split with ten raters' votes (Barsoum "
-        f"et al., 2016; votes MIT) and {about['lfw']} of Labeled Faces in the Wild (Huang et al., "
-        "2007) with one label each (muxspace/facial_expressions, Apache-2.0). The pixels of both "
+        f"et al., 2016; votes MIT){lfw}. Their pixels "
         "were collected from the web, carry no licence of their own and are not passed on; the "
         f"people in them were not asked. {about['sequences']} rendered sequences of "
         f"{about['people']} people who do not exist (ICT-FaceKit Light, MIT); smile onsets of "

@@ -158,6 +158,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ferplus", type=Path, required=True, help="ferplus_train_valid.npz")
     parser.add_argument("--lfw", type=Path, required=True, help="lfw_train.npz")
     parser.add_argument("--stills", type=Path, required=True, help="folder of cuts")
+    parser.add_argument(
+        "--without-lfw", action="store_true", help="learn from no face of LFW; choose on them"
+    )
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python -m training.ifdd_stream.evaluate --onnx FOLDER --run FOLDER --sequences FOLDER \
         --ferplus PACK --lfw PACK --stills FOLDER --report report.json --why WHY \
-        --teacher RUN [--teacher-without-lfw RUN] [--london FOLDER --report-persons WHY]
+        --teacher RUN [--teacher-with-lfw RUN] [--london FOLDER --report-persons WHY]
 
 FER+ ``valid`` (stills as clips that stand still, by strict majority), the fifth of LFW's persons
 that is kept out of every training (``training.persons``), sequences of studio people nobody
@@ -328,7 +328,7 @@ def main() -> None:
     parser.add_argument("--london", type=Path, help="folder of the London Set")
     parser.add_argument("--report-persons", metavar="WHY", help="look at persons 061 to 090")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of its checkpoint")
-    parser.add_argument("--teacher-without-lfw", type=Path, help="another, to see what LFW brings")
+    parser.add_argument("--teacher-with-lfw", type=Path, help="another, to see what LFW brings")
     parser.add_argument("--why", required=True, help="this look, for the log")
     parser.add_argument("--report", type=Path, required=True, help="JSON to write")
     options = parser.parse_args()
@@ -345,7 +345,7 @@ def main() -> None:
     lfw = read_cuts(options.stills, options.lfw, "lfw")
     lfw = lfw.take(np.flatnonzero(lfw_part(lfw.person) != "train"))
     forms = evaluate(options.onnx, options.sequences, valid, lfw, onsets)
-    runs = {"with LFW": options.teacher, "without LFW": options.teacher_without_lfw}
+    runs = {"without LFW": options.teacher, "with LFW": options.teacher_with_lfw}
     moments = {name: moment_figures(run, valid, lfw) for name, run in runs.items() if run}
     report = {"about": about, **forms, "single_moments": moments, "made": code}
     options.report.write_text(json.dumps(report, indent=1) + "\n", "utf-8")

@@ -9,12 +9,12 @@ from what the teacher makes of the same image, both at once (Zhang et al., "Be y
 2019): each rater's whim counts less, and the early blocks, nine tenths of its work, learn from
 both.
 
-Shown are FER+ with its votes, LFW with its one label, and moments of rendered people and of smile
-onsets of the Face Research Lab London Set, so that these are not forgotten: most real faces as the
-product cuts them, some as they came, so that both meet; some with their mouth in the midst of a
-word, flipped, turned, scaled, lit, partly hidden. Every second step mixes pairs (Zhang et al.,
-"mixup", 2018). What is kept is the running mean of the weights. The stem is held: it costs a fifth
-of a step and learns nothing new.
+Shown are FER+ with its votes, LFW with its one label where it is wanted, and moments of rendered
+people and of smile onsets of the Face Research Lab London Set, so that these are not forgotten:
+most real faces as the product cuts them, some as they came, so that both meet; some with their
+mouth in the midst of a word, flipped, turned, scaled, lit, partly hidden. Every second step mixes
+pairs (Zhang et al., "mixup", 2018). What is kept is the running mean of the weights. The stem is
+held: it costs a fifth of a step and learns nothing new.
 
 A tenth of FER+ ``train`` is kept out for choices, and so are LFW's persons for validation. Goes on
 from the last checkpoint in ``--out``. The schedule is fixed and the last epoch is taken.
@@ -289,10 +289,13 @@ def read_faces(options: argparse.Namespace, *, choosing: bool) -> dict[Kind, Cut
     ferplus = read_cuts(options.stills, options.ferplus, "ferplus_train")
     lfw = read_cuts(options.stills, options.lfw, "lfw")
     wanted = "validation" if choosing else "train"
-    return {
+    faces: dict[Kind, Cuts] = {
         "ferplus": ferplus.take(np.flatnonzero(kept_out(len(ferplus)) == choosing)),
         "lfw": lfw.take(np.flatnonzero(lfw_part(lfw.person) == wanted)),
     }
+    if options.without_lfw and not choosing:
+        del faces["lfw"]
+    return faces
 
 
 def read_lessons(faces: dict[Kind, Cuts], sequences: Path) -> dict[Kind, Faces]:
@@ -316,7 +319,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--rate", type=float, default=PEAK_RATE, help="peak of the schedule")
     parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--without-lfw", action="store_true", help="to see what LFW brings")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=0, help="0 = as many as there are cores")
     options = parser.parse_args()
@@ -325,8 +327,6 @@ def main() -> None:
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     faces = read_faces(options, choosing=False)
-    if options.without_lfw:
-        del faces["lfw"]
     lessons = read_lessons(faces, options.sequences)
     choosing = read_faces(options, choosing=True)
     network = load_weights(options.begin, StreamNetwork("none"))

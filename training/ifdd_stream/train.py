@@ -54,7 +54,7 @@ from training.ifdd_stream.sequences import (
     onset_shares,
 )
 from training.ifdd_stream.teacher import in_words, load_pair, read_all, read_faces, score
-from training.ifdd_stream.views import read_views, talking_clips
+from training.ifdd_stream.views import Kind, read_views, talking_clips
 from training.metrics import confusion, uar
 
 if TYPE_CHECKING:
@@ -121,9 +121,9 @@ class StillNetwork(nn.Module):
         return self.network.decide(tokens[:, None].expand(-1, SLOTS, -1, -1))[0]
 
 
-def read_lessons(folder: Path) -> Lessons:
-    """Read everything that ``views`` made."""
-    faces = [read_views(folder, kind) for kind in ("ferplus", "lfw")]
+def read_lessons(folder: Path, kinds: Iterable[Kind]) -> Lessons:
+    """Read everything that ``views`` made; `kinds` are those of real faces."""
+    faces = [read_views(folder, kind) for kind in kinds]
     stills, votes = (np.concatenate([part[k] for part in faces], 1) for k in (0, 1))
     talking, said = read_views(folder, "talking")
     filmed, shown = read_views(folder, "sequences")
@@ -298,7 +298,7 @@ def about(lessons: Lessons, options: argparse.Namespace) -> dict[str, Any]:
     return before | {
         "seed": options.seed, "epochs": options.epochs, "split": options.split,
         "data_sha256": digest.hexdigest(),
-        "stills": len(faces["ferplus"]), "lfw": len(faces["lfw"]),
+        "stills": len(faces["ferplus"]), "lfw": len(faces.get("lfw", ())),
         "people": len(lessons.shown) // SCENES, "sequences": len(lessons.shown),
         "talking": len(lessons.said),
         "onsets": lessons.onsets.shape[1],
@@ -343,7 +343,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     network = begin_with(options.teacher, options.split).to(memory_format=torch.channels_last)
     hold(network)
-    lessons = read_lessons(options.views)
+    lessons = read_lessons(options.views, read_faces(options, choosing=False))
     learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(decay_groups(learning, WEIGHT_DECAY), RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -184,6 +184,7 @@ def main() -> None:
     parser.add_argument("--ferplus", type=Path, help="ferplus_train_valid.npz")
     parser.add_argument("--lfw", type=Path, help="lfw_train.npz")
     parser.add_argument("--stills", type=Path, help="folder of cuts")
+    parser.add_argument("--without-lfw", action="store_true", help="no face of LFW talks")
     parser.add_argument("--sequences", type=Path, help="folder of sequences")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of its checkpoint")
     parser.add_argument("--views", help="FIRST:LAST, the last not included; default: all")

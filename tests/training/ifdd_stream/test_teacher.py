@@ -136,13 +136,17 @@ def test_rare_expressions_are_drawn_more_often_than_they_occur():
 
 def test_a_tenth_is_kept_out_and_so_are_persons(monkeypatch):
     monkeypatch.setattr(teacher, "read_cuts", lambda *_: stripes(50))
-    options = argparse.Namespace(stills="", ferplus="", lfw="")
+    options = argparse.Namespace(stills="", ferplus="", lfw="", without_lfw=False)
     learned, choosing = (read_faces(options, choosing=choosing) for choosing in (False, True))
     assert kept_out(50).sum() == len(choosing["ferplus"]) == 5
     assert len(learned["ferplus"]) == 45
     # The last digit of a person tells: 0 is kept for reports, 1 for choices.
     assert set(choosing["lfw"].person % 10) == {1}
     assert set(learned["lfw"].person % 10) == set(range(2, 10))
+    options.without_lfw = True
+    learned, choosing = (read_faces(options, choosing=choosing) for choosing in (False, True))
+    assert list(learned) == ["ferplus"]
+    assert list(choosing) == ["ferplus", "lfw"]
 
 
 def test_smiles_are_laid_among_rendered_people(tmp_path):
