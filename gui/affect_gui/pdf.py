@@ -6,7 +6,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Final
 
-from PyQt6.QtCore import QMarginsF, QRectF, QSizeF, Qt, QUrl
+from PyQt6.QtCore import QMarginsF, QRectF, QSizeF, Qt, QThread, QUrl
 from PyQt6.QtGui import (
     QColor,
     QFont,
@@ -61,7 +61,11 @@ def print_pdf(report: Report, path: Path) -> None:
     """
     try:
         with replacing(path, mode=PRIVATE) as unfinished:
-            _print(report, unfinished)
+            printing = _Printing(report, unfinished)
+            printing.start()
+            printing.wait()
+            if printing.failure is not None:
+                raise printing.failure
     except OSError as error:
         raise OutputError(
             thing=f"output file {path}",
@@ -69,6 +73,22 @@ def print_pdf(report: Report, path: Path) -> None:
             expected="a file that can be written",
             hint="Free some space, or choose another folder.",
         ) from error
+
+
+class _Printing(QThread):
+    """Print on a thread of Qt's own: its text layout wants timers, which other threads lack."""
+
+    def __init__(self, report: Report, path: Path) -> None:
+        super().__init__()
+        self._report, self._path = report, path
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        """Print."""
+        try:
+            _print(self._report, self._path)
+        except Exception as failure:  # noqa: BLE001  (whoever waits raises it)
+            self.failure = failure
 
 
 def _print(report: Report, path: Path) -> None:
