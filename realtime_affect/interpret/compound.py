@@ -129,7 +129,7 @@ def _tells(pair: int, lead: int) -> NDArray[np.bool_]:
 
 
 RULE: Final = CompoundRule(
-    0.5, 3.5,
+    0.25, 3.5,
     {"AU01": 1.2, "AU02": 1.0, "AU04": 0.65, "AU05": 1.3, "AU06": 0.7, "AU07": 0.75, "AU09": 0.9,
      "AU10": 0.6, "AU12": 0.5, "AU15": 0.9, "AU17": 0.75, "AU20": 1.25, "AU25": 1.5, "AU26": 1.4},
 )  # fmt: skip
