@@ -31,7 +31,7 @@ define apt
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq $(1) >/dev/null
 endef
 
-.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak soak-service soak-window kill fuzz tables golden sbom clean
+.PHONY: help run test test-gpu test-aarch64 check training train-action-units train-expression train-micro train-gaze setup peers bench soak soak-service soak-window kill corpora fuzz tables golden sbom clean
 help:  ## list the chores
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 

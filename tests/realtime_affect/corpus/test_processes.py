@@ -16,6 +16,12 @@ from realtime_affect import analyze, analyze_corpus
 from realtime_affect.analysis import Networks
 from realtime_affect.capture import open_source
 from realtime_affect.config import Config
+from realtime_affect.corpus.analyst import Job
+from realtime_affect.corpus.inputs import CorpusInput
+from realtime_affect.corpus.processes import Processes
+from realtime_affect.corpus.record import NAME as RECORD
+from realtime_affect.corpus.workers import Lost
+from realtime_affect.errors import InputError
 from realtime_affect.outputs.video import VideoRecorder
 
 ROOT = Path(__file__).parents[3]
@@ -101,6 +107,22 @@ def test_a_killed_driver_and_killed_workers_lose_nothing_and_repeat_nothing(clip
             for path in plain.inputs[0].files.values():
                 assert (out / name / path.name).read_bytes() == path.read_bytes(), path
     assert not (out / ".partial").exists()
+
+
+def test_a_worker_that_needs_more_memory_than_it_may_have_ends_and_says_so(tmp_path):
+    options = {"annotate": False, "timeline": False, "explain": False}
+    (tmp_path / RECORD).write_text("{}")
+    workers = Processes(Job(tmp_path, Config(), False, False, options))
+    workers.memory_mb = 30.0
+    worker = workers.start()
+    try:
+        while not isinstance(answer := worker.take(), Lost):
+            if answer is not None:  # it was quicker than the look at its memory
+                worker.give(CorpusInput("clip.mp4", error=InputError("a", "b", "c", "d")))
+            workers.wait([worker], 1.0)
+    finally:
+        worker.close(now=True)
+    assert answer == Lost("it needed more than 30 MiB of memory")
 
 
 @pytest.mark.slow
