@@ -41,6 +41,7 @@ _PATHS = [str(records.REPOSITORY / part) for part in ("", "engines", "kernels", 
 _MEMORY = 6 << 30  # of the child's addresses: a header that asks for all of it must not get it
 _START_S = 300.0
 _WARM = 20  # cases of a kind before its memory is taken for the beginning
+_LOOK = 20  # cases of a kind between two looks at it
 _VIDEOS = {
     "mp4": ("libx264", "yuv420p"), "mkv": ("mpeg4", "yuv420p"), "avi": ("mjpeg", "yuvj420p"),
     "ts": ("mpeg2video", "yuv420p"), "webm": ("libvpx", "yuv420p"), "gif": ("gif", "rgb8"),
@@ -222,8 +223,11 @@ def work(seed: int, begin: int, only: str) -> None:
     import realtime_affect.outputs.stream_server  # noqa: F401  (before the first case is timed)
     from affect_engines.store import verify_models  # noqa: F401
     from realtime_affect.errors import AffectError
+    from realtime_affect.memory import trim
 
-    process, memory = psutil.Process(), {}
+    process = psutil.Process()
+    kept: dict[str, float] = {}
+    first: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         contents = Seeds(Path(folder)).contents
         openers = {kind: _opener(kind) for kind in contents}
@@ -242,10 +246,13 @@ def work(seed: int, begin: int, only: str) -> None:
             for left in path.parent.iterdir():
                 if left.is_file():
                     left.unlink()
-            mib = process.memory_info().rss / 2**20
-            if number == _WARM:
-                memory[kind] = mib
-            _tell(done=True, wrong=wrong, growth_mib=round(mib - memory.get(kind, mib), 1))
+            if number % _LOOK == 0:  # what is freed and kept by the C library is no growth
+                trim()
+                kept[kind] = process.memory_info().rss / 2**20
+                if number >= _WARM:
+                    first.setdefault(kind, kept[kind])
+            growth = kept.get(kind, 0.0) - first.get(kind, kept.get(kind, 0.0))
+            _tell(done=True, wrong=wrong, growth_mib=round(growth, 1))
 
 
 def _cases(kinds: list[str], begin: int, only: str) -> Iterator[tuple[int, str, int]]:

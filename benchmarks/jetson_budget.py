@@ -131,8 +131,8 @@ def measure_memory() -> dict[str, float]:
     """Run the service on the demo in a process of its own; return the most memory it had, MiB."""
     program = (
         "from realtime_affect.serve.service import Service; "
-        "from realtime_affect.serve.config import load_settings as load; "
-        "s = Service(load(None, ['serve.port=none', 'serve.source=demo'])); s.run(); "
+        "from realtime_affect.config import load_config; "
+        "s = Service(load_config(None, ['serve.port=none', 'serve.source=demo'])); s.run(); "
         "print(s.health().machine.peak_memory_mb)"
     )
     done = subprocess.run(
