@@ -4,9 +4,9 @@
 
 Needs a quiet machine with two cores. Clips are made of the demo. *Workers*: the same clips by one
 worker on one core and by two on two, three times in turn, medians; the time is that from the begin
-of the first input to the end of the last, without the start of processes. *Memory*: one worker, a hundred short inputs, its
-resident memory after each. *Speed*: one worker on one core, 1 and 4 faces at 480p and 720p, from
-the first row to the last.
+of the first input to the end of the last, without the start of processes. *Memory*: one worker, a
+hundred short inputs, its resident memory after each. *Speed*: one worker on one core, 1 and 4 faces
+at 480p and 720p, from the first row to the last.
 """
 
 from __future__ import annotations
