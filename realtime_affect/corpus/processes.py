@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _SPAWN: Final = multiprocessing.get_context("spawn")  # threads and networks do not bear a fork
 _END_S: Final = 5.0
+_LOOK_S: Final = 0.01
 
 # Of a worker's process.
 _analyst: Analyst | None = None
@@ -104,8 +106,10 @@ class _Process:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _why(self) -> str:
-        self._process.join(_END_S)
-        code = self._process.exitcode
+        until_s = time.monotonic() + _END_S
+        # The executor's thread waits for it too: who comes second learns the code a moment later.
+        while (code := self._process.exitcode) is None and time.monotonic() < until_s:
+            time.sleep(_LOOK_S)
         if code == TOO_LARGE:
             return f"it needed more than {self._memory_mb:.0f} MiB of memory"
         if code is not None and code < 0:
