@@ -12,12 +12,16 @@ from typer.core import TyperGroup
 from realtime_affect.cli.arguments import number_argument, path_argument
 from realtime_affect.cli.messages import complain, is_quiet, say
 from realtime_affect.cli.options import (  # noqa: TC001 -- typer reads them
+    AnnotateOption,
     ConfigOption,
+    ExplainOption,
+    LandmarksOption,
     LogFileOption,
     MaxFacesOption,
     NeutralOption,
     QuietOption,
     SetOption,
+    TimelineOption,
     VerboseOption,
 )
 
@@ -116,21 +120,10 @@ def make_corpus_app(
         overrides: SetOption = None,
         neutral: NeutralOption = False,
         max_faces: MaxFacesOption = None,
-        annotate: Annotated[
-            bool, typer.Option("--annotate", help="Also write NAME.annotated.mp4.")
-        ] = False,
-        timeline: Annotated[
-            bool, typer.Option("--timeline/--no-timeline", help="Draw NAME.timeline.png.")
-        ] = True,
-        landmarks: Annotated[
-            bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
-        ] = False,
-        explain: Annotated[
-            bool,
-            typer.Option(
-                "--explain/--no-explain", help="Write NAME.episodes.json, NAME.report.html."
-            ),
-        ] = True,
+        annotate: AnnotateOption = False,
+        timeline: TimelineOption = True,
+        landmarks: LandmarksOption = False,
+        explain: ExplainOption = True,
         verbose: VerboseOption = 0,
         quiet: QuietOption = False,
         log_file: LogFileOption = None,

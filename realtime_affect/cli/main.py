@@ -17,12 +17,16 @@ from realtime_affect.cli.arguments import number_argument, path_argument
 from realtime_affect.cli.corpus import make_corpus_app
 from realtime_affect.cli.messages import complain, is_quiet, remark, say
 from realtime_affect.cli.options import (  # noqa: TC001 -- typer reads them
+    AnnotateOption,
     ConfigOption,
+    ExplainOption,
+    LandmarksOption,
     LogFileOption,
     MaxFacesOption,
     NeutralOption,
     QuietOption,
     SetOption,
+    TimelineOption,
     VerboseOption,
 )
 from realtime_affect.cli.process import before_commands, during_command, missing_library
@@ -199,19 +203,10 @@ def analyze(  # noqa: PLR0913  (a command's options)
     overrides: SetOption = None,
     neutral: NeutralOption = False,
     max_faces: MaxFacesOption = None,
-    annotate: Annotated[
-        bool, typer.Option("--annotate", help="Also write NAME.annotated.mp4.")
-    ] = False,
-    timeline: Annotated[
-        bool, typer.Option("--timeline/--no-timeline", help="Draw NAME.timeline.png.")
-    ] = True,
-    landmarks: Annotated[
-        bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
-    ] = False,
-    explain: Annotated[
-        bool,
-        typer.Option("--explain/--no-explain", help="Write NAME.episodes.json, NAME.report.html."),
-    ] = True,
+    annotate: AnnotateOption = False,
+    timeline: TimelineOption = True,
+    landmarks: LandmarksOption = False,
+    explain: ExplainOption = True,
     explain_with: Annotated[
         str | None,
         typer.Option(

@@ -41,3 +41,14 @@ MaxFacesOption = Annotated[
     int | None,
     typer.Option("--max-faces", min=1, help="Faces measured in one frame; beyond, round-robin."),
 ]
+AnnotateOption = Annotated[bool, typer.Option("--annotate", help="Also write NAME.annotated.mp4.")]
+TimelineOption = Annotated[
+    bool, typer.Option("--timeline/--no-timeline", help="Draw NAME.timeline.png.")
+]
+LandmarksOption = Annotated[
+    bool, typer.Option("--landmarks", help="Append the 468 points to each row.")
+]
+ExplainOption = Annotated[
+    bool,
+    typer.Option("--explain/--no-explain", help="Write NAME.episodes.json, NAME.report.html."),
+]

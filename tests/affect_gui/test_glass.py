@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-glass = pytest.importorskip("affect_gui.glass")
+glass = pytest.importorskip("affect_gui.glass", reason="the extra gui is not installed")
 
 
 @pytest.fixture

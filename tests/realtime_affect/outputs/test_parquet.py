@@ -11,7 +11,7 @@ from tests.realtime_affect.outputs.test_csv_events import readings
 from tests.realtime_affect.outputs.test_csv_rows import read, reading
 
 pa = pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
-pq = pytest.importorskip("pyarrow.parquet")
+pq = pytest.importorskip("pyarrow.parquet", reason="the extra parquet is not installed")
 
 
 @pytest.fixture
