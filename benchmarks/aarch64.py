@@ -7,8 +7,9 @@
 each Python, with nothing built from source. ``run`` makes a Debian arm64 folder with debootstrap,
 installs those wheels, and runs the product in it under qemu-user: each library by itself first,
 so that one which the emulator cannot run is named, then frames of the demo, whose pixels and rows
-are compared with this machine's. It needs debootstrap, qemu-user-static and its binfmt entry; times
-in the log say how slow the emulator is and nothing of ARM.
+are compared with this machine's; then the kernels that were compiled on the way. It needs
+debootstrap, qemu-user-static and its binfmt entry; times in the log say how slow the emulator is
+and nothing of ARM.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -170,7 +172,7 @@ class Emulated:
         shutil.copytree(models_folder(), self.root / "opt/models", dirs_exist_ok=True)
         write_clip(self.root / "opt/clip.mp4", FRAMES)
 
-    def run(self, *arguments: str, timeout_s: float = 3600) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 4 * 3600) -> subprocess.CompletedProcess[str]:
         """Run a program inside; a signal is a negative return code."""
         environment = {
             "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -248,6 +250,15 @@ class Emulated:
         )
         return good
 
+    def name_kernels(self) -> bool:
+        """Say which kernels were compiled for ARM, as numba's cache has it; whether any was."""
+        folder = self.root / "opt/project/affect_kernels"
+        kept = [path.parents[1].name for path in folder.glob("*/__pycache__/*.nbi")]
+        named = ", ".join(f"{name} {n}" for name, n in sorted(Counter(kept).items()))
+        words = f"{len(kept)} functions of {named}" if kept else "none"
+        self.say(f"{'ok  ' if kept else 'FAIL'} compiled by numba meanwhile: {words}")
+        return bool(kept)
+
 
 def write_clip(path: Path, frames: int) -> None:
     """Write the first frames of the demo as a clip of their own."""
@@ -320,6 +331,7 @@ def run_emulated(root: Path) -> int:
     fine = emulated.probe()
     fine = emulated.decode() and fine
     fine = emulated.analyse() and fine
+    fine = emulated.name_kernels() and fine
     emulated.say("all of it ran and agreed" if fine else "not all of it ran or agreed")
     LOG.write_text("\n".join(log) + "\n", encoding="utf-8")
     return 0 if fine else 1
