@@ -154,7 +154,7 @@ clean:  ## remove environments and caches; results under out/ stay
 .venv/.run: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing into .venv (about 1 GB, once)"
 	@$(INSTALL) --build-constraint constraints.txt --editable '.[gui,streams]'
-	@.venv/bin/python -c 'import realtime_affect.runtime.pipeline'  # compiles kernels, once
+	@.venv/bin/python -c 'import affect_engines.blocks, realtime_affect.runtime.pipeline'  # compiles kernels, once
 	@touch $@
 
 .venv/.test: .venv/.run

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from affect_engines.base import Engine, Feed, TensorSpec
 from affect_engines.cards import ModelCard, card_of_file, load_card
-from affect_engines.selection import ONNX_BACKENDS, open_onnx
+from affect_engines.selection import ONNX_BACKENDS, TFLITE_BACKENDS, open_onnx, open_tflite
 from affect_kernels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BACKENDS", "Engine", "Feed", "ModelCard", "TensorSpec", "load_card", "open_engine"]
 
-BACKENDS: Final = ("litert", *ONNX_BACKENDS)
+BACKENDS: Final = (*TFLITE_BACKENDS, *ONNX_BACKENDS)
 """Backends that can be asked for by name."""
 
 _LOG = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ def open_engine(
     card : str, ModelCard or Path
         A card, its name, or a network file of your own.
     backend : str
-        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` takes LiteRT for its kind
-        of file; for ONNX it tries tensorrt, cuda and onnxruntime (the CPU) in this order, logs
-        which it took and why, and goes on with the next if a GPU fails later.
+        One of :data:`BACKENDS`: exactly that one or an error. ``"auto"`` tries blocks and litert
+        for a ``.tflite`` file, and tensorrt, cuda and onnxruntime (the CPU) for ONNX, in this
+        order, logs which it took and why, and goes on with the next if a GPU fails later.
     precision : str
         ``"fp32"``, ``"fp16"`` or ``"int8"``: exactly that or an error. ``"auto"`` is what the
         backend does best: the card's form on a CPU, a plan that there is with TensorRT.
@@ -61,7 +61,7 @@ def open_engine(
     Raises
     ------
     UsageError
-        Unknown card, backend or precision, or a backend that does not read the card's kind of file.
+        Unknown card, backend or precision, or a backend that cannot run the card's network.
     ModelError
         The file is missing, differs from the card, or cannot be run; or no TensorRT plan fits.
     DependencyError
@@ -76,13 +76,10 @@ def open_engine(
             expected="one of auto, " + ", ".join(BACKENDS),
             hint="auto chooses the fastest one of this machine.",
         )
-    from affect_engines.litert import LiteRtEngine
-    from affect_engines.store import read_model
-
     if not isinstance(card, ModelCard):
         card = load_card(card) if isinstance(card, str) else card_of_file(card)
     kind = card.file.rpartition(".")[2]
-    able = ONNX_BACKENDS if kind == "onnx" else ("litert",)
+    able = ONNX_BACKENDS if kind == "onnx" else TFLITE_BACKENDS
     if backend not in ("auto", *able):
         raise UsageError(
             thing=f"engine backend for {card.name}",
@@ -94,5 +91,4 @@ def open_engine(
         return open_onnx(card, backend, precision, build=build)
     if precision != "auto":
         card = card.form(precision)
-    _LOG.info("%s: litert, the only one that reads %s", card.name, card.file)
-    return LiteRtEngine(read_model(card), card.name)
+    return open_tflite(card, backend)

@@ -1,8 +1,9 @@
 """Which backend runs a network, and why not another.
 
-What is asked for by name is opened or is an error. ``"auto"`` takes the first that works: TensorRT
-with a plan that fits, onnxruntime's CUDA provider, onnxruntime on the CPU; and goes on with the
-next when a GPU fails while it runs.
+What is asked for by name is opened or is an error. ``"auto"`` takes the first that works: of an
+ONNX network TensorRT with a plan that fits, onnxruntime's CUDA provider, onnxruntime on the CPU,
+and the next one when a GPU fails while it runs; of a ``.tflite`` network our compiled pass where
+its layers and the processor allow, LiteRT for all others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 ONNX_BACKENDS: Final = ("tensorrt", "cuda", "onnxruntime")
 """Backends of ONNX networks, in the order in which ``"auto"`` tries them."""
+
+TFLITE_BACKENDS: Final = ("blocks", "litert")
+"""Backends of ``.tflite`` networks, in the order in which ``"auto"`` tries them."""
 
 WITH_PLUGINS: Final = "tensorrt with plugins"
 """What the log calls a plan that calls kernels of ours; tried first where one was built."""
@@ -157,6 +161,29 @@ def open_onnx(card: ModelCard, backend: str, precision: str, *, build: bool) -> 
         return engine
     chosen = FallbackEngine(card.name, left)
     return chosen.only() or chosen
+
+
+def open_tflite(card: ModelCard, backend: str) -> Engine:
+    """Open a ``.tflite`` network; see :func:`affect_engines.open_engine`."""
+    from affect_engines.litert import LiteRtEngine
+    from affect_engines.store import read_model
+
+    model = read_model(card)
+    why = "as asked for"
+    if backend != "litert":
+        from affect_engines.blocks import BlocksEngine
+
+        try:
+            engine = BlocksEngine(model, card.name)
+        except UsageError as error:
+            if backend != "auto":
+                raise
+            why = f"not blocks: {error.got}"
+        else:
+            _LOG.info("%s: blocks", card.name)
+            return engine
+    _LOG.info("%s: litert; %s", card.name, why)
+    return LiteRtEngine(model, card.name)
 
 
 def find_plan(card: ModelCard, precision: str, *, plugins: bool = False) -> StoredPlan:

@@ -9,6 +9,7 @@ import pytest
 
 from affect_engines.base import TensorSpec, check_feeds
 from affect_engines.errors import ModelError
+from affect_kernels.errors import UsageError
 from tests.affect_engines import fake_tensorrt
 
 
@@ -55,6 +56,16 @@ def _litert(request):
     return open_engine("iris", backend="litert")
 
 
+def _blocks(request):
+    request.getfixturevalue("models")
+    from affect_engines import open_engine
+
+    try:
+        return open_engine("face_mesh", backend="blocks")
+    except UsageError as error:
+        pytest.skip(f"blocks cannot run here: {error.got}")
+
+
 def _onnxruntime(_):
     from affect_engines import open_engine
 
@@ -73,7 +84,10 @@ def _tensorrt(version, request):
 
 
 # A new backend adds itself here and has to pass test_contract.py.
-BACKENDS = {"fake": lambda _: FakeEngine(), "litert": _litert, "onnxruntime": _onnxruntime}
+BACKENDS = {
+    "fake": lambda _: FakeEngine(), "blocks": _blocks, "litert": _litert,
+    "onnxruntime": _onnxruntime,
+}  # fmt: skip
 for version in fake_tensorrt.VERSIONS:
     BACKENDS[f"stand-in for TensorRT {version}"] = partial(_tensorrt, version)
 

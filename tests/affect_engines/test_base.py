@@ -33,7 +33,7 @@ def test_an_unknown_backend_is_refused_and_the_known_ones_named():
 
 @pytest.mark.parametrize("backend", ["tensorrt", "cuda", "onnxruntime"])
 def test_a_backend_that_does_not_read_the_file_is_never_replaced(backend):
-    with pytest.raises(UsageError, match="expected litert"):
+    with pytest.raises(UsageError, match="expected blocks or litert"):
         open_engine("iris", backend=backend)
 
 
