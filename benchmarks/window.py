@@ -127,8 +127,8 @@ class Run:
         ))  # fmt: skip
 
     def _time_docks(self) -> None:
-        """Note how long pulling the docks takes, ten times a second."""
-        timer, pull = self.window._dock_timer, self.window.pull_docks
+        """Note how long pulling a dock takes, ten times a second one of them."""
+        timer, pull = self.window._dock_timer, self.window._pull_next_dock
 
         def timed() -> None:
             start_ns = time.thread_time_ns()

@@ -79,6 +79,11 @@ class Canvas(QWidget):
         """What is shown."""
         return self._reading
 
+    @property
+    def said(self) -> tuple[str | bool, ...]:
+        """What is said over the image, and whether that is old."""
+        return self.title, self.text, self.badge, self.badge_alarms, self.offline
+
     def show_reading(self, reading: Reading | None) -> None:
         """Paint a reading at the next chance; several in a row make one painting."""
         self._reading = reading

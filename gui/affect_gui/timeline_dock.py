@@ -1,7 +1,8 @@
 """The timeline: a minute of one face as rasters, lines, spikes and markers; drag to look back.
 
 Images for many series, lines only for picked ones: what the screen can show in a few milliseconds.
-Pulled ten times a second at most, and not while hidden.
+Pulled five times a second at most, and not while hidden. What has not changed since is left alone:
+pyqtgraph measures and draws anew whatever is set, were it the same.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ _MOST_MARKERS: Final = 200
 _SHARES: Final = (9, 16, 8, 6)  # of the height: expressions, units, lines, spikes
 _LOWEST: Final = 0.04  # on the lane of spikes: where images were dropped
 _OTHER: Final = "other "
+_LEVELS: Final = 250  # of a line: more than its plot has pixels
 _LABEL: Final = 0.68  # of the height of the window's text
 _AXIS: Final = 7.2  # times as wide as its text is high
 
@@ -86,7 +88,6 @@ class TimelineDock(QDockWidget):
         self._follow = True  # the selected face, or the first
         self.face.activated.connect(self._stop_following)
         self._selected: int | None = None
-        self._now_ns = 0
         self._origin_ns = 0
         self._picked: list[str] = list(_PICKED)
         self._pick = QToolButton()
@@ -156,7 +157,6 @@ class TimelineDock(QDockWidget):
             return
         if self._origin_ns == 0:
             self._origin_ns = first_ns
-        self._now_ns = now_ns
         self._fill_faces(self.history.track_ids)
         start_ns = now_ns - span_ns
         stretch = self.history.stretch(self.track_id, start_ns, now_ns)
@@ -265,7 +265,7 @@ class _Plots:
         self._lane.setYRange(0, 1, padding=0)
         self._lines.setYRange(0, 1, padding=0.05)
         self._legend = self._lines.addLegend(offset=(-8, 2), labelTextSize="8pt", colCount=6)
-        self._curves: dict[str, pg.PlotDataItem] = {}
+        self._curves: dict[str, pg.PlotCurveItem] = {}
         self._micro = pg.ScatterPlotItem(symbol="t1", size=13)
         self._macro = pg.ScatterPlotItem(symbol="o", size=5)
         self._drops = pg.ScatterPlotItem(symbol="s", size=3)
@@ -279,6 +279,10 @@ class _Plots:
             head.sigDragged.connect(self._dragged)
         self._marks: list[tuple[Any, Any]] = []
         self._hatches: dict[Any, list[Any]] = {plot: [] for plot in self._all}
+        self._hatched: dict[Any, tuple[Any, ...]] = {}
+        self._places: dict[Any, tuple[float, float]] = {}
+        self._dots: dict[Any, tuple[float, ...]] = {}
+        self._colours: dict[Any, NDArray[np.uint8]] = {}
         scene = self.widget.scene()
         scene.sigMouseClicked.connect(self._clicked)
 
@@ -290,8 +294,11 @@ class _Plots:
         self.widget.setBackground(theme.base)
         self._text, self._accent, self._ground = theme.text, theme.accent, theme.base
         dark = QColor(theme.base).lightness() < 128
-        self._expression_image.setLookupTable(_scale(theme.base, _BLUES_DARK if dark else _BLUES))
-        self._unit_image.setLookupTable(_scale(theme.base, _EMBERS_DARK if dark else _EMBERS))
+        self._colours = {
+            self._expression_image: _scale(theme.base, _BLUES_DARK if dark else _BLUES),
+            self._unit_image: _scale(theme.base, _EMBERS_DARK if dark else _EMBERS),
+        }
+        self._hatched.clear()
         for plot in self._all:
             for side in ("left", "bottom"):
                 plot.getAxis(side).setPen(theme.quiet)
@@ -323,9 +330,8 @@ class _Plots:
         self._unit_image.clear()
         for curve in self._curves.values():
             curve.setData([], [])
-        self._micro.setData([], [])
-        self._macro.setData([], [])
-        self._drops.setData([], [])
+        for item in (self._micro, self._macro, self._drops):
+            self._place_dots(item, (), 0)
         self._draw_marks([])
         self._draw_hatches([])
 
@@ -343,18 +349,20 @@ class _Plots:
         n = len(values)
         start_s = (stretch.start_ns - origin_ns) / 1e9
         width_s = n * BIN_NS / 1e9
-        self._fill(self._expression_image, values[:, :_N_EXPRESSIONS], 1.0, start_s, width_s)
+        place = (start_s, width_s)
+        self._fill(self._expression_image, values[:, :_N_EXPRESSIONS], 1.0, place)
         units = values[:, _N_EXPRESSIONS : _N_EXPRESSIONS + _N_UNITS]
-        self._fill(self._unit_image, units, 5.0, start_s, width_s)
-        self._expressions.setXRange(start_s, start_s + width_s, padding=0)
+        self._fill(self._unit_image, units, 5.0, place)
+        if self._places.get(self._expressions) != place:
+            self._places[self._expressions] = place
+            self._expressions.setXRange(start_s, start_s + width_s, padding=0)
         times = start_s + (np.arange(n) + 0.5) * BIN_NS / 1e9
         self._draw_lines(times, values, picked, "")
         self._draw_lines(times, other, picked if other is not None else (), _OTHER)
         for item, kind, height in ((self._micro, "micro", 0.35), (self._macro, "macro", 0.2)):
-            at = [(t - origin_ns) / 1e9 for t, k in events if k == kind]
-            item.setData(at, [height] * len(at))
-        lost = times[stretch.dropped > 0]
-        self._drops.setData(lost, [_LOWEST] * len(lost))
+            at = tuple((t - origin_ns) / 1e9 for t, k in events if k == kind)
+            self._place_dots(item, at, height)
+        self._place_dots(self._drops, tuple(times[stretch.dropped > 0].tolist()), _LOWEST)
         spans = [(self._lane, self._hatch, run) for run in runs_of(stretch.unavailable)]
         spans += [(plot, self._gap, run) for plot in self._all for run in runs_of(stretch.missing)]
         self._draw_hatches(
@@ -394,8 +402,7 @@ class _Plots:
 
         plot.vb.sigResized.connect(fit)
         self._fits.append(fit)
-        image = pg.ImageItem(axisOrder="row-major")
-        image.setLevels((0, 255))
+        image = pg.ImageItem(axisOrder="row-major", levels=None)
         plot.addItem(image)
         return plot, image
 
@@ -404,6 +411,8 @@ class _Plots:
         plot.setMenuEnabled(False)
         plot.setMouseEnabled(False, False)
         plot.hideButtons()
+        for side in ("left", "bottom"):
+            plot.getAxis(side).enableAutoSIPrefix(False)  # there are no units to prefix
         axis = plot.getAxis("left")
         axis.setStyle(tickLength=0, autoReduceTextSpace=False)
         self._scale_axes(plot)
@@ -426,13 +435,20 @@ class _Plots:
             plot.getAxis(side).setStyle(tickFont=font)
         plot.getAxis("left").setWidth(round(_AXIS * self._label_px))
 
-    @staticmethod
-    def _fill(image: Any, values: Any, top: float, start_s: float, width_s: float) -> None:
+    def _fill(self, image: Any, values: Any, top: float, place: tuple[float, float]) -> None:
         """Show values as an image; place 0 of the colours is for what is not known."""
         shades = np.clip(np.nan_to_num(values) / top, 0, 1) * 254 + 1
         shades = np.where(np.isnan(values), 0, shades).astype(np.uint8).T
-        image.setImage(shades, autoLevels=False, levels=(0, 255))
-        image.setRect(QRectF(start_s, 0, width_s, len(shades)))
+        # Coloured here: pyqtgraph makes a table for Qt anew for each image.
+        image.setImage(self._colours[image][shades], autoLevels=False)
+        if self._places.get(image) != place:
+            self._places[image] = place
+            image.setRect(QRectF(place[0], 0, place[1], len(shades)))
+
+    def _place_dots(self, item: Any, at: tuple[float, ...], height: float) -> None:
+        if self._dots.get(item) != at:
+            self._dots[item] = at
+            item.setData(at, [height] * len(at))
 
     def _draw_lines(self, times: Any, values: Any, picked: Sequence[str], of: str) -> None:
         """Draw the lines of picked series; `of` is empty, or :data:`_OTHER`: dotted, unnamed."""
@@ -446,10 +462,10 @@ class _Plots:
                 pen = pg.mkPen(_LINES[n % len(_LINES)], width=2)
                 if of:
                     pen.setStyle(Qt.PenStyle.DotLine)
-                shown = None if of else name
-                curve = self._curves[key] = self._lines.plot([], [], pen=pen, name=shown)
-            series = values[:, SERIES.index(name)]
-            curve.setData(times, _share(name, series), connect="finite")
+                curve = self._curves[key] = pg.PlotCurveItem(pen=pen, name=None if of else name)
+                self._lines.addItem(curve)
+            shares = _share(name, values[:, SERIES.index(name)])
+            curve.setData(*_thinned(times, shares), connect="finite")
 
     def _draw_hatches(self, spans: Sequence[tuple[Any, Any, float, float]]) -> None:
         """Fill stretches of plots; items are kept and hidden, for Qt does not free removed ones."""
@@ -458,11 +474,16 @@ class _Plots:
             item = next(free[plot], None)
             if item is None:
                 item = pg.LinearRegionItem(movable=False, pen=pg.mkPen(None))
+                for edge in item.lines:
+                    edge.hide()  # drawn with no pen, and measured all the same
                 plot.addItem(item)
                 self._hatches[plot].append(item)
-            item.setZValue(-5 if brush is self._hatch else 5)
-            item.setBrush(brush)
-            item.setRegion((start, end))
+            wanted = (brush, start, end)
+            if self._hatched.get(item) != wanted:
+                self._hatched[item] = wanted
+                item.setZValue(-5 if brush is self._hatch else 5)
+                item.setBrush(brush)
+                item.setRegion((start, end))
             item.show()
         for rest in free.values():
             for item in rest:
@@ -502,6 +523,15 @@ def _share(name: str, series: Any) -> Any:
     if name in EXPRESSIONS:
         return series
     return series / 90 + 0.5 if name in POSE else series / 5
+
+
+def _thinned(times: Any, shares: Any) -> tuple[Any, Any]:
+    """Return the corners of a line; steps are smaller than a pixel, and what is level is one."""
+    shares = np.round(shares * _LEVELS) / _LEVELS
+    inner = shares[1:-1]
+    corner = np.ones(len(shares), np.bool_)
+    corner[1:-1] = (inner != shares[:-2]) | (inner != shares[2:])  # NaN is no other's equal
+    return times[corner], shares[corner]
 
 
 _BLUES: Final = ("#eef1f4", "#b9dcec", "#63acd6", "#2a6fb0", "#1b3a78", "#10143c")

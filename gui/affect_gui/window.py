@@ -6,6 +6,7 @@ and delays nothing. What opens sources, writes files or asks disks runs elsewher
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     from realtime_affect.sessions import SessionStore
     from realtime_affect.types import Reading
 
-_DOCKS_MS: Final = 100
+_DOCKS_MS: Final = 100  # each dock at every other turn: never both between two images
+_SECOND_NS: Final = 1_000_000_000
 _STATUS_MS: Final = 1000
 _MESSAGE_MS: Final = 10_000
 _NEEDS_SOURCE: Final = (
@@ -162,7 +164,8 @@ class MainWindow(QMainWindow):
             self.resize(QSize(1320, 900))
             self.resizeDocks([self.faces], [310], Qt.Orientation.Horizontal)
             self.resizeDocks([self.timeline], [330], Qt.Orientation.Vertical)
-        self._dock_timer = self._every(_DOCKS_MS, self.pull_docks)
+        self._dock_turns = cycle((self._pull_faces, self._pull_timeline))
+        self._dock_timer = self._every(_DOCKS_MS, self._pull_next_dock)
         self._status_timer = self._every(_STATUS_MS, self._show_status)
         self.show_start_page()
         self._show_status()
@@ -352,23 +355,8 @@ class MainWindow(QMainWindow):
 
     def pull_docks(self) -> None:
         """Show faces and timeline anew, as far as anybody sees them."""
-        feed, shown = self.feed, self.reading
-        if feed is None or shown is None:
-            return
-        if self.faces.isVisible():
-            self.faces.show_reading(shown)
-        if self.timeline.isVisible():
-            t_ns, span_ns = shown.scene.frame.t_ns, SPAN_NS
-            first_ns, newest_ns = feed.history.span_ns
-            replay = self.moments.replay
-            if replay is not None and replay.times_ns:
-                span_ns = min(SPAN_NS, replay.times_ns[-1] - replay.times_ns[0])
-                end_ns = min(t_ns + span_ns // 2, newest_ns)
-            else:
-                newest = feed.reading
-                end_ns = t_ns if newest is None else newest.scene.frame.t_ns
-            self.timeline.markers = self.moments.all_markers
-            self.timeline.pull(max(end_ns, t_ns, first_ns + span_ns), t_ns, span_ns)
+        self._pull_faces()
+        self._pull_timeline()
 
     def say_unopened(self, failure: Exception) -> None:
         """Say why something could not be opened, and stay where that can be mended."""
@@ -385,6 +373,32 @@ class MainWindow(QMainWindow):
         self.start_page.wait("")
         self.preferences.remember("source/last", spec)
         self.show_source(source, owned=True)
+
+    def _pull_next_dock(self) -> None:
+        next(self._dock_turns)()
+
+    def _pull_faces(self) -> None:
+        shown = self.reading
+        if self.feed is not None and shown is not None and self.faces.isVisible():
+            self.faces.show_reading(shown)
+
+    def _pull_timeline(self) -> None:
+        feed, shown = self.feed, self.reading
+        if feed is None or shown is None or not self.timeline.isVisible():
+            return
+        t_ns, span_ns = shown.scene.frame.t_ns, SPAN_NS
+        first_ns, newest_ns = feed.history.span_ns
+        replay = self.moments.replay
+        if replay is not None and replay.times_ns:
+            span_ns = min(SPAN_NS, replay.times_ns[-1] - replay.times_ns[0])
+            end_ns = min(t_ns + span_ns // 2, newest_ns)
+        else:
+            newest = feed.reading
+            end_ns = t_ns if newest is None else newest.scene.frame.t_ns
+            # The plots move on once a second: to move them costs more than what they show.
+            end_ns = -(-end_ns // _SECOND_NS) * _SECOND_NS
+        self.timeline.markers = self.moments.all_markers
+        self.timeline.pull(max(end_ns, t_ns, first_ns + span_ns), t_ns, span_ns)
 
     def _show_newest(self) -> None:
         if self.feed is not None and self.moments.reviewed is None:
@@ -406,6 +420,7 @@ class MainWindow(QMainWindow):
     def _show_state(self) -> None:
         """Say over the image what is wrong, and in its corner what is going on."""
         feed, canvas = self.feed, self.canvas
+        before = canvas.said
         canvas.title = canvas.text = canvas.badge = ""
         canvas.badge_alarms = canvas.offline = False
         self._state = ""
@@ -438,7 +453,8 @@ class MainWindow(QMainWindow):
         self.pane.say_recording(self.recording)
         title = "realtime-affect" if feed is None else f"{self._name} - realtime-affect"
         self.setWindowTitle(f"OFFLINE - {title}" if feed is not None and feed.offline else title)
-        canvas.repaint_image()
+        if canvas.said != before:
+            canvas.repaint_image()
 
     @staticmethod
     def _was_stopped(feed: Feed) -> bool:

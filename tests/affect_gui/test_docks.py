@@ -92,13 +92,13 @@ def test_the_timeline_shows_values_spikes_markers_and_where_none_could_be_seen(
     qtbot, window, pipeline
 ):
     event = facial_event(0)
-    for n, t_ms in enumerate(range(0, 1500, 50)):
+    for n, t_ms in enumerate(range(50, 1550, 50)):
         reading = scene_of(measured(1, t_ns=t_ms * MS, smile=3.0), index=n)
         reading = reading_of(n, t_ns=t_ms * MS, tracks=reading.scene.tracks)
         reason = "" if t_ms > 700 else "15 frames a second, 25 are needed"
         pipeline.put(with_micro(reading, {1: [event]}, reason))
         until(qtbot, lambda t=t_ms: window.feed.history.span_ns[1] >= t * MS)
-    until(qtbot, lambda: window.reading is not None)
+    until(qtbot, lambda: window.reading is not None and window.reading.scene.frame.index == n)
     window.moments.mark("stimulus")
     window.pull_docks()
     plots = window.timeline.plots
@@ -106,14 +106,34 @@ def test_the_timeline_shows_values_spikes_markers_and_where_none_could_be_seen(
     assert len(plots._micro.data) == 1
     assert [lines[0].value() for lines in plots._marks if lines[0].isVisible()] == [1.45]
     assert any(item.isVisible() for item in plots._hatches[plots._lane])
-    units = plots._unit_image.image
-    assert (units.max(axis=1) > 100).sum() == 1
+    dark = plots._unit_image.image[..., :3].sum(axis=2) < 450
+    assert dark.any(axis=1).sum() == 1
     sought = []
     window.timeline.sought.connect(sought.append)
     plots._heads[0].setValue(0.5)
     plots._heads[0].sigDragged.emit(plots._heads[0])
-    assert abs(sought[0] - 500 * MS) < 60 * MS
+    assert abs(sought[0] - 550 * MS) < 60 * MS
     assert window.moments.reviewed is not None
+
+
+def test_the_timeline_moves_on_once_a_second_and_shows_what_came_at_once(qtbot, window, pipeline):
+    ends, known = [], []
+    for n, t_ms in enumerate((50, 61_200, 61_700, 62_100)):
+        reading = scene_of(measured(1, t_ns=t_ms * MS, smile=3.0), index=n)
+        pipeline.put(reading_of(n, t_ns=t_ms * MS, tracks=reading.scene.tracks))
+        until(qtbot, lambda t=t_ms: window.feed.history.span_ns[1] >= t * MS)
+        until(
+            qtbot, lambda n=n: window.reading is not None and window.reading.scene.frame.index == n
+        )
+        window.pull_docks()
+        plots = window.timeline.plots
+        ends.append(round(plots._expressions.viewRange()[0][1], 2))
+        nothing = plots._colours[plots._unit_image][0]
+        known.append(
+            (plots._unit_image.image != nothing).any(axis=2).any(axis=0).nonzero()[0].max()
+        )
+    assert ends[1:] == pytest.approx([61.95, 61.95, 62.95])
+    assert known[1] < known[2]
 
 
 def test_gaps_and_markers_that_come_and_go_leave_nothing_behind(window):

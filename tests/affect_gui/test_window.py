@@ -539,6 +539,18 @@ def test_hidden_docks_are_not_pulled(qtbot, window, pipeline):
     assert window.faces.model.rowCount() == 0
 
 
+def test_an_image_is_painted_anew_for_another_state_and_not_for_new_counters(
+    qtbot, window, pipeline
+):
+    show(qtbot, window, pipeline, reading_of())
+    window.feed.refresh()
+    assert not window.canvas._stale
+    window.file_recording = True
+    window.feed.refresh()
+    assert window.canvas._stale
+    window.file_recording = False
+
+
 @pytest.mark.fault(22)
 def test_the_notice_stays_readable_in_the_smallest_window(qtbot, window, pipeline):
     window.faces.hide()
