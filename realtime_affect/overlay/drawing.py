@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
     from realtime_affect.types import Image
 
+    # One line through points, or several.
+    Points = (
+        NDArray[np.floating]
+        | Sequence[tuple[float, float]]
+        | Sequence[Sequence[tuple[float, float]]]
+    )
+
 Color = tuple[int, int, int]
 """Blue, green, red, 0 to 255."""
 
@@ -146,7 +153,7 @@ class Canvas:
 
     def stroke(
         self,
-        points: NDArray[np.floating] | Sequence[tuple[float, float]],
+        points: Points,
         pen: Pen,
         *,
         closed: bool = False,
@@ -253,18 +260,19 @@ def round_rectangle(
 ) -> NDArray[np.float64]:
     """Return the outline (n, 2) of a rectangle with round corners, clockwise."""
     radius = max(0.0, min(radius, (x1 - x0) / 2, (y1 - y0) / 2))
-    quarter = np.linspace(0, np.pi / 2, 7 if radius > 1 else 1)
+    sides, arcs = _corners(7 if radius > 1 else 1)
+    low = np.array((x0 + radius, y0 + radius))
+    high = np.array((x1 - radius, y1 - radius))
+    return np.asarray(low + sides * (high - low) + radius * arcs, np.float64)
+
+
+@lru_cache(maxsize=2)
+def _corners(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which corner each of the 4 n points of a round rectangle is at, and its arc there."""
+    quarter = np.linspace(0, np.pi / 2, n)
     turn = np.concatenate([quarter + k * np.pi / 2 for k in (2, 3, 0, 1)])
-    centers = np.array(
-        [
-            (x0 + radius, y0 + radius),
-            (x1 - radius, y0 + radius),
-            (x1 - radius, y1 - radius),
-            (x0 + radius, y1 - radius),
-        ]
-    )
-    arcs = radius * np.column_stack([np.cos(turn), np.sin(turn)])
-    return np.repeat(centers, len(quarter), axis=0) + arcs
+    sides = np.repeat(np.array([(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]), n, axis=0)
+    return sides, np.column_stack([np.cos(turn), np.sin(turn)])
 
 
 def mix(color: Color, other: Color, share: float) -> Color:
@@ -273,10 +281,10 @@ def mix(color: Color, other: Color, share: float) -> Color:
     return blue, green, red
 
 
-def _fixed(points: NDArray[np.floating] | Sequence[tuple[float, float]]) -> NDArray[np.int32]:
+def _fixed(points: Points) -> NDArray[np.int32]:
     """Return points (n, 2) in OpenCV's fixed-point numbers."""
-    fixed = np.rint(_near(np.asarray(points, np.float64)) * (1 << _SHIFT))
-    return np.asarray(fixed, np.int32)
+    fixed = _near(np.asarray(points, np.float64)) * (1 << _SHIFT)
+    return np.rint(fixed, out=fixed).astype(np.int32)
 
 
 def _near(points: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,8 +15,10 @@ from realtime_affect.overlay.drawing import (
     DARK,
     PANEL_OPACITY,
     WHITE,
+    Canvas,
     Font,
     Pen,
+    Stamp,
     panel,
     text_size,
     text_width,
@@ -27,11 +30,12 @@ from realtime_affect.schema import SCHEMA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtime_affect.overlay.drawing import Canvas, Color
+    from realtime_affect.overlay.drawing import Color
     from realtime_affect.overlay.placement import Rect
     from realtime_affect.types import Face, FaceQuality, Reading, Track
 
 _OLD_NS: Final = 250_000_000  # an expression older than this says so
+_RING_STEPS: Final = 24
 _POSE: Final = SCHEMA["head_rotation"].labels
 
 
@@ -51,44 +55,44 @@ def paint_label(  # noqa: PLR0913  (what is drawn, of whom, and what it may not 
     if y < top:  # no room above: inside the box
         x, y = x + round(4 * unit), max(top, box[1] + round(4 * unit))
     name_width = text_width(label.name, size, BOLD) + 2 * pad
-    ring = 0 if math.isnan(label.calibration) else round(0.5 * size)
+    radius = 0 if math.isnan(label.calibration) else round(0.5 * size)
+    ring = 2 * radius + pad if radius else 0
+    space = round(0.6 * size)
+    # Where the label ends with all words, with one fewer, and so on: what fits is taken.
     words = list(label.words)
+    widths = [name_width + (pad + ring if ring else 0)]
+    at = name_width + pad + ring
+    for word in words:
+        at += text_width(word, size)
+        widths.append(at + pad)
+        at += space
     others = [(o[0], o[1] - above, o[2], o[3]) for m, o in enumerate(boxes) if m != n]
-    others += panels
+    others = [o for o in (*others, *panels) if x < o[2] and y < o[3] and y + height > o[1]]
 
-    def width() -> int:
-        return (
-            name_width
-            + (pad if words or ring else 0)
-            + (2 * ring + pad if ring else 0)
-            + (_span(words, size) + pad if words else 0)
-        )
+    def covers(width: int) -> bool:
+        x1 = x + width
+        if x1 <= box[2]:
+            return False
+        return x1 > canvas.width - pad or any(x1 > o[0] for o in others)
 
-    def covers() -> bool:
-        x1 = x + width()
-        if x1 > canvas.width - pad and x1 > box[2]:
-            return True
-        return any(
-            x < o[2] and x1 > o[0] and y < o[3] and y + height > o[1] and x1 > box[2]
-            for o in others
-        )
-
-    while words and covers():
+    while words and covers(widths[len(words)]):
         words.pop()
-    if not words and covers():
-        ring = 0
-    x = max(0, min(x, canvas.width - width()))
+    width = widths[len(words)]
+    if not words and covers(width):
+        radius, width = 0, name_width
+    x = max(0, min(x, canvas.width - width))
     middle = y + height // 2
-    if width() > name_width:
-        canvas.blit(panel(width(), height, 0.3 * height, DARK, PANEL_OPACITY), x, y)
+    if width > name_width:
+        canvas.blit(panel(width, height, 0.3 * height, DARK, PANEL_OPACITY), x, y)
     canvas.blit(panel(name_width, height, 0.3 * height, label.color, 1.0), x, y)
     canvas.write(label.name, x + pad, middle, Font(size, DARK, BOLD))
     x += name_width + pad
-    if ring:
-        _paint_ring(canvas, (x + ring, middle), ring, label.calibration, label.color)
-        x += 2 * ring + pad
+    if radius:
+        stamp = _ring(radius, label.calibration, label.color)
+        canvas.blit(stamp, x + radius - stamp.width // 2, middle - stamp.height // 2)
+        x += ring
     for word in words:
-        x = canvas.write(word, x, middle, Font(size, WHITE)) + round(0.6 * size)
+        x = canvas.write(word, x, middle, Font(size, WHITE)) + space
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,30 +144,35 @@ def paint_angles(canvas: Canvas, face: Face, box: Rect) -> None:
     canvas.write(text, x + pad, y + height // 2, Font(size, WHITE))
 
 
-def _span(words: list[str], size: int) -> int:
-    """Return how wide `words` are side by side."""
-    spaces = max(0, len(words) - 1) * round(0.6 * size)
-    return sum(text_width(word, size) for word in words) + spaces
-
-
-def _paint_ring(
-    canvas: Canvas, center: tuple[float, float], radius: float, share: float, color: Color
-) -> None:
-    """Draw how much of the person's own neutral face is known: an arc, a disc when all is."""
-    x, y = center
+def _ring(radius: int, share: float, color: Color) -> Stamp:
+    """Return how much of the person's own neutral face is known: an arc, a disc when all is."""
     share = min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
-    turn = np.linspace(0, 2 * math.pi, 25)
+    whole = _RING_STEPS + 1
+    return _ring_of(radius, whole if share >= 0.995 else math.ceil(share * _RING_STEPS), color)
+
+
+@lru_cache(maxsize=256)
+def _ring_of(radius: int, steps: int, color: Color) -> Stamp:
+    side = 2 * radius + 5
+    middle = radius + 2
+    keep, add = np.full((side, side, 3), 255, np.uint8), np.zeros((side, side, 3), np.uint8)
+    turn = np.linspace(0, 2 * math.pi, _RING_STEPS + 1)
     thickness = max(1.0, 0.3 * radius)
-    reach = radius - thickness / 2
-    circle = np.array([x, y]) + reach * np.column_stack([np.sin(turn), -np.cos(turn)])
-    canvas.stroke(circle, Pen((110, 106, 102), thickness))
-    if share >= 0.995:
-        canvas.disc(x, y, radius, color)
-        tick = [(x - 0.45 * radius, y), (x - 0.1 * radius, y + 0.4 * radius)]
-        canvas.stroke([*tick, (x + 0.5 * radius, y - 0.4 * radius)], Pen(DARK, thickness))
-    elif share > 0:
-        arc = circle[: max(2, math.ceil(share * 24) + 1)]
-        canvas.stroke(arc, Pen(color, thickness))
+    circle = middle + (radius - thickness / 2) * np.column_stack([np.sin(turn), -np.cos(turn)])
+    tick = middle + radius * np.array([(-0.45, 0.0), (-0.1, 0.4), (0.5, -0.4)])
+    black = (0, 0, 0)
+    # Drawn in colour on the light, in black on what shows through: opaque on the image.
+    for sheet, empty, full, dark in (
+        (Canvas(add), (110, 106, 102), color, DARK),
+        (Canvas(keep), black, black, black),
+    ):
+        sheet.stroke(circle, Pen(empty, thickness))
+        if steps > _RING_STEPS:
+            sheet.disc(middle, middle, radius, full)
+            sheet.stroke(tick, Pen(dark, thickness))
+        elif steps:
+            sheet.stroke(circle[: steps + 1], Pen(full, thickness))
+    return Stamp(keep, add)
 
 
 def weakness(quality: FaceQuality) -> str:

@@ -66,7 +66,7 @@ _MAX_PANELS = 8  # faces; with more, labels only
 _STALE_NS = 500_000_000  # gaze older than this no longer belongs to the eyes it is drawn at
 _BLINK: Final = 2.5  # intensity of AU45 from which the eyes count as closed
 _OPEN: Final = 0.12  # eye aspect ratio below which lids are taken for shut
-_EYES: Final = np.array((RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS))
+_EYES: Final = [*OUTER_EYE_CORNERS, *RIGHT_EYE_CORNERS, *LEFT_EYE_CORNERS]
 
 __all__ = [
     "ID_COLORS", "OverlayConfig", "OverlayStatus", "PanelMemory", "id_color", "paint", "weakness",
@@ -203,9 +203,12 @@ def _enlarge(image: Image, zoom: float) -> Image:
 
 def _box(track: Track, zoom: float, width: int, height: int) -> Rect:
     """Return a track's box in painted pixels, no further out than a line's width can show."""
-    far = np.nan_to_num(track.xyxy.astype(np.float64) * zoom)
-    x0, y0, x1, y1 = np.clip(far, -8, [width + 8, height + 8] * 2).round().astype(int).tolist()
-    return x0, y0, x1, y1
+
+    def near(value: float, side: int) -> int:
+        return 0 if math.isnan(value) else round(min(max(value * zoom, -8), side + 8))
+
+    x0, y0, x1, y1 = track.xyxy.tolist()
+    return near(x0, width), near(y0, height), near(x1, width), near(y1, height)
 
 
 def _spiking(reading: Reading, track: Track) -> bool:
@@ -275,28 +278,30 @@ def _paint_gaze(
     canvas: Canvas, face: Face, result: AffectResult, zoom: float, others: list[Rect]
 ) -> None:
     """Draw an arrow from each eye in the direction it looks."""
-    points, unit = face.mesh.points[:, :2] * zoom, canvas.unit
+    unit = canvas.unit
     right, down = result.gaze_rad.tolist()
-    right_corner, left_corner = points[list(OUTER_EYE_CORNERS)]
-    span = float(np.linalg.norm(right_corner - left_corner))
+    first, last, *lids = (face.mesh.points[_EYES, :2] * zoom).tolist()
+    span = math.dist(first, last)
     if span < 24 * unit:
         return  # arrows would hide the eyes
-    reach = 0.9 * span
-    step = reach * np.array([math.sin(right) * math.cos(down), math.sin(down)])
-    length = float(np.hypot(*step))
-    eyes = points[_EYES].mean(axis=1)
+    dx, dy = 0.9 * span * math.sin(right) * math.cos(down), 0.9 * span * math.sin(down)
+    length = math.hypot(dx, dy)
+    eyes = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in (lids[:2], lids[2:])]
     if length < 5 * unit:  # into the camera
-        for x, y in eyes.tolist():
+        for x, y in eyes:
             canvas.disc(x, y, 2.4 * unit, DARK)
             canvas.disc(x, y, 1.4 * unit, WHITE)
         return
-    tips = eyes + step
-    if any(x0 < x < x1 and y0 < y < y1 for x, y in tips.tolist() for x0, y0, x1, y1 in others):
+    tips = [(x + dx, y + dy) for x, y in eyes]
+    if any(x0 < x < x1 and y0 < y < y1 for x, y in tips for x0, y0, x1, y1 in others):
         return  # nothing is drawn on a face but its own
-    along, head = step / length, min(5 * unit, 0.4 * length)
-    across = 0.6 * np.array([-along[1], along[0]])
-    wings = np.stack([tips - head * (along + across), tips, tips - head * (along - across)], axis=1)
-    canvas.stroke(np.stack([eyes, tips], axis=1), Pen(WHITE, 1.4 * unit, halo=True))
+    head = min(5 * unit / length, 0.4)
+    back_x, back_y, out_x, out_y = head * dx, head * dy, -0.6 * head * dy, 0.6 * head * dx
+    wings = [
+        [(x - back_x - out_x, y - back_y - out_y), (x, y), (x - back_x + out_x, y - back_y + out_y)]
+        for x, y in tips
+    ]
+    canvas.stroke(list(zip(eyes, tips, strict=True)), Pen(WHITE, 1.4 * unit, halo=True))
     canvas.stroke(wings, Pen(WHITE, 1.4 * unit))
 
 

@@ -146,7 +146,7 @@ def panel_size(content: PanelContent, unit: float, *, full: bool) -> tuple[int, 
     shown = _measured(content.face)
     if not shown:
         return 0, 0
-    layout = _Layout(unit, full=full, header=content.expression is not None)
+    layout = _layout(unit, full, content.expression is not None)
     return layout.width, layout.height(len(shown), content.footer_rows(full))
 
 
@@ -171,12 +171,13 @@ def paint_panel(
     if not shown:
         return
     (x, y), unit, expression = corner, canvas.unit, content.expression
-    layout = _Layout(unit, full=full, header=expression is not None)
+    layout = _layout(unit, full, expression is not None)
     footer = content.footer_rows(full)
     canvas.blit(_ground(tuple(shown), round(unit, 3), footer, full, layout.header > 0), x, y)
     if expression is not None:
         _paint_expression(canvas, corner, expression, color, layout)
     strongest = strongest_units(face.action_units)
+    dim = mix(color, _TRACK, 0.45)
     for n, (name, value) in enumerate(shown.items()):
         middle = y + layout.row_middle(n)
         strong = name in strongest
@@ -189,7 +190,7 @@ def paint_panel(
                 canvas.write(text, right, middle, Font(layout.size, WHITE, BOLD))
         share = min(1.0, max(0.0, value / 5))
         length = round(share * layout.bar_width)
-        shade = color if strong else mix(color, _TRACK, 0.45)
+        shade = color if strong else dim
         canvas.bar(x + layout.bar_x, middle, (length, layout.bar_height), shade)
     if footer:
         middle = y + layout.row_middle(len(shown)) + layout.row // 4
@@ -246,7 +247,7 @@ def _paint_footer(
 
 
 class _Layout:
-    """Measures of a panel in pixels."""
+    """Measures of a panel in pixels; see :func:`_layout`."""
 
     def __init__(self, unit: float, *, full: bool, header: bool) -> None:
         self.full = full
@@ -279,9 +280,14 @@ class _Layout:
 
 
 @lru_cache(maxsize=16)
+def _layout(unit: float, full: bool, header: bool) -> _Layout:
+    return _Layout(unit, full=full, header=header)
+
+
+@lru_cache(maxsize=16)
 def _ground(shown: tuple[str, ...], unit: float, footer: int, full: bool, header: bool) -> Stamp:
     """Return what lies under the bars: panel, numbers, names, empty bars."""
-    layout = _Layout(unit, full=full, header=header)
+    layout = _layout(unit, full, header)
     height = layout.height(len(shown), footer)
     bare = panel(layout.width, height, 0.7 * layout.size, DARK, PANEL_OPACITY)
     keep, add = bare.keep.copy(), bare.add.copy()

@@ -116,24 +116,22 @@ def _place(
     room: _Room,
 ) -> dict[int, Place]:
     """Place one face after another, each where there still is room."""
-    taken = list(faces)
+    panels: list[Rect] = []
     places: dict[int, Place] = {}
     for n, options in sizes.items():
+        taken = [_grown(face, _APART * room.gap) for m, face in enumerate(faces) if m != n]
+        taken += panels
         free = (
             (kind, x, y)
             for kind in kinds
             for x, y in _candidates(faces[n], options[kind], sides, room)
-            if not any(_overlap((x, y), options[kind], other, room.gap) for other in taken)
-            and not any(
-                _overlap((x, y), options[kind], other, _APART * room.gap)
-                for m, other in enumerate(faces)
-                if m != n
-            )
+            if not _meets((x, y), options[kind], taken)
         )
         place = next(free, None)
         if place is not None:
             kind, x, y = places[n] = place
-            taken.append((x, y, x + options[kind][0], y + options[kind][1]))
+            panel = (x, y, x + options[kind][0], y + options[kind][1])
+            panels.append(_grown(panel, room.gap))
     return places
 
 
@@ -152,8 +150,16 @@ def _candidates(
             yield x, min(max(y, top), bottom - height)
 
 
-def _overlap(corner: tuple[int, int], size: tuple[int, int], other: Rect, gap: int) -> bool:
-    """Whether a panel comes nearer than `gap` to `other`."""
-    (x, y), (width, height) = corner, size
-    beside = x >= other[2] + gap or x + width + gap <= other[0]
-    return not (beside or y >= other[3] + gap or y + height + gap <= other[1])
+def _grown(rect: Rect, gap: int) -> Rect:
+    """Return what a panel must not touch to stay `gap` away."""
+    return rect[0] - gap, rect[1] - gap, rect[2] + gap, rect[3] + gap
+
+
+def _meets(corner: tuple[int, int], size: tuple[int, int], taken: Sequence[Rect]) -> bool:
+    """Whether a panel covers part of what is taken."""
+    x, y = corner
+    x1, y1 = x + size[0], y + size[1]
+    for left, top, right, bottom in taken:  # a loop: this is asked some hundred times an image
+        if x < right and x1 > left and y < bottom and y1 > top:
+            return True
+    return False
