@@ -23,6 +23,7 @@ from realtime_affect.types import Reading
 
 _LENGTH: Final = struct.Struct("<I")
 _LEFT_OUT: Final = {"Frame": {"image"}, "Face": {"crop", "stabilized"}}
+_PLAIN: Final = frozenset((int, float, str, bool, type(None)))
 _KINDS: Final = "?iuf"  # of arrays: truth values, whole numbers, floats
 
 
@@ -33,6 +34,15 @@ def encode(reading: Reading) -> bytes:
 
     def put(value: Any) -> Any:
         nonlocal offset
+        kind = type(value)
+        if kind in _PLAIN:  # first: nine of ten
+            return value
+        fields = _fields(kind)
+        if fields is not None:
+            found = {"#": kind.__name__}
+            for name in fields:
+                found[name] = put(getattr(value, name))
+            return found
         if isinstance(value, np.ndarray):
             data = value.tobytes()
             at, offset = offset, offset + len(data)
@@ -44,11 +54,7 @@ def encode(reading: Reading) -> bytes:
             return [put(item) for item in value]
         if isinstance(value, np.generic):
             return value.item()
-        kind = type(value).__name__
-        fields = _fields(_classes()[kind]) if kind in _classes() else None
-        if fields is None:
-            return value
-        return {"#": kind} | {name: put(getattr(value, name)) for name in fields}
+        return value
 
     text = json.dumps(put(reading), separators=(",", ":")).encode()
     return b"".join([_LENGTH.pack(len(text)), text, *arrays])
@@ -114,7 +120,7 @@ def _classes() -> dict[str, type]:
 @cache
 def _fields(cls: type[Any]) -> tuple[str, ...] | None:
     """Return the fields of a value that are written, or None where it is no value of ours."""
-    if cls.__name__ not in _classes():
+    if _classes().get(cls.__name__) is not cls:
         return None
     left_out = _LEFT_OUT.get(cls.__name__, set())
     return tuple(
