@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -149,6 +150,22 @@ class _Samples:
         return self._ring[: min(self._n, _KEPT)].copy()
 
 
+class _Summaries(Mapping[str, Percentiles]):
+    """Percentiles by stage; whoever asks for counters alone, as windows do, waits for none."""
+
+    def __init__(self, samples_ms: Mapping[str, NDArray[np.float32]]) -> None:
+        self._samples_ms = samples_ms
+
+    def __getitem__(self, stage: str) -> Percentiles:
+        return Percentiles.of(self._samples_ms[stage])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._samples_ms)
+
+    def __len__(self) -> int:
+        return len(self._samples_ms)
+
+
 class StageClock:
     """Collect durations by stage; any thread may add and read."""
 
@@ -172,11 +189,10 @@ class StageClock:
             while now_ns - self._done_ns[0] > _FPS_WINDOW_NS:
                 self._done_ns.popleft()
 
-    def percentiles(self) -> dict[str, Percentiles]:
-        """Summarise every stage."""
+    def percentiles(self) -> Mapping[str, Percentiles]:
+        """Return a summary of every stage until now, worked out when it is looked at."""
         with self._lock:
-            copies = {stage: samples.copy() for stage, samples in self._samples.items()}
-        return {stage: Percentiles.of(samples) for stage, samples in copies.items()}
+            return _Summaries({stage: samples.copy() for stage, samples in self._samples.items()})
 
     def fps(self) -> float:
         """Frames finished a second over the last two seconds."""

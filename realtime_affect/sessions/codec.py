@@ -34,7 +34,7 @@ def encode(reading: Reading) -> bytes:
 
     def put(value: Any) -> Any:
         nonlocal offset
-        kind = type(value)
+        kind: type = type(value)
         if kind in _PLAIN:  # first: nine of ten
             return value
         fields = _fields(kind)
