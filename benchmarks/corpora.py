@@ -2,9 +2,12 @@
 
     python benchmarks/corpora.py [--record] [--short]
 
-Needs a quiet machine with two cores. Clips are made of the demo. *Workers*: the same clips by one
-worker on one core and by two on two, three times in turn, medians; the time is that from the begin
-of the first input to the end of the last, without the start of processes. *Memory*: one worker, a
+Needs a quiet machine with two cores. Clips are made of the demo. *Workers*: the same clips, uneven
+in length, by one worker on one core and by two on a core each, five times in turn, medians; the
+time is that from the begin of the first input to the end of the last, without the start of
+processes. In each turn a plain loop runs in one process and in two as well: what the machine itself
+gives; and what a frame costs in seconds of a core says whether two workers did more, or waited
+more, than one. *Memory*: one worker, a
 hundred short inputs, its resident memory after each. *Speed*: one worker on one core, 1 and 4 faces
 at 480p and 720p, from the first row to the last.
 """
@@ -19,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,7 @@ _PATHS = [str(records.REPOSITORY / part) for part in ("", "engines", "kernels", 
 _PROGRAM = "from realtime_affect.cli.main import main; main()"
 _SIZES = {"480p": (854, 480), "720p": (1280, 720)}
 _FACES = (1, 4)
+_LOOP = "s = 0\nfor i in range(50_000_000): s += i * i % 7"  # some three seconds, all in the cache
 
 
 class Clips:
@@ -98,24 +103,50 @@ def networks(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def loops_s(n: int, loop: str) -> float:
+    """Return how long `n` processes, on a core each, take for a plain loop."""
+    cores = sorted(os.sched_getaffinity(0))[:n]
+    began_s = time.monotonic()
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\n{loop}"]
+        )
+        for core in cores
+    ]
+    for process in running:
+        if process.wait():
+            sys.exit("a loop ended early")
+    return time.monotonic() - began_s
+
+
 def two_against_one(clips: Clips, folder: Path, *, short: bool) -> dict[str, Any]:
-    """Return the throughput of one and of two workers."""
-    n, frames, rounds = (4, 10, 1) if short else (8, 60, 3)
-    for number in range(n):
-        clips.write(folder / "in" / f"{number}.mp4", frames, 20 * number)
-    figures: dict[str, Any] = {"inputs": n, "frames": n * frames}
+    """Return the throughput of one and of two workers, and of a plain loop beside them."""
+    lengths, rounds = (range(12, 0, -3), 1) if short else (range(95, 0, -5), 5)
+    loop = _LOOP.replace("50_000_000", "500_000") if short else _LOOP
+    for number, length in enumerate(lengths):
+        clips.write(folder / "in" / f"{number}.mp4", length, 20 * number)
+    frames = sum(lengths)
+    figures: dict[str, Any] = {"inputs": len(lengths), "frames": frames}
     fps: dict[int, list[float]] = {1: [], 2: []}
+    cpu_ms: dict[int, list[float]] = {1: [], 2: []}
+    control: list[float] = []
     for round_ in range(rounds):  # in turn: other guests of the machine come and go
         for workers in fps:
             record = corpus_of(folder / "in", folder / f"out{round_}.{workers}", workers, workers)
-            fps[workers].append(n * frames / span_s(record))
+            fps[workers].append(frames / span_s(record))
+            cpu_ms[workers].append(sum(one["cpu_s"] for one in record["workers"]) * 1e3 / frames)
             figures[f"workers_{workers}"] = networks(record)
+        control.append(2 * loops_s(1, loop) / loops_s(2, loop))
     ratios = [two / one for one, two in zip(fps[1], fps[2], strict=True)]
     return figures | {
         "fps_1": statistics.median(fps[1]),
         "fps_2": statistics.median(fps[2]),
         "ratios": ratios,
         "ratio": statistics.median(ratios),
+        "control_ratios": control,
+        "control_ratio": statistics.median(control),
+        "cpu_ms_1": statistics.median(cpu_ms[1]),
+        "cpu_ms_2": statistics.median(cpu_ms[2]),
     }
 
 

@@ -110,6 +110,8 @@ class Finished(NamedTuple):
         Resident memory of the worker, in MiB.
     opened : int
         How often the worker has opened its networks so far.
+    cpu_s : float
+        Seconds of a core that the worker has worked since its networks were open.
     """
 
     entry: dict[str, Any]
@@ -117,6 +119,7 @@ class Finished(NamedTuple):
     fatal: AffectError | None = None
     rss_mb: float = 0.0
     opened: int = 1
+    cpu_s: float = 0.0
 
 
 class Analyst:
@@ -131,6 +134,7 @@ class Analyst:
         self._job = job
         self._networks = Networks(job.config)
         self._process = psutil.Process()
+        self._began_s = 0.0
 
     def start(self) -> Started:
         """Open the networks."""
@@ -148,6 +152,7 @@ class Analyst:
             self._networks.open()
         except AffectError as failure:
             return Started(*who, failure=failure)
+        self._began_s = time.process_time()
         return Started(*who, time.perf_counter() - began, dict(self._networks.models))
 
     def analyse(self, one: CorpusInput, progress: Callable[[int], None] | None = None) -> Finished:
@@ -173,7 +178,8 @@ class Analyst:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         rss_mb = self._process.memory_info().rss / 2**20
-        return Finished(entry, kept, fatal, rss_mb, self._networks.opened)
+        cpu_s = time.process_time() - self._began_s
+        return Finished(entry, kept, fatal, rss_mb, self._networks.opened, cpu_s)
 
     def close(self) -> None:
         """Free the networks. Idempotent."""

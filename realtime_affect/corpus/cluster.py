@@ -15,12 +15,17 @@ import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.corpus.analyst import Analyst
-from realtime_affect.corpus.workers import Lost, end_with_parent_or_above, usable_cores
+from realtime_affect.corpus.workers import (
+    Lost,
+    end_with_parent_or_above,
+    environment,
+    usable_cores,
+)
 from realtime_affect.errors import DeviceError
 from realtime_affect.outputs.extra import import_extra
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from types import ModuleType
 
     from realtime_affect.corpus.analyst import Finished, Job, Started
@@ -73,8 +78,7 @@ class RayActors:
 
     def __init__(self, job: Job, address: str, n: int | None) -> None:
         self._job = job
-        self.memory_mb = float("inf")
-        """Resident memory that each worker may have, in MiB."""
+        self._memory_mb = float("inf")
         self._own: str | None = None
         self._ray = import_ray(loopback=address == LOCAL)
         how: dict[str, Any] = {"address": address}
@@ -84,12 +88,12 @@ class RayActors:
                 prefix="ray-", dir=where if len(where) < _LONGEST else _SHORT
             )
             how = {
-                "num_cpus": n or usable_cores(), "include_dashboard": False,
+                "num_cpus": n or len(usable_cores()), "include_dashboard": False,
                 "_temp_dir": self._own,
             }  # fmt: skip
         try:
             _knock(address)
-            with _environment(_NO_WAY_OUT if address == LOCAL else {}):
+            with environment(_NO_WAY_OUT if address == LOCAL else {}):
                 self._ray.init(configure_logging=False, log_to_driver=False, **how)
         except (OSError, RuntimeError, ValueError) as error:
             self.close()
@@ -112,9 +116,14 @@ class RayActors:
         """Of the cluster, as it is now."""
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_task_retries=0)(RayAnalyst)
 
+    def divide(self, n: int, memory_mb: float) -> None:
+        """Prepare for workers of at most so much memory; Ray finds each a core."""
+        del n
+        self._memory_mb = memory_mb
+
     def start(self) -> CorpusWorker:
         """Start one."""
-        return _Actor(self._ray, self._actor.remote(self._job, self.memory_mb), self.memory_mb)
+        return _Actor(self._ray, self._actor.remote(self._job, self._memory_mb), self._memory_mb)
 
     def wait(self, workers: Sequence[CorpusWorker], timeout_s: float) -> None:
         """Wait until one has an answer."""
@@ -180,6 +189,9 @@ class _Actor:
             limit = f"; it may hold {self._memory_mb:.0f} MiB"
             return Lost(f"its process died ({said.partition('Worker exit')[2][:_SAID]}){limit}")
 
+    def spread(self) -> None:
+        """Do nothing: its node leaves it all cores."""
+
     def close(self, *, now: bool = False) -> None:
         """End it; what it does is cut."""
         del now  # whoever closes a worker has its answer
@@ -200,21 +212,6 @@ def _knock(address: str) -> None:
     if colon and port.isdecimal():
         with socket.create_connection((host.strip("[]"), int(port)), _KNOCK_S):
             pass
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the processes that are started inside."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def import_ray(*, loopback: bool) -> ModuleType:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,7 +15,15 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final
 
 from realtime_affect.corpus.analyst import Analyst, Finished, Started
-from realtime_affect.corpus.workers import TOO_LARGE, Lost, end_with_parent_or_above
+from realtime_affect.corpus.workers import (
+    TOO_LARGE,
+    Lost,
+    end_with_parent_or_above,
+    environment,
+    keep_to,
+    shares_of,
+    usable_cores,
+)
 from realtime_affect.worker import ENDING_SIGNALS
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _SPAWN: Final = multiprocessing.get_context("spawn")  # threads and networks do not bear a fork
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}  # read when NumPy loads: our products are small
 _END_S: Final = 5.0
 _LOOK_S: Final = 0.01
 
@@ -37,7 +45,7 @@ _frames: Any = None
 
 
 class Processes:
-    """Start processes.
+    """Start processes, each on cores of its own.
 
     Parameters
     ----------
@@ -46,12 +54,18 @@ class Processes:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self.memory_mb = float("inf")
-        """Resident memory that each worker may have, in MiB."""
+        self._memory_mb = float("inf")
+        self._cores = usable_cores()
+        self._free = [self._cores]  # shares of cores that no worker has
+
+    def divide(self, n: int, memory_mb: float) -> None:
+        """Prepare for `n` workers: deal out cores and memory."""
+        self._memory_mb = memory_mb
+        self._free = shares_of(self._cores, n)
 
     def start(self) -> CorpusWorker:
         """Start one."""
-        return _Process(self._job, self.memory_mb)
+        return _Process(self._job, self._memory_mb, self._cores, self._free)
 
     def wait(self, workers: Sequence[CorpusWorker], timeout_s: float) -> None:
         """Wait until one has an answer."""
@@ -63,17 +77,24 @@ class Processes:
 
 
 class _Process:
-    """One process in an executor of its own."""
+    """One process in an executor of its own, on one of the shares of cores that are free."""
 
-    def __init__(self, job: Job, memory_mb: float) -> None:
-        self._memory_mb = memory_mb
+    def __init__(
+        self, job: Job, memory_mb: float, cores: Sequence[int], free: list[tuple[int, ...]]
+    ) -> None:
+        self._memory_mb, self._cores, self._free = memory_mb, cores, free
         self._counter = _SPAWN.Value("q", 0)
         before = set(multiprocessing.active_children())
         self._executor = ProcessPoolExecutor(
             1, _SPAWN, initializer=_begin, initargs=(job, memory_mb, self._counter)
         )
-        self.future: Future[Started | Finished] | None = self._executor.submit(_start)
+        with environment(_ONE_THREAD):
+            self.future: Future[Started | Finished] | None = self._executor.submit(_start)
         (self._process,) = set(multiprocessing.active_children()) - before
+        assert self._process.pid is not None
+        self._pid: int = self._process.pid
+        self._share: tuple[int, ...] | None = free.pop(0)
+        keep_to(self._share, self._pid)
 
     @property
     def frames(self) -> int:
@@ -99,11 +120,18 @@ class _Process:
         except BrokenProcessPool:
             return Lost(self._why())
 
+    def spread(self) -> None:
+        """Let it use the cores of others, too."""
+        keep_to(self._cores, self._pid)
+
     def close(self, *, now: bool = False) -> None:
         """End it: after what it does, or `now`."""
         if now:
             self._process.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        if self._share is not None:
+            self._free.append(self._share)
+            self._share = None
 
     def _why(self) -> str:
         until_s = time.monotonic() + _END_S
@@ -123,7 +151,6 @@ def _begin(job: Job, memory_mb: float, counter: Any) -> None:
     global _analyst, _frames
     for number in ENDING_SIGNALS:  # sent to all processes of a terminal; the parent answers
         signal.signal(number, signal.SIG_IGN)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     end_with_parent_or_above(memory_mb)
     _analyst, _frames = Analyst(job), counter
 

@@ -198,7 +198,7 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
         opened.callback(shutil.rmtree, folder / PARTIAL, ignore_errors=True)
         source: RayActors | Processes
         if ray is None:
-            source, cores = Processes(job), usable_cores()
+            source, cores = Processes(job), len(usable_cores())
         else:
             from realtime_affect.corpus.cluster import RayActors
 
@@ -207,7 +207,7 @@ def analyze_corpus(  # noqa: PLR0913  (what the command line offers, all but two
         opened.callback(source.close)
         n = max(1, min(workers or cores, len(found.inputs)))
         memory_mb = memory_mb or _SHARE_OF_MEMORY * psutil.virtual_memory().total / 2**20 / n
-        source.memory_mb = memory_mb
+        source.divide(n, memory_mb)
         options = {"workers": n, "memory_mb": round(memory_mb), "parquet": parquet, **files}
         waiting = [entry_of(one) for one in found.inputs]
         named = map(str, listed)
@@ -305,7 +305,7 @@ class _Run:
             place.about = {
                 "number": place.number, "pid": answer.pid, "host": answer.host,
                 "networks_s": answer.seconds, "networks_opened": 1, "inputs": 0, "rss_mb": None,
-                "ended": "",
+                "cpu_s": 0.0, "ended": "",
             }  # fmt: skip
             self._record.note_worker(place.about)
         else:
@@ -316,7 +316,7 @@ class _Run:
         assert one is not None
         place.about |= {
             "networks_opened": answer.opened, "rss_mb": round(answer.rss_mb),
-            "inputs": place.about["inputs"] + 1,
+            "inputs": place.about["inputs"] + 1, "cpu_s": round(answer.cpu_s, 2),
         }  # fmt: skip
         self._record.note_worker(place.about)
         self.kept += answer.kept
@@ -328,6 +328,9 @@ class _Run:
         if answer.rss_mb > _WORN * self._memory_mb:
             self._dismiss(place, f"replaced: it held {answer.rss_mb:.0f} MiB")
             place.worker.close()
+        if not self._waiting:  # the cores of who is done are nobody's
+            for busy in [other for other in self._places if other.one is not None]:
+                busy.worker.spread()
 
     def _settle(self, one: CorpusInput, entry: dict[str, Any]) -> None:
         """Write down what came of an input."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import threading
 from multiprocessing import connection, parent_process
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realtime_affect.corpus.analyst import Finished, Started
     from realtime_affect.corpus.inputs import CorpusInput
@@ -49,6 +51,9 @@ class CorpusWorker(Protocol):
     def frames(self) -> int:
         """Frames of the present input that are done, as far as it says."""
 
+    def spread(self) -> None:
+        """Let it use the cores of others, too, which have nothing left to do."""
+
     def close(self, *, now: bool = False) -> None:
         """End it: after what it does, or `now`. Idempotent."""
 
@@ -56,8 +61,8 @@ class CorpusWorker(Protocol):
 class Workers(Protocol):
     """Where workers come from."""
 
-    memory_mb: float
-    """Resident memory that each may have, in MiB."""
+    def divide(self, n: int, memory_mb: float) -> None:
+        """Prepare for `n` at a time, each with resident memory of `memory_mb` MiB at most."""
 
     def start(self) -> CorpusWorker:
         """Start one; its first answer is :class:`Started`."""
@@ -69,11 +74,54 @@ class Workers(Protocol):
         """Let go of what all workers share. Idempotent."""
 
 
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def shares_of(cores: Sequence[int], n: int) -> list[tuple[int, ...]]:
+    """Deal `cores` out to `n` workers, no core twice; all to everybody where there are too few."""
+    if n > len(cores):
+        return [tuple(cores)] * n
+    ends = [k * len(cores) // n for k in range(n + 1)]
+    return [tuple(cores[begin:end]) for begin, end in itertools.pairwise(ends)]
+
+
+def keep_to(cores: Sequence[int], pid: int) -> None:
+    """Let a process run on `cores` alone, where the system can (Linux).
+
+    Threads that hand frames to each other are quicker on one core than across two, and libraries
+    that start a thread for each core then start no more than there is room for.
+
+    Parameters
+    ----------
+    cores : sequence of int
+    pid : int
+        One that has ended is passed over.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    with contextlib.suppress(psutil.Error):
+        for thread in psutil.Process(pid).threads():  # those that they start inherit it
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(thread.id, cores)
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def end_with_parent_or_above(memory_mb: float) -> None:

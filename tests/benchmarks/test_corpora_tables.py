@@ -14,6 +14,7 @@ def test_figures_stand_in_the_tables_as_they_were_recorded(script, add):
     speed = {f"{n}_{size}": {"fps": 30.0 / n} for n in (1, 4) for size in ("480p", "720p")}
     add("corpora", {"scenario": "speed"}, speed)
     pair = {"inputs": 16, "frames": 960, "fps_1": 20.0, "fps_2": 38.0, "ratio": 1.9}
+    pair |= {"control_ratio": 1.94, "cpu_ms_1": 30.0, "cpu_ms_2": 31.5}
     pair |= {
         "workers_1": networks,
         "workers_2": {"networks_s": [0.6, 0.7], "networks_opened": [1, 1]},
@@ -23,6 +24,8 @@ def test_figures_stand_in_the_tables_as_they_were_recorded(script, add):
     text = tables.throughput_table()
     assert "| 480p | 30.0 frames/s | 7.5 frames/s |" in text
     assert "1.90 times as many" in text
+    assert "A plain loop in the same turns: 1.94 times" in text
+    assert "30.0 ms of a core with one worker and 31.5 with two" in text
     assert "opened 1 time a worker, in 0.70 s at most" in text
     assert "500 MiB after the tenth, 500 at most, 500 after the last" in text
     assert "| 720p, 4 faces | 4.0 |" in tables.cost_table()

@@ -44,10 +44,12 @@ def one_of(path, **more):
 
 def test_an_input_s_files_are_those_of_analyze_to_the_byte(clip, tmp_path, opened):
     stills = [still(tmp_path / "in" / f"{n}.png") for n in (1, 2)]
-    worker = analyst(tmp_path)
+    worker, worked_s = analyst(tmp_path), [0.0]
     for one in (one_of(clip), CorpusInput("images", tuple(stills), stills=True), one_of(clip)):
         found = worker.analyse(one)
         assert found.entry["outcome"] == "complete"
+        worked_s.append(found.cpu_s)
+    assert worked_s == sorted(set(worked_s))  # adds up
     worker.close()
     assert len(opened) == 1  # by three inputs
     analyze([clip, *stills], tmp_path / "plain", timeline=False, explain=False)

@@ -1,6 +1,7 @@
 """Real processes with real networks: killed workers, a killed driver, a full disk."""
 
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -20,7 +21,7 @@ from realtime_affect.corpus.analyst import Job
 from realtime_affect.corpus.inputs import CorpusInput
 from realtime_affect.corpus.processes import Processes
 from realtime_affect.corpus.record import NAME as RECORD
-from realtime_affect.corpus.workers import Lost
+from realtime_affect.corpus.workers import Lost, shares_of
 from realtime_affect.errors import InputError
 from realtime_affect.outputs.video import VideoRecorder
 
@@ -109,13 +110,22 @@ def test_a_killed_driver_and_killed_workers_lose_nothing_and_repeat_nothing(clip
     assert not (out / ".partial").exists()
 
 
-def test_a_worker_that_needs_more_memory_than_it_may_have_ends_and_says_so(tmp_path):
+def test_a_worker_has_cores_of_its_own_and_ends_where_it_needs_more_memory_than_it_may_have(
+    tmp_path,
+):
     options = {"annotate": False, "timeline": False, "explain": False}
     (tmp_path / RECORD).write_text("{}")
     workers = Processes(Job(tmp_path, Config(), False, False, options))
-    workers.memory_mb = 30.0
+    workers.divide(2, 30.0)
     worker = workers.start()
+    process = psutil.Process(*{child.pid for child in multiprocessing.active_children()})
     try:
+        assert process.environ()["OPENBLAS_NUM_THREADS"] == "1"
+        if hasattr(os, "sched_getaffinity"):
+            mine, cores = process.cpu_affinity(), sorted(os.sched_getaffinity(0))
+            assert mine == list(shares_of(cores, 2)[0])
+            worker.spread()
+            assert process.cpu_affinity() == cores
         while not isinstance(answer := worker.take(), Lost):
             if answer is not None:  # it was quicker than the look at its memory
                 worker.give(CorpusInput("clip.mp4", error=InputError("a", "b", "c", "d")))

@@ -21,11 +21,16 @@ class Script:
     started: int = 0
     given: list = field(default_factory=list)
     closed: list = field(default_factory=list)
+    spread: list = field(default_factory=list)
+    divided: object = None
     first: object = None
 
     def __call__(self, job):
         self.job = job
         return self
+
+    def divide(self, n, memory_mb):
+        self.divided = n, memory_mb
 
     def start(self):
         self.started += 1
@@ -54,6 +59,9 @@ class Pretended:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def spread(self):
+        self.script.spread.append(self.number)
 
     def close(self, *, now=False):
         self.script.closed.append((self.number, now))
@@ -95,6 +103,12 @@ def test_the_longest_are_handed_out_first(script, clips, tmp_path):
     assert found.outcome == record(tmp_path / "out")["outcome"] == "complete"
 
 
+def test_cores_are_dealt_out_and_whoever_works_last_has_them_all(script, clips, tmp_path):
+    analyze_corpus(clips, tmp_path / "out", workers=2, memory_mb=100)
+    assert script.divided == (2, 100)
+    assert script.spread == [2]  # worker 1 was done, nothing was waiting, and 2 was busy
+
+
 def test_what_ended_one_worker_is_tried_again_and_what_ended_two_is_given_up(
     script, clips, tmp_path
 ):
@@ -122,11 +136,11 @@ def test_a_machine_that_is_lost_is_no_try(script, clips, tmp_path):
 
 def test_a_worker_that_holds_much_is_replaced_before_its_next_input(script, clips, tmp_path):
     entry = {"input": "b.mp4", "outcome": "complete", "frames": 3, "error": ""}
-    script.answers = {"b.mp4": [Finished(entry, rss_mb=85.0)]}
+    script.answers = {"b.mp4": [Finished(entry, rss_mb=85.0, cpu_s=1.5)]}
     analyze_corpus(clips, tmp_path / "out", workers=1, memory_mb=100)
     assert script.started == 2
     first, second = record(tmp_path / "out")["workers"]
-    assert first["ended"] == "replaced: it held 85 MiB"
+    assert (first["ended"], first["cpu_s"]) == ("replaced: it held 85 MiB", 1.5)
     assert (first["inputs"], second["inputs"], second["ended"]) == (1, 3, "")
 
 
