@@ -3,7 +3,8 @@
     python benchmarks/corpora_kill.py [--clips 200] [--kills 10] [--seed 1] [--record]
     python benchmarks/corpora_kill.py --ray [--clips 200] [--record]
 
-Short clips of the demo, of uneven lengths, in many folders. By default two workers of this machine
+Short clips, half of the demo and half of people and sizes that the studio (training/synthetic)
+films, of uneven lengths, in many folders. By default two workers of this machine
 analyse them; at random moments a worker is ended by SIGKILL, and twice the driver, which is started
 again with ``--resume``. With ``--ray`` a Ray cluster of two nodes analyses them, one of which is
 killed half way. In the end rows and events of each are compared with those of a plain ``analyze``,
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -23,34 +25,58 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _CODE = (*records.PRODUCT, "realtime_affect/corpus", "realtime_affect/outputs")
 _PATHS = [str(records.REPOSITORY / part) for part in ("", "engines", "kernels", "gui")]
 _PROGRAM = "from realtime_affect.cli.main import main; main()"
 _DIFFERENT = 20  # contents of clips; the others are copies elsewhere
 _FRAMES = (3, 18)
-_SIZE = (640, 360)
+_SIZE = (640, 360)  # of the demo's
+_SIDES = (240, 360, 480)  # of the studio's
+_FACES = Path("../shared/data/synthetic_ict/ict_facekit_light.npz")
 _OPTIONS = ("--no-timeline", "--no-explain", "--format", "parquet", "-q")
 _DRIVER_KILLS = 2
 _PATIENCE_S = 1200.0
 
 
-def make_clips(folder: Path, n: int, draw: random.Random) -> dict[str, int]:
-    """Write `n` clips, uneven in length; return which content each has."""
+def demo_images() -> list[Any]:
+    """Return all images of the demo."""
     import cv2
 
     from realtime_affect.capture import open_source
-    from realtime_affect.outputs.video import VideoRecorder
 
     source = open_source("demo", live=False)
     images = []
     while (frame := source.read(10.0)) is not None:
         images.append(cv2.resize(frame.image, _SIZE, interpolation=cv2.INTER_AREA))
     source.close()
+    return images
+
+
+def studio_images(model: Any, number: int, n: int) -> Iterator[Any]:
+    """Film person `number` of the studio for `n` images."""
+    from training.synthetic.motion import make_motion
+    from training.synthetic.studio import draw_scene, film, make_subject
+
+    motion = make_motion(number, seconds=(n + 1) / 30, fps=30)
+    scene = draw_scene(number, _SIDES[number % len(_SIDES)])
+    filmed = film(make_subject(model, "train", number), motion, scene)
+    return (picture for picture, _ in itertools.islice(filmed, n))
+
+
+def make_clips(folder: Path, n: int, faces: Path, draw: random.Random) -> dict[str, int]:
+    """Write `n` clips, uneven in length; return which content each has, odd ones the studio's."""
+    from realtime_affect.outputs.video import VideoRecorder
+    from training.synthetic.faces import FaceModel
+
+    demo, model = demo_images(), FaceModel(faces)
     contents: dict[str, int] = {}
     for number in range(n):
         name = f"group{number % 7}/person{number % 23}/clip{number}.mp4"
@@ -58,9 +84,12 @@ def make_clips(folder: Path, n: int, draw: random.Random) -> dict[str, int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if number < _DIFFERENT:
             length = draw.randint(*_FRAMES)
-            first = draw.randrange(len(images) - length)
+            first = draw.randrange(len(demo) - length)
+            of_demo = demo[first : first + length]
             recorder = VideoRecorder(path, 30.0)
-            for index, image in enumerate(images[first : first + length]):
+            for index, image in enumerate(
+                studio_images(model, number, length) if of_studio(number) else of_demo
+            ):
                 recorder.write(image, index * 33_333_333)
             recorder.close()
         else:
@@ -68,6 +97,11 @@ def make_clips(folder: Path, n: int, draw: random.Random) -> dict[str, int]:
             path.write_bytes((folder / of).read_bytes())
         contents[name] = number % _DIFFERENT
     return contents
+
+
+def of_studio(content: int) -> bool:
+    """Return whether a content is filmed in the studio."""
+    return content % 2 == 1
 
 
 def plain_results(clips: Path, contents: dict[str, int], out: Path) -> dict[int, dict[str, bytes]]:
@@ -188,7 +222,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         clips, out = folder / "clips", folder / "out"
-        contents = make_clips(clips, options.clips, draw)
+        contents = make_clips(clips, options.clips, options.faces, draw)
         names = list(contents)
         began_s = time.monotonic()
         if options.ray:
@@ -212,7 +246,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             frames += len({line.partition(",")[0] for line in lines})
         dataset = pyarrow.dataset.dataset(out / "corpus.parquet", partitioning="hive")
         return {
-            "clips": len(names), "frames": frames, "rows": rows, "killed": counts,
+            "clips": len(names), "of_the_studio": sum(map(of_studio, contents.values())),
+            "frames": frames, "rows": rows, "killed": counts,
             "equal_to_analyze": equal, "rows_in_data_set": dataset.count_rows(),
             "results_replaced": len(replaced), "seconds": round(seconds, 1),
         }  # fmt: skip
@@ -225,8 +260,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ray", action="store_true")
+    parser.add_argument("--faces", type=Path, default=_FACES, help="of the studio")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
+    if not options.faces.is_file():
+        parser.error(f"the studio's faces are not at {options.faces}: name them with --faces")
     code = records.code_state(*_CODE)
     figures = measure(options)
     print(json.dumps(figures, indent=1))
