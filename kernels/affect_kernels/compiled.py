@@ -22,14 +22,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def compiled(
-    *signatures: str, inline: bool = False, reassociate: bool = False
+    *signatures: Any, inline: bool = False, reassociate: bool = False
 ) -> Callable[[Function], Function]:
     """Return a decorator that compiles a function of arrays and numbers.
 
     Parameters
     ----------
-    *signatures : str
-        numba's, such as ``"void(float32[:, ::1])"``: compiled, or read from the cache, when the
+    *signatures : str or numba signature
+        Such as ``"void(float32[:, ::1])"``: compiled, or read from the cache, when the
         module is imported, so that no call ever waits for it. Without any, the first call of each
         combination of types compiles.
     inline : bool

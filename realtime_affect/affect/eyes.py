@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Protocol
 
-import cv2
 import numpy as np
 
 from affect_engines import load_card, open_engine
 from affect_engines.base import Closeable
+from affect_kernels.affine_cut.cpu import cut_grey
 from realtime_affect.face.region import Region, cut_patch
 
 if TYPE_CHECKING:
@@ -204,8 +204,4 @@ def cut_eye(image: Image, region: Region, size_px: tuple[int, int], *, mirrored:
     if mirrored:
         warp[:, 2] += warp[:, 0] * (width - 1)
         warp[:, 0] = -warp[:, 0]
-    patch = cv2.warpAffine(
-        image, warp, size_px,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    return cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)  # type: ignore[return-value]
+    return cut_grey(image, warp, size_px)

@@ -10,14 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+
+from affect_kernels.affine_cut.cpu import cut_rgb
 
 if TYPE_CHECKING:
     from realtime_affect.types import Float32, Image
-
-_WARP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-_MARGIN_PX = 2  # frame pixels around the square that bilinear sampling can reach, rounded up
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +87,4 @@ def cut_patch(image: Image, region: Region, side: int) -> Image:
         RGB, new.
     """
     c, s, x0, y0 = region.to_frame(side)
-    # OpenCV warps four channels three times faster than three, so the part of the frame that the
-    # square covers gets a fourth first; the swap to RGB comes free with it.
-    height, width = image.shape[:2]
-    reach = region.reach_px() + _MARGIN_PX
-    left = min(max(int(region.center[0] - reach), 0), width - 1)
-    top = min(max(int(region.center[1] - reach), 0), height - 1)
-    right = max(min(int(region.center[0] + reach) + 1, width), left + 1)
-    bottom = max(min(int(region.center[1] + reach) + 1, height), top + 1)
-    part = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2RGBA)
-    warp = np.array(((c, -s, x0 - left), (s, c, y0 - top)))
-    patch = cv2.warpAffine(part, warp, (side, side), flags=_WARP, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.cvtColor(patch, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
+    return cut_rgb(image, ((c, -s, x0), (s, c, y0)), (side, side))

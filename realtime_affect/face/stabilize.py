@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import cv2
 import numpy as np
 
+from affect_kernels.affine_cut.cpu import cut_grey
 from realtime_affect.face.pose import load_neutral_face
 from realtime_affect.landmarks import RIGID_POINTS
 
@@ -164,16 +165,18 @@ def stabilized_crop(image: Image, place: Placement) -> Image:
     ratio = abs(place.turn) * MM_PER_PX
     if not (np.isfinite(warp).all() and 1e-3 < ratio < 1e3):
         return np.zeros((CROP_PX, CROP_PX), np.uint8)
-    # Only the part of the frame that is shown turns grey; a large one is averaged down first, or
-    # the texture of skin would flicker as pixels are skipped.
+    step = int(ratio)
+    if step < 2:
+        return cut_grey(image, warp, (CROP_PX, CROP_PX))
+    # A large face is averaged down first, or the texture of skin would flicker as pixels are
+    # skipped.
     (left, right), (top, bottom) = (
         _span(across, down, first, size)
         for (across, down, first), size in zip(warp.tolist(), (width, height), strict=True)
     )
     grey = cv2.cvtColor(image[top:bottom, left:right], cv2.COLOR_BGR2GRAY)
     warp[:, 2] -= left, top
-    step = int(ratio)
-    if step > 1 and min(grey.shape) >= step:
+    if min(grey.shape) >= step:
         grey = grey[: grey.shape[0] // step * step, : grey.shape[1] // step * step]
         size = grey.shape[1] // step, grey.shape[0] // step
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
