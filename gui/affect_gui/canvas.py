@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+import cv2
+import numpy as np
 from PyQt6.QtCore import QPointF, QRectF, Qt, pyqtSignal
 from PyQt6.QtGui import QColor, QFont, QImage, QPainter, QPen
 from PyQt6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
@@ -168,8 +170,9 @@ class Canvas(QWidget):
         )
         if self.mirrored:
             reading = mirrored(reading)
-        pixels = paint(reading, config, status, zoom, self._panels)
-        self._pixels = pixels
+        painted = paint(reading, config, status, zoom, self._panels)
+        # The screen's own format: Qt would convert any other on threads that it waits for.
+        pixels = self._pixels = np.asarray(cv2.cvtColor(painted, cv2.COLOR_BGR2BGRA), np.uint8)
         rows, columns = pixels.shape[:2]
         # Any buffer will do; the stub knows only bytes.
         self._image = QImage(  # type: ignore[call-overload]
@@ -177,7 +180,7 @@ class Canvas(QWidget):
             columns,
             rows,
             pixels.strides[0],
-            QImage.Format.Format_BGR888,
+            QImage.Format.Format_RGB32,
         )
         self._stale = False
 
@@ -245,8 +248,6 @@ class VideoPane(QWidget):
 def mirrored(reading: Reading) -> Reading:
     """Return a reading as a mirror would show it: image, boxes, mesh, gaze and pose."""
     from dataclasses import replace
-
-    import numpy as np
 
     from realtime_affect.types import FaceMesh, HeadPose, Scene
 
