@@ -91,26 +91,29 @@ def soak_table() -> str:
 
 def window_table() -> str:
     """Return what a window really open paints while it records, and what creeps up."""
-    rows = ["| run | painted a second | dropped | age p50 | p95 | docks | timeline | lost |"]
-    rows += ["|---" * 8 + "|"]
+    heads = ("run", "painted a second", "dropped", "age p50", "p95", "CPU a frame", "docks")
+    rows = [f"| {' | '.join((*heads, 'timeline', 'lost'))} |", "|---" * 9 + "|"]
     slopes = []
     for name, record in records.newest("window").items():
         figures = record["figures"]
         age, lost = figures["painted_ms"], sum(figures["lost"].values())
         rasters, lines = figures["timeline_paint_ms"].values()
+        cpu_ms = figures.get("cpu_ms_per_frame")
         share = figures["frames_dropped"] / max(1, figures["frames_captured"])
         rows.append(
             f"| {name} | {figures['painted_fps']:.2f} | {share:.1%} | {age['p50']:.0f} ms "
-            f"| {age['p95']:.0f} ms | {figures['docks_ms']['p50']:.1f} ms | {rasters:.1f} ms; "
+            f"| {age['p95']:.0f} ms | {f'{cpu_ms:.1f} ms' if cpu_ms else '-'} "
+            f"| {figures['docks_ms']['p50']:.1f} ms | {rasters:.1f} ms; "
             f"every series as a line, too: {lines:.1f} ms | {lost} |"
         )
         told = ", ".join(
             f"{what.replace('_mib', ' (MiB)').replace('_ms', ' (ms)')} {one['slope']:+.3f} "
             f"({one['low']:+.3f} to {one['high']:+.3f}, "
             f"{'flat' if one['flat'] else '**rising**'})"
-            for what, one in figures["slopes_per_min"].items()
+            for what, one in figures.get("slopes_per_min", {}).items()
         )
-        slopes.append(f"{name}: slopes a minute with 95 % intervals: {told}.")
+        if told:  # of runs that are long enough
+            slopes.append(f"{name}: slopes a minute with 95 % intervals: {told}.")
     return "\n".join([*rows, "", *slopes, "", records.signature("window")])
 
 

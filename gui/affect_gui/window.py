@@ -6,7 +6,6 @@ and delays nothing. What opens sources, writes files or asks disks runs elsewher
 
 from __future__ import annotations
 
-from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from PyQt6.QtWidgets import (
 from affect_gui import sheets
 from affect_gui.actions import Actions
 from affect_gui.canvas import VideoPane
+from affect_gui.dock_pulls import DockPulls
 from affect_gui.face_commands import FaceCommands
 from affect_gui.faces_dock import FacesDock
 from affect_gui.feed import Feed
@@ -34,7 +34,7 @@ from affect_gui.preferences import Preferences
 from affect_gui.start_page import StartPage
 from affect_gui.status_strip import StatusStrip
 from affect_gui.tasks import Tasks
-from affect_gui.timeline_dock import SPAN_NS, TimelineDock
+from affect_gui.timeline_dock import TimelineDock
 from affect_gui.view_commands import TOGGLES, ViewCommands
 from realtime_affect.errors import AffectError
 
@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     from realtime_affect.sessions import SessionStore
     from realtime_affect.types import Reading
 
-_DOCKS_MS: Final = 100  # each dock at every other turn: never both between two images
-_SECOND_NS: Final = 1_000_000_000
 _STATUS_MS: Final = 1000
 _MESSAGE_MS: Final = 10_000
 _NEEDS_SOURCE: Final = (
@@ -164,8 +162,7 @@ class MainWindow(QMainWindow):
             self.resize(QSize(1320, 900))
             self.resizeDocks([self.faces], [310], Qt.Orientation.Horizontal)
             self.resizeDocks([self.timeline], [330], Qt.Orientation.Vertical)
-        self._dock_turns = cycle((self._pull_faces, self._pull_timeline))
-        self._dock_timer = self._every(_DOCKS_MS, self._pull_next_dock)
+        self.dock_pulls = DockPulls(self)
         self._status_timer = self._every(_STATUS_MS, self._show_status)
         self.show_start_page()
         self._show_status()
@@ -303,7 +300,7 @@ class MainWindow(QMainWindow):
 
     def shut(self) -> None:
         """Let go of everything without asking. Idempotent."""
-        self._dock_timer.stop()
+        self.dock_pulls.timer.stop()
         self._status_timer.stop()
         if self.face_commands.guide is not None:
             self.face_commands.guide.close()
@@ -355,8 +352,7 @@ class MainWindow(QMainWindow):
 
     def pull_docks(self) -> None:
         """Show faces and timeline anew, as far as anybody sees them."""
-        self._pull_faces()
-        self._pull_timeline()
+        self.dock_pulls.pull()
 
     def say_unopened(self, failure: Exception) -> None:
         """Say why something could not be opened, and stay where that can be mended."""
@@ -373,32 +369,6 @@ class MainWindow(QMainWindow):
         self.start_page.wait("")
         self.preferences.remember("source/last", spec)
         self.show_source(source, owned=True)
-
-    def _pull_next_dock(self) -> None:
-        next(self._dock_turns)()
-
-    def _pull_faces(self) -> None:
-        shown = self.reading
-        if self.feed is not None and shown is not None and self.faces.isVisible():
-            self.faces.show_reading(shown)
-
-    def _pull_timeline(self) -> None:
-        feed, shown = self.feed, self.reading
-        if feed is None or shown is None or not self.timeline.isVisible():
-            return
-        t_ns, span_ns = shown.scene.frame.t_ns, SPAN_NS
-        first_ns, newest_ns = feed.history.span_ns
-        replay = self.moments.replay
-        if replay is not None and replay.times_ns:
-            span_ns = min(SPAN_NS, replay.times_ns[-1] - replay.times_ns[0])
-            end_ns = min(t_ns + span_ns // 2, newest_ns)
-        else:
-            newest = feed.reading
-            end_ns = t_ns if newest is None else newest.scene.frame.t_ns
-            # The plots move on once a second: to move them costs more than what they show.
-            end_ns = -(-end_ns // _SECOND_NS) * _SECOND_NS
-        self.timeline.markers = self.moments.all_markers
-        self.timeline.pull(max(end_ns, t_ns, first_ns + span_ns), t_ns, span_ns)
 
     def _show_newest(self) -> None:
         if self.feed is not None and self.moments.reviewed is None:
