@@ -84,7 +84,9 @@ def euler_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
 
 def rotation_matrix(angles_rad: NDArray[np.floating]) -> NDArray[np.float64]:
     """Build R = Rx Ry Rz (3, 3) from radians (Rx, Ry, Rz); inverse of :func:`euler_angles`."""
-    (sx, sy, sz), (cx, cy, cz) = np.sin(angles_rad), np.cos(angles_rad)
+    rx, ry, rz = angles_rad.tolist()
+    sx, sy, sz = math.sin(rx), math.sin(ry), math.sin(rz)
+    cx, cy, cz = math.cos(rx), math.cos(ry), math.cos(rz)
     return np.array(
         [
             [cy * cz, -cy * sz, sy],

@@ -45,6 +45,7 @@ _GATE: Final = (
     2  # ticks around a moment whose doubts count for it: a blink is noticed early or late
 )
 _KEPT: Final = 64  # ticks remembered: _BEFORE, _SIGHT and _DELAY all lie within
+_ROOM: Final = 4 * _KEPT  # rows of memory: one in 192 ticks moves all that is remembered
 _REFRESH: Final = 15  # moments between two looks at what is calm: half a second, for its cost
 _REACH: Final = (3, 5, 8, 20)  # ticks from an apex to its feet, by the level that shows it best
 _AWAY: Final = (6, 7, 9, 13)  # ticks from an apex at which only drift is left, by level
@@ -132,11 +133,19 @@ def measure_excursion(course: Float64, at: int, reach: int) -> Shape:
 
 
 def _take_out_drift(course: Float64, level: int) -> None:
-    """Subtract the line that a course follows away from its middle, in place."""
-    ticks = np.arange(-_SIGHT, len(course) - _SIGHT)
-    away = np.abs(ticks) > _AWAY[level]
-    slope, height = _line(ticks[away], course[away])
+    """Subtract the line that a course of _SIGHT + _DELAY + 1 ticks follows away from its middle."""
+    places, shares, ticks = _away(level)
+    slope, height = shares @ course[places]
     course -= slope * ticks + height
+
+
+@cache
+def _away(level: int) -> tuple[NDArray[np.intp], Float64, NDArray[np.intp]]:
+    """Return the ticks that tell drift, what each adds to its slope and height, and all ticks."""
+    ticks = np.arange(-_SIGHT, _DELAY + 1)
+    places = np.flatnonzero(np.abs(ticks) > _AWAY[level])
+    ones = np.stack([ticks[places], np.ones(len(places))], axis=1)
+    return places, np.linalg.pinv(ones), ticks
 
 
 def _line(x: NDArray[Any], y: Float64) -> tuple[float, float]:
@@ -188,8 +197,11 @@ class _Ticks:
     """Displacements and doubts on the grid of time; the newest last."""
 
     def __init__(self, regions: int) -> None:
-        self.places = np.zeros((_KEPT, regions, 2))
-        self.doubts = np.ones((_KEPT, regions))
+        # Rows are written one behind another, and moved back when the room is full.
+        self._places = np.zeros((_ROOM, regions, 2))
+        self._doubts = np.ones((_ROOM, regions))
+        self._end = _KEPT
+        self.places, self.doubts = self._places[:_KEPT], self._doubts[:_KEPT]
         self.n = 0
         """Ticks there were; the newest is at [-1]."""
         self._first_ns = 0
@@ -223,13 +235,19 @@ class _Ticks:
         else:
             share = (at - before[0]) / max(1, after[0] - before[0])
             places = before[1] + share * (after[1] - before[1])
-        self.places[:-1] = self.places[1:]
-        self.doubts[:-1] = self.doubts[1:]
-        self.places[-1] = places
-        np.maximum(before[2], after[2], out=self.doubts[-1])
+        if self._end == _ROOM:
+            for room in (self._places, self._doubts):
+                room[:_KEPT] = room[-_KEPT:]
+            self._end = _KEPT
+        self._places[self._end] = places
+        newest = self._doubts[self._end]
+        np.maximum(before[2], after[2], out=newest)
         for frame in near:
             if frame is not before and frame is not after:
-                np.maximum(self.doubts[-1], frame[2], out=self.doubts[-1])
+                np.maximum(newest, frame[2], out=newest)
+        self._end += 1
+        kept = slice(self._end - _KEPT, self._end)
+        self.places, self.doubts = self._places[kept], self._doubts[kept]
 
 
 @dataclass(slots=True)
@@ -334,12 +352,11 @@ class ExcursionDetector:
                 scores = score_moment(*seen, self.thresholds).scores
         self._scores[at] = scores
 
-    def _details(self, at: int) -> Float64:
-        """Return the details (4, R, 2) of a moment."""
+    def _detail(self, at: int, level: int) -> Float64:
+        """Return a level's details (R, 2) of a moment."""
         surroundings = self._ticks.places[at - _BEFORE : at + _AFTER + 1]
-        return (detail_filters() @ surroundings.reshape(len(surroundings), -1)).reshape(
-            _LEVELS, -1, 2
-        )
+        found: Float64 = detail_filters()[level] @ surroundings.reshape(len(surroundings), -1)
+        return found.reshape(-1, 2)
 
     def _doubts(self, at: int) -> Float64:
         return self._ticks.doubts[at - _GATE : at + _GATE + 1].max(axis=0)  # type: ignore[no-any-return]
@@ -371,13 +388,13 @@ class ExcursionDetector:
 
     def _measure(self, at: int, level: int, now_ns: int, longest_s: float) -> Excursion | None:
         """Follow the excursion that a level shows at a moment; None for what did not come back."""
-        detail, limits = self._details(at)[level], self.thresholds[level] * self._doubts(at)
+        detail, limits = self._detail(at, level), self.thresholds[level] * self._doubts(at)
         strengths = np.hypot(detail[:, 0], detail[:, 1]) / limits
         taking_part = strengths >= self._config.taking_part * strengths.max()
-        weights = np.where(taking_part, limits**-2.0, 0.0)[:, None] * detail
+        weights = np.where(taking_part, 1.0 / (limits * limits), 0.0)[:, None] * detail
         weights /= (weights * detail).sum()
         places = self._ticks.places[at - _SIGHT : at + _DELAY + 1]
-        raw = np.tensordot(places, weights, axes=2)
+        raw = places.reshape(len(places), -1) @ weights.reshape(-1)
         course = raw.copy()
         _take_out_drift(course, level)
         shape = measure_excursion(course, _SIGHT, _REACH[level])
@@ -393,6 +410,8 @@ class ExcursionDetector:
         if left > limit or not shape.returned:
             self._hold(raw, weights, excursion, first_ns)
             return None
+        if onset <= self._taken_ns:
+            return None
         way = float(np.hypot(*excursion.moves.T).max())
         strays = restlessness(course, shape) * max(1.0, way / self._config.slight_iod)
         rise = places[shape.apex - _RISE : shape.apex] - places[shape.apex]
@@ -400,7 +419,7 @@ class ExcursionDetector:
             brief and float(np.hypot(rise[..., 0], rise[..., 1]).max()) > self._config.widest_iod
         )
         alone = strays <= self._config.max_restlessness and not gesture
-        return excursion if alone and onset > self._taken_ns else None
+        return excursion if alone else None
 
     def _hold(self, course: Float64, weights: Float64, excursion: Excursion, first_ns: int) -> None:
         """Keep an eye on a course that rose and stayed, unless another one is being followed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from bisect import bisect_left, insort
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -127,7 +128,8 @@ class _Watch:
         self._detector = ExcursionDetector(len(REGIONS), config)
         self._times: deque[int] = deque()
         self._crops: deque[tuple[int, Image]] = deque()
-        self._gaps: deque[float] = deque(maxlen=_GAPS)
+        self._gaps: deque[float] = deque()
+        self._ordered_gaps: list[float] = []
         self._turns: deque[tuple[int, Float64]] = deque(maxlen=_TURN_FRAMES)
         turns = (config.free_turn_deg_per_s, config.max_turn_deg_per_s)
         self._free_rad_per_s, self._max_rad_per_s = map(math.radians, turns)
@@ -162,8 +164,7 @@ class _Watch:
         """Return how much a movement of each region is to be doubted at this moment."""
         config = self._config
         gap = 0.5 * float(face.eye_openness[0] + face.eye_openness[1])
-        self._gaps.append(gap)
-        if gap < config.blink_dip * sorted(self._gaps)[len(self._gaps) // 2]:
+        if self._is_blink(gap):
             doubts = np.where(MOUTH_REGIONS, 1.0, config.blink_doubt)
         else:
             doubts = np.ones(len(REGIONS))
@@ -176,6 +177,17 @@ class _Watch:
         if speed > self._max_rad_per_s or self._unfit(face):
             doubts[:] = np.inf
         return doubts
+
+    def _is_blink(self, gap: float) -> bool:
+        """Return whether the lids' gap is small beside what it mostly was."""
+        if math.isnan(gap):
+            return False
+        gaps, ordered = self._gaps, self._ordered_gaps
+        if len(gaps) == _GAPS:
+            del ordered[bisect_left(ordered, gaps.popleft())]
+        gaps.append(gap)
+        insort(ordered, gap)
+        return gap < self._config.blink_dip * ordered[len(ordered) // 2]
 
     def unavailable_reason(self, face: Face) -> str:
         """Say why micro-expressions cannot be seen, or nothing."""
