@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def show_keys(parent: QWidget) -> QDialog:
     """Show every key and what it does; made from the commands themselves."""
     table = table_of(("Keys", "What they do"), help_rows())
-    return show_sheet(parent, "Keys and commands", table, QSize(640, 560))
+    return show_sheet(parent, "Keys and commands", table, QSize(760, 600))
 
 
 def show_about(parent: QWidget) -> QDialog:
@@ -38,9 +38,12 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> QTableWid
     for n, cells in enumerate(rows):
         for column, text in enumerate(cells):
             table.setItem(n, column, QTableWidgetItem(text))
-    table.resizeColumnsToContents()
-    if names is not None:
+    for column in range(len(columns) - 1):
+        table.resizeColumnToContents(column)
+    table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+    if names is not None:  # the last column takes what is left, and wraps
         names.setStretchLastSection(True)
+        names.sectionResized.connect(table.resizeRowsToContents)
     return table
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from PyQt6.QtGui import QHideEvent, QShowEvent
 
 _RESCAN_MS: Final = 2000
+_WIDEST: Final = 220  # letters
 SIZES: Final = ((640, 480), (1280, 720), (1920, 1080))
 RATES: Final = (15, 30, 60)
 
@@ -77,6 +78,7 @@ class StartPage(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWidgetResizable(True)
+        self.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.cameras = QListWidget()
         self.cameras.setAccessibleName("Cameras")
@@ -214,6 +216,8 @@ class StartPage(QScrollArea):
         right.addStretch(1)
         columns.addLayout(left, 3)
         columns.addLayout(right, 2)
+        # On a wide screen lines would be too long to read.
+        page.setMaximumWidth(_WIDEST * page.fontMetrics().averageCharWidth())
         return page
 
     def _fill_models_box(self) -> QGroupBox:

@@ -265,6 +265,7 @@ class _Plots:
         self._lane.setYRange(0, 1, padding=0)
         self._lines.setYRange(0, 1, padding=0.05)
         self._legend = self._lines.addLegend(offset=(-8, 2), labelTextSize="8pt", colCount=6)
+        self._lines.vb.sigResized.connect(self._fit_legend)
         self._curves: dict[str, pg.PlotCurveItem] = {}
         self._micro = pg.ScatterPlotItem(symbol="t1", size=13)
         self._macro = pg.ScatterPlotItem(symbol="o", size=5)
@@ -427,6 +428,10 @@ class _Plots:
             self._scale_axes(plot)
         for fit in self._fits:
             fit()
+
+    def _fit_legend(self) -> None:
+        """Name the lines where there is room to; the menu that picks them names them, too."""
+        self._legend.setVisible(self._lines.vb.height() > 2 * self._label_px)
 
     def _scale_axes(self, plot: Any) -> None:
         font = QFont()

@@ -165,6 +165,7 @@ class MainWindow(QMainWindow):
         self.dock_pulls = DockPulls(self)
         self._status_timer = self._every(_STATUS_MS, self._show_status)
         self.show_start_page()
+        self._show_state()
         self._show_status()
 
     def open(self, spec: str) -> None:

@@ -159,6 +159,13 @@ def test_gaps_and_markers_that_come_and_go_leave_nothing_behind(window):
     plots.clear()
 
 
+def test_lines_are_named_on_their_plot_where_it_is_high_enough(window):
+    plots = window.timeline.plots
+    for height, named in ((8, False), (90, True)):
+        plots._lines.vb.resize(300, height)
+        assert plots._legend.isVisible() == named
+
+
 def test_lines_are_drawn_only_for_what_is_picked(qtbot, window, pipeline):
     show(qtbot, window, pipeline, scene_of(measured(1, smile=4.0)))
     until(qtbot, lambda: window.feed.history.span_ns[1] > 0)

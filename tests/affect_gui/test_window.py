@@ -137,6 +137,8 @@ def test_help_and_about_are_sheets_made_from_what_the_window_knows(qtbot, window
             else " ".join(content.item(row, 0).text() for row in range(content.rowCount()))
         )
         assert words in text
+        if widget is QTableWidget:
+            assert content.horizontalScrollBar().maximum() == 0, "what is long wraps"
         sheet.close()
 
 
@@ -424,6 +426,17 @@ def test_a_name_is_given_shown_and_taken_back(qtbot, window, pipeline):
     window.commands["undo"].trigger()
     window.pull_docks()
     assert window.faces.model.person(1).title == "#1"
+
+
+def test_nothing_can_be_stopped_at_first_and_the_start_page_stays_readable_on_a_wide_screen(
+    qtbot, bare_window
+):
+    assert not bare_window.commands["stop"].isEnabled()
+    bare_window.resize(3840, 1000)
+    page = bare_window.start_page
+    until(qtbot, lambda: page.width() > 3000)
+    assert page.widget().width() < 2200
+    assert abs(page.widget().geometry().center().x() - page.viewport().width() / 2) < 3
 
 
 def test_the_start_page_opens_what_is_named_and_says_why_something_cannot_be(
