@@ -1,12 +1,13 @@
-"""What one run of each of our networks costs on every backend of this machine, round-robin.
+"""What one run of each network costs on every backend of this machine, round-robin.
 
     python benchmarks/engines.py [--networks action_units ...] [--faces 1 4] [--rounds 200]
                                  [--record] [--dry-run]
 
 Wall time from arrays to arrays, copies to and from a GPU included; beside it CPU time of the
-process. Before anything is timed, each engine's answers are compared with the CPU's in fp32. What
-cannot run here is named with its reason. A dry run does everything twice and records nothing.
-TensorRT is measured with the plans there are: realtime-affect engines build.
+process. Before anything is timed, each engine's answers are compared with those of a library on
+the CPU in fp32: onnxruntime, or LiteRT for the face mesh. What cannot run here is named with its
+reason. A dry run does everything twice and records nothing. TensorRT is measured with the plans
+there are: realtime-affect engines build.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import records
 
 from affect_engines import load_card, open_engine
 from affect_engines.parity import TOLERANCES, difference, random_feeds
-from affect_engines.selection import probe, reason
+from affect_engines.selection import probe, probe_tflite, reason
 from affect_engines.trt.precision import PRECISIONS
 from affect_kernels.errors import AffectError
 from realtime_affect.cli.engines import buildable
@@ -56,31 +57,36 @@ def open_entrants(network: str, faces: list[int]) -> tuple[list[Entrant], dict[s
     """
     entrants: list[Entrant] = []
     skipped = {}
-    states = {state.name: state for state in probe()}
-    with open_engine(network, "onnxruntime", "fp32") as exact:
+    tflite = load_card(network).file.endswith(".tflite")
+    states = {state.name: state for state in (probe_tflite() if tflite else probe())}
+    asked = {"auto": "fp32"} if tflite else {name: name for name in PRECISIONS}
+    library = ("litert", "auto") if tflite else ("onnxruntime", "fp32")
+    with open_engine(network, *library) as exact:
         for backend, state in states.items():
             if not state.usable:
                 skipped[backend] = state.why
                 continue
-            for precision in PRECISIONS:
+            for precision, name in asked.items():
                 began = time.perf_counter()
                 try:
                     engine = open_engine(network, backend, precision)
                     engine.warm_up()
                 except AffectError as error:
-                    skipped[f"{backend} {precision}"] = reason(error)
+                    skipped[f"{backend} {name}"] = reason(error)
                     continue
                 opening_ms = (time.perf_counter() - began) * 1e3
                 worst = max(difference(engine, exact, n) for n in faces)
-                if not worst <= TOLERANCES[precision]:
-                    message = f"{network} by {backend} in {precision} differs by {worst:.2g}"
+                if not worst <= TOLERANCES[name]:
+                    message = f"{network} by {backend} in {name} differs by {worst:.2g}"
                     raise RuntimeError(message)
-                entrants.append(Entrant(backend, precision, engine, opening_ms, worst))
+                entrants.append(Entrant(backend, name, engine, opening_ms, worst))
     return entrants, skipped
 
 
 def measure(network: str, faces: list[int], rounds: int) -> dict[str, Any]:
-    """Time every engine of a network in turn."""
+    """Time every engine of a network in turn; the face mesh takes one face at a time."""
+    if load_card(network).file.endswith(".tflite"):
+        faces = [1]
     entrants, skipped = open_entrants(network, faces)
     runs = [
         (entrant, n, random_feeds(entrant.engine.inputs, n)) for entrant in entrants for n in faces
@@ -136,7 +142,7 @@ def show(network: str, figures: dict[str, Any]) -> None:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=list(buildable()))
+    parser.add_argument("--networks", nargs="+", default=["face_mesh", *buildable()])
     parser.add_argument("--faces", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--record", action="store_true", help="add to benchmarks/results")
@@ -154,7 +160,7 @@ def main() -> None:
             "rounds": rounds,
             "faces": options.faces,
             "networks": {name: load_card(name).sha256 for name in options.networks},
-            "backends": {state.name: state.why for state in probe()},
+            "backends": {state.name: state.why for state in (*probe_tflite(), *probe())},
         }
         print(records.append(records.new_record("engines", config, found, code)))
 

@@ -248,6 +248,21 @@ def probe() -> tuple[BackendState, ...]:
     return tuple(found)
 
 
+def probe_tflite() -> tuple[BackendState, ...]:
+    """Look at the backends of ``.tflite`` networks."""
+    from importlib.metadata import version
+
+    from affect_kernels.separable_blocks.llvm import missing_features
+
+    missing = missing_features()
+    why = f"this processor lacks {', '.join(missing)}" if missing else "our compiled pass"
+    litert = f"LiteRT {version('ai-edge-litert')} on the CPU"
+    return (
+        BackendState("blocks", usable=not missing, why=f"the face mesh: {why}"),
+        BackendState("litert", usable=True, why=litert),
+    )
+
+
 def reason(error: AffectError) -> str:
     """Return an error's first half: what is wrong."""
     return f"{error.thing}: {error.got}"

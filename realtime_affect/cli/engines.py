@@ -9,7 +9,7 @@ from affect_engines import open_engine
 from affect_engines.cards import card_of_file, list_cards, load_card
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.parity import TOLERANCES, difference
-from affect_engines.selection import find_plan, open_plan, probe, reason
+from affect_engines.selection import find_plan, open_plan, probe, probe_tflite, reason
 from affect_engines.trt.build import MAX_BATCH, build_plan, source_form
 from affect_engines.trt.plans import clear_plans, list_plans, plans_folder, read_plan
 from affect_kernels.errors import DependencyError, UsageError
@@ -30,7 +30,7 @@ def buildable() -> tuple[str, ...]:
 
 def list_engines(say: Say) -> None:
     """Tell every backend and every plan there is."""
-    for state in probe():
+    for state in (*probe_tflite(), *probe()):
         say(f"{state.name:<12} {'usable' if state.usable else 'no':<7} {state.why}")
         if state.hint:
             say(f"{'':<20} {state.hint}")

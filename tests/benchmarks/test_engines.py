@@ -43,3 +43,11 @@ def test_an_engine_that_answers_otherwise_is_not_timed(script, monkeypatch):
     monkeypatch.setattr(module, "difference", lambda *arguments: 0.5)
     with pytest.raises(RuntimeError, match=r"differs by 0\.5"):
         module.measure("action_units", [1], 1)
+
+
+def test_the_face_mesh_is_compared_with_litert(models, run_main, recorded_in, capsys):
+    run_main("engines", "--networks", "face_mesh", "--faces", 1, 4, "--dry-run")
+    printed = capsys.readouterr().out
+    assert "litert fp32, 1 face: p50" in printed
+    assert "4 faces" not in printed  # it takes one at a time
+    assert "blocks fp32, 1 face: p50" in printed or "blocks: not run" in printed
