@@ -40,10 +40,13 @@ GLIBC = 35
 FRAMES = 8
 # The pixels are the same, and so is what OpenCV makes of the same pixels. Networks sum in another
 # order: their answers to the same input differ by 1e-6 of the largest, which now and then turns a
-# pixel of a face's image by a level. On eight frames that moved units by 0.002 of 5, shares by
-# 0.001 and gaze by 0.0024 rad at most; one level of brightness everywhere, which is a fault, moves
-# a unit by 0.075.
-MOST_APART = 0.01
+# pixel of a face's image by a level, and the next image is cut where the last one's face was found.
+# How far that moves each column is measured here, with answers that are off by as much. One level
+# of brightness everywhere moves them no further, so pixels are compared by themselves.
+MOST_APART = 0.01  # of any column, and
+TIMES = 2  # as far apart as the furthest of so many runs with answers that are off:
+RUNS = 5
+NAMED = 4  # columns, in the log
 PACKAGES = ("realtime_affect", "engines/affect_engines", "kernels/affect_kernels")
 LIBRARIES = (
     "numpy", "numba", "scipy", "cv2", "av", "ai_edge_litert.interpreter", "onnxruntime",
@@ -75,6 +78,25 @@ while (frame := source.read(60.0)) is not None:
     n += 1
 print(n, digest.hexdigest())
 """
+
+
+# Analyses with every network's answers off by a millionth of their largest; first argument: a seed.
+ROUNDED = """
+import sys
+import numpy as np
+from affect_engines.litert import LiteRtEngine
+from affect_engines.ort import OrtEngine
+draw = np.random.default_rng(int(sys.argv.pop(1)))
+def off(value):
+    if value.dtype.kind != "f":
+        return value
+    return value + (1e-6 * abs(value).max() * draw.standard_normal(value.shape)).astype(value.dtype)
+def rounded(infer):
+    return lambda self, feeds: {name: off(value) for name, value in infer(self, feeds).items()}
+for engine in (LiteRtEngine, OrtEngine):
+    engine.infer = rounded(engine.infer)
+"""
+ANALYZE = "from realtime_affect.cli.main import main; main()"
 
 
 def default_dependencies() -> list[str]:
@@ -225,30 +247,42 @@ class Emulated:
 
     def analyse(self) -> bool:
         """Analyse the clip inside and here; return whether the rows agree."""
-        program = "from realtime_affect.cli.main import main; main()"
-        options = ["analyze", "/opt/clip.mp4", "--out", "/opt/out", "--no-timeline"]
+        options = ["--out", "/opt/out", "--no-timeline"]
         begin_s = time.monotonic()
-        done = self.run("/usr/bin/python3", "-c", program, *options)
+        done = self.run("/usr/bin/python3", "-c", ANALYZE, "analyze", "/opt/clip.mp4", *options)
         took_s = time.monotonic() - begin_s
         if done.returncode:
             self.say(f"FAIL analyze: exit code {done.returncode}: {_last(done)}")
             return False
-        here = ROOT / "out" / "aarch64-here"
-        clip = self.root / "opt/clip.mp4"
-        _do(
-            sys.executable, "-c", program, "analyze", clip, "--out", here, "--no-timeline",
-            **_own_environment(),
-        )  # fmt: skip
-        theirs, ours = read_rows(self.root / "opt/out/clip.csv"), read_rows(here / "clip.csv")
-        worst, column = largest_difference(ours, theirs)
+        theirs, ours = read_rows(self.root / "opt/out/clip.csv"), self.analyse_here()
+        apart = differences(ours, theirs)
+        rounding: dict[str, float] = {}
+        for seed in range(RUNS):
+            for name, worst in differences(ours, self.analyse_here(seed)).items():
+                rounding[name] = max(rounding.get(name, 0.0), worst)
+        allowed = {name: max(MOST_APART, TIMES * rounding.get(name, 0.0)) for name in apart}
         faces = sum(row["success"] == "1" for row in theirs)
-        good = len(ours) == len(theirs) and faces > 0 and worst <= MOST_APART
+        agree = all(apart[name] <= allowed[name] for name in apart)
+        good = len(ours) == len(theirs) and faces > 0 and agree
+        nearest = sorted(apart, key=lambda name: -apart[name] / allowed[name])[:NAMED]
+        told = ", ".join(f"{n} {apart[n]:.4f} ({rounding.get(n, 0.0):.4f})" for n in nearest)
         self.say(
             f"{'ok  ' if good else 'FAIL'} analyze: {FRAMES} frames, {len(theirs)} rows, {faces} "
-            f"faces measured, {took_s:.0f} s; largest difference from x86-64: {worst:.4f} "
-            f"({column}), at most {MOST_APART} asked for"
+            f"faces measured, {took_s:.0f} s; differences from x86-64 nearest to what is allowed "
+            f"(and what rounding alone does there): {told}; at most {MOST_APART}, or {TIMES} times "
+            "what rounding does"
         )
         return good
+
+    def analyse_here(self, seed: int | None = None) -> list[dict[str, str]]:
+        """Return the rows of the clip on this machine; with a seed, of answers that are off."""
+        here = ROOT / "out" / "aarch64-here"
+        before, seeds = ("", []) if seed is None else (ROUNDED, [str(seed)])
+        _do(
+            sys.executable, "-c", before + ANALYZE, *seeds, "analyze", self.root / "opt/clip.mp4",
+            "--out", here, "--no-timeline", "--quiet", **_own_environment(),
+        )  # fmt: skip
+        return read_rows(here / "clip.csv")
 
     def name_kernels(self) -> bool:
         """Say which kernels were compiled for ARM, as numba's cache has it; whether any was."""
@@ -283,25 +317,21 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def largest_difference(
-    ours: list[dict[str, str]], theirs: list[dict[str, str]]
-) -> tuple[float, str]:
-    """Return the largest difference of an intensity, angle or share, and its column.
+def differences(ours: list[dict[str, str]], theirs: list[dict[str, str]]) -> dict[str, float]:
+    """Return the largest difference of each intensity, angle and share, by column.
 
     Compared are the columns whose scale is of the order of one; boxes and millimetres are not.
     """
     columns = re.compile(r"AU\d+(_right|_left)?_r|pose_R.|gaze_angle_.|p_\w+|quality|confidence")
-    worst, where = 0.0, "none"
+    found: dict[str, float] = {}
     for mine, other in zip(ours, theirs, strict=False):
-        for name in mine:
-            if not columns.fullmatch(name) or mine[name] == other[name]:
-                continue
-            if not (mine[name] and other[name]):
-                return float("inf"), name  # known on one side only
-            difference = abs(float(mine[name]) - float(other[name]))
-            if difference > worst:
-                worst, where = difference, name
-    return worst, where
+        for name in filter(columns.fullmatch, mine):
+            apart = 0.0
+            if mine[name] != other[name]:  # known on one side only is as far as can be
+                known = mine[name] and other[name]
+                apart = abs(float(mine[name]) - float(other[name])) if known else float("inf")
+            found[name] = max(found.get(name, 0.0), apart)
+    return found
 
 
 def run_emulated(root: Path) -> int:
