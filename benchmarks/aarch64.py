@@ -84,6 +84,7 @@ print(n, digest.hexdigest())
 ROUNDED = """
 import sys
 import numpy as np
+from affect_engines.blocks import BlocksEngine
 from affect_engines.litert import LiteRtEngine
 from affect_engines.ort import OrtEngine
 draw = np.random.default_rng(int(sys.argv.pop(1)))
@@ -93,7 +94,7 @@ def off(value):
     return value + (1e-6 * abs(value).max() * draw.standard_normal(value.shape)).astype(value.dtype)
 def rounded(infer):
     return lambda self, feeds: {name: off(value) for name, value in infer(self, feeds).items()}
-for engine in (LiteRtEngine, OrtEngine):
+for engine in (BlocksEngine, LiteRtEngine, OrtEngine):
     engine.infer = rounded(engine.infer)
 """
 ANALYZE = "from realtime_affect.cli.main import main; main()"
