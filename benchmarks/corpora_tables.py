@@ -54,23 +54,25 @@ def throughput_table() -> str:
 
 
 def cost_table() -> str:
-    """Say what an hour of video costs on one core."""
+    """Say what an hour of video costs on one core, and what each input costs on top."""
     speed = _figures("corpora", "speed")
     rows: list[str] = []
     if speed is not None:
-        rows += [f"| an hour of video, {_VIDEO_FPS} frames a second | core-hours |", "|---|---|"]
+        hour = f"core-hours for an hour, {_VIDEO_FPS} frames a second"
+        rows += [f"| video | {hour} | and for each input, core-seconds |", "|---|---|---|"]
         for name, found in speed.items():
             faces, size = name.split("_")
             told = f"{size}, {faces} face{'s' * (faces != '1')}"
-            rows.append(f"| {told} | {_VIDEO_FPS / found['fps']:.1f} |")
+            beside_s = found["elapsed_s"] - found["frames"] / found["fps"]
+            rows.append(f"| {told} | {_VIDEO_FPS / found['fps']:.1f} | {beside_s:.1f} |")
     return "\n".join([*rows, "", records.signature("corpora")])
 
 
 def kill_table() -> str:
     """Say what was equal, missing and repeated after kills."""
     rows = [
-        "| workers | clips | killed | equal to `analyze` | results replaced |",
-        "|---" * 5 + "|",
+        "| workers | clips | of the studio | killed | equal to `analyze` | results replaced |",
+        "|---" * 6 + "|",
     ]
     for name, record in records.newest("corpora_kill").items():
         found = record["figures"]
@@ -80,6 +82,9 @@ def kill_table() -> str:
             for kind, many in kinds
             if kind in found["killed"]
         )
-        cells = (name, found["clips"], killed, found["equal_to_analyze"], found["results_replaced"])
+        cells = (
+            name, found["clips"], found["of_the_studio"], killed, found["equal_to_analyze"],
+            found["results_replaced"],
+        )  # fmt: skip
         rows.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join([*rows, "", records.signature("corpora_kill")])

@@ -11,7 +11,11 @@ def add(script, recorded_in):
 def test_figures_stand_in_the_tables_as_they_were_recorded(script, add):
     tables = script("corpora_tables")
     networks = {"networks_s": [0.5], "networks_opened": [1]}
-    speed = {f"{n}_{size}": {"fps": 30.0 / n} for n in (1, 4) for size in ("480p", "720p")}
+    speed = {
+        f"{n}_{size}": {"fps": 30.0 / n, "frames": 60, "elapsed_s": 2.0 * n + 0.5}
+        for n in (1, 4)
+        for size in ("480p", "720p")
+    }
     add("corpora", {"scenario": "speed"}, speed)
     pair = {"inputs": 16, "frames": 960, "fps_1": 20.0, "fps_2": 38.0, "ratio": 1.9}
     pair |= {"control_ratio": 1.94, "cpu_ms_1": 30.0, "cpu_ms_2": 31.5}
@@ -28,17 +32,17 @@ def test_figures_stand_in_the_tables_as_they_were_recorded(script, add):
     assert "30.0 ms of a core with one worker and 31.5 with two" in text
     assert "opened 1 time a worker, in 0.70 s at most" in text
     assert "500 MiB after the tenth, 500 at most, 500 after the last" in text
-    assert "| 720p, 4 faces | 4.0 |" in tables.cost_table()
+    assert "| 720p, 4 faces | 4.0 | 0.5 |" in tables.cost_table()
 
 
 def test_what_kills_left_behind_is_told(script, add):
-    found = {"clips": 200, "equal_to_analyze": 200, "results_replaced": 0}
+    found = {"clips": 200, "of_the_studio": 100, "equal_to_analyze": 200, "results_replaced": 0}
     two = found | {"killed": {"worker": 10, "driver": 2, "drivers_started": 3}}
     add("corpora_kill", {"scenario": "two processes"}, two)
     add("corpora_kill", {"scenario": "two nodes of Ray"}, found | {"killed": {"node": 1}})
     text = script("corpora_tables").kill_table()
-    assert "| two processes | 200 | 10 workers, 2 drivers | 200 | 0 |" in text
-    assert "| two nodes of Ray | 200 | 1 node | 200 | 0 |" in text
+    assert "| two processes | 200 | 100 | 10 workers, 2 drivers | 200 | 0 |" in text
+    assert "| two nodes of Ray | 200 | 100 | 1 node | 200 | 0 |" in text
 
 
 def test_without_records_the_tables_say_so(script, recorded_in):
