@@ -106,6 +106,11 @@ class LatestSlot(Generic[T]):
             return self._closed
 
     @property
+    def ready(self) -> bool:
+        """Whether ``get`` would not wait; for who asks often, it takes no lock."""
+        return bool(self._items) or self._closed
+
+    @property
     def counters(self) -> SlotCounters:
         """A consistent snapshot of the counters."""
         with self._changed:

@@ -104,6 +104,8 @@ class Feed(QObject):
 
     def pull(self) -> None:
         """Take the newest reading, if there is one; notice the end."""
+        if not self._slot.ready:  # two hundred times a second
+            return
         try:
             self.reading = self._slot.get(0)
         except TimeoutError:

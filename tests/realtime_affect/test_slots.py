@@ -58,6 +58,18 @@ def test_a_new_slot_is_empty_and_open(kind):
     slot = kind()
     assert slot.counters == SlotCounters(0, 0, 0, 0)
     assert not slot.closed
+    assert not slot.ready
+
+
+@both_slots
+def test_a_slot_is_ready_for_a_value_and_for_its_end(kind):
+    slot = kind()
+    slot.put("value")
+    assert slot.ready
+    slot.get(0)
+    assert not slot.ready
+    slot.close()
+    assert slot.ready
 
 
 @both_slots
