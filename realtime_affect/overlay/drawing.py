@@ -228,13 +228,13 @@ def _baseline(size: int) -> int:
     return math.ceil(1.1 * size) + _PAD
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)  # of some 20 KB each; to make one anew from its glyphs is cheap
 def _text_stamp(text: str, size: int, weight: int, color: Color) -> tuple[Stamp | None, int]:
     mask, advance = _glyphs(text, size, weight)
     return (None if mask is None else _stamp(mask, color, 1.0)), advance
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=1024)
 def _glyphs(text: str, size: int, weight: int) -> tuple[Image | None, int]:
     """Return the coverage (h, w) of a line of text, and its advance."""
     if not text or size < 1:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _OLD_NS: Final = 250_000_000  # an expression older than this says so
 _RING_STEPS: Final = 24
+_WIDTH_STEP: Final = 8
 _POSE: Final = SCHEMA["head_rotation"].labels
 
 
@@ -64,7 +65,8 @@ def paint_label(  # noqa: PLR0913  (what is drawn, of whom, and what it may not 
     at = name_width + pad + ring
     for word in words:
         at += text_width(word, size)
-        widths.append(at + pad)
+        # In steps: what is below is kept for each width, and trembles less.
+        widths.append(-(-(at + pad) // _WIDTH_STEP) * _WIDTH_STEP)
         at += space
     others = [(o[0], o[1] - above, o[2], o[3]) for m, o in enumerate(boxes) if m != n]
     others = [o for o in (*others, *panels) if x < o[2] and y < o[3] and y + height > o[1]]
