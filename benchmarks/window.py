@@ -30,6 +30,7 @@ from soak_service import summarise
 from affect_gui.history import SERIES
 from affect_gui.preferences import Preferences
 from affect_gui.window import MainWindow
+from realtime_affect import memory
 from realtime_affect.bench.clips import open_endless
 from realtime_affect.config import Config
 from realtime_affect.runtime.pipeline import Pipeline
@@ -74,6 +75,7 @@ class Run:
     def measure(self, seconds: float) -> dict[str, Any]:
         """Show, record, sample; return what came of it."""
         window = self.window
+        memory.spare_loaded()  # as ``realtime-affect gui`` does
         window.show_source(self.pipeline, owned=True)
         _wait(SETTLE_S, until=lambda: window.reading is not None)
         window.face_commands.select(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from affect_kernels.atomic import write_atomically
+from realtime_affect import memory
 from realtime_affect.errors import DependencyError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def open_live(spec: str, config: Config, streams: OpenStreams) -> ReadingSource:
 
     pipeline = Pipeline(spec, config, live=True)
     streams.attach(pipeline)
+    memory.spare_loaded()
     return pipeline
 
 

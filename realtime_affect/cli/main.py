@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from realtime_affect import memory
 from realtime_affect.cli.arguments import number_argument, path_argument
 from realtime_affect.cli.corpus import make_corpus_app
 from realtime_affect.cli.messages import complain, is_quiet, remark, say
@@ -161,6 +162,7 @@ def run(  # noqa: PLR0913  (a command's options)
         window = None if headless else _find_window()
         with Pipeline(source, config, live=True) as pipeline, OpenStreams(config) as streams:
             streams.attach(pipeline)
+            memory.spare_loaded()
             if not record and _show(window, pipeline, config, seconds):
                 pipeline.join()
                 if not quiet:

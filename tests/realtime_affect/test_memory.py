@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import platform
+import weakref
 
 import psutil
 import pytest
@@ -36,3 +38,24 @@ def test_another_c_library_has_nothing_to_trim(monkeypatch):
     monkeypatch.setattr("sys.platform", "darwin")
     assert not memory.trim()
     memory._malloc_trim.cache_clear()
+
+
+def test_what_is_loaded_is_spared_the_collector_until_it_is_garbage():
+    class Kept:
+        """In a cycle, which only the collector frees."""
+
+        def __init__(self):
+            self.itself = self
+
+    kept = Kept()
+    seen = weakref.ref(kept)
+    try:
+        memory.spare_loaded()
+        assert len(gc.get_objects()) < 10_000
+        del kept
+        gc.collect()
+        assert seen() is not None
+        memory.spare_loaded()
+        assert seen() is None
+    finally:
+        gc.unfreeze()
