@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import psutil
 
-from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.analysis import FATAL, Networks, analyze
 from realtime_affect.capture.paths import check_path
+from realtime_affect.corpus.record import FULL_HINT
 from realtime_affect.corpus.record import NAME as RECORD
 from realtime_affect.errors import AffectError, InputError, OutputError
 from realtime_affect.outputs.manifest import NAME as SUMMARY
-from realtime_affect.outputs.manifest import jsonable, versions
+from realtime_affect.outputs.manifest import jsonable, versions, write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -255,8 +255,8 @@ class Analyst:
         (said,) = summary["inputs"]
         said["files"] = {kind: str(place / Path(path).name) for kind, path in said["files"].items()}
         summary["corpus"] = {name: entry[name] for name in ("input", "sha256", "key", "metadata")}
+        write_record(scratch / SUMMARY, summary, FULL_HINT)
         try:
-            write_atomically(scratch / SUMMARY, json.dumps(summary, indent=2) + "\n", mode=PRIVATE)
             self._remove(place)
             shutil.rmtree(self._part(entry["input"]), ignore_errors=True)
             if said["files"] or (scratch / "error.log").exists():
@@ -376,5 +376,5 @@ def _cannot_put(place: Path, error: OSError) -> OutputError:
         thing=f"output folder {place}",
         got=error.strerror or str(error),
         expected="a folder that can be written",
-        hint="What is complete is kept; free some space, then run again with --resume.",
+        hint=FULL_HINT,
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from affect_kernels.atomic import PRIVATE, write_atomically
-from realtime_affect.errors import InputError, InputMissingError, OutputError
-from realtime_affect.outputs.manifest import jsonable, versions
+from realtime_affect.errors import InputError, InputMissingError
+from realtime_affect.outputs.manifest import jsonable, now, versions, write_record
 from realtime_affect.redact import redact, redact_source, redact_values
 
 if TYPE_CHECKING:
@@ -24,6 +22,9 @@ NAME: Final = "corpus.json"
 
 VERSION: Final = 1
 """Of its keys."""
+
+FULL_HINT: Final = "What is complete is kept; free some space, then run again with --resume."
+"""What to do where nothing can be written."""
 
 _EVERY_S: Final = 2.0
 _SHARE: Final = 0.05  # of the time, at most, goes into writing: of many inputs, it is seldom
@@ -64,7 +65,7 @@ class CorpusRecord:
         self._content: dict[str, Any] = {
             "version": VERSION,
             "outcome": "running",
-            "begun": _now(),
+            "begun": now(),
             "finished": None,
             "sources": [redact_source(source) for source in sources],
             "options": jsonable(options),
@@ -98,21 +99,12 @@ class CorpusRecord:
 
     def finish(self, outcome: Outcome) -> None:
         """Complete it."""
-        self._content |= {"outcome": outcome, "finished": _now()}
+        self._content |= {"outcome": outcome, "finished": now()}
         self._write()
 
     def _write(self) -> None:
         began_s = time.monotonic()
-        try:
-            text = json.dumps(self._content, indent=1, ensure_ascii=False)
-            write_atomically(self.path, text.encode("utf-8", "backslashreplace"), mode=PRIVATE)
-        except OSError as error:
-            raise OutputError(
-                thing=f"output file {self.path}",
-                got=error.strerror or str(error),
-                expected="a file that can be written",
-                hint="What is complete is kept; free some space, then run again with --resume.",
-            ) from error
+        write_record(self.path, self._content, FULL_HINT)
         self._written_s = time.monotonic()
         self._took_s = self._written_s - began_s
 
@@ -152,7 +144,3 @@ def read_record(folder: Path) -> dict[str, Any]:
 def _safe(entry: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = jsonable(entry)
     return plain | {"error": redact(str(entry["error"]))}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -84,7 +84,7 @@ class Manifest:
         self._content: dict[str, Any] = {
             "command": command,
             "outcome": "running",
-            "begun": _now(),
+            "begun": now(),
             "finished": None,
             "inputs": waiting,
             "left_out": [redact(text) for text in left_out],
@@ -123,7 +123,7 @@ class Manifest:
     ) -> None:
         """Complete it; without `inputs` as they are known, with what `streams` counted."""
         with self._lock:
-            self._content |= {"outcome": outcome, "finished": _now()}
+            self._content |= {"outcome": outcome, "finished": now()}
             if inputs is not None:
                 self._content["inputs"] = [entry_of(summary) for summary in inputs]
             if streams:
@@ -146,15 +146,37 @@ class Manifest:
                 call_within(_WAIT_S, "manifest", lambda: self.finish(outcome))
 
     def _write(self) -> None:
-        try:
-            write_atomically(self.path, json.dumps(self._content, indent=2) + "\n", mode=PRIVATE)
-        except OSError as error:
-            raise OutputError(
-                thing=f"output file {self.path}",
-                got=error.strerror or str(error),
-                expected="a file that can be written",
-                hint="Free some space or choose another folder (--out).",
-            ) from error
+        hint = "Free some space or choose another folder (--out)."
+        write_record(self.path, self._content, hint)
+
+
+def write_record(path: Path, content: Mapping[str, Any], hint: str) -> None:
+    """Put a record at `path`, whole or not at all, for its owner alone.
+
+    Parameters
+    ----------
+    path : Path
+    content : mapping
+        In JSON's own types.
+    hint : str
+        What to do where it cannot be written.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written; what was there stays.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    try:
+        # Names that are not Unicode become escapes, which JSON reads back as they were.
+        write_atomically(path, text.encode("utf-8", "backslashreplace"), mode=PRIVATE)
+    except OSError as error:
+        raise OutputError(
+            thing=f"output file {path}",
+            got=error.strerror or str(error),
+            expected="a file that can be written",
+            hint=hint,
+        ) from error
 
 
 def versions() -> dict[str, str]:
@@ -179,7 +201,8 @@ def entry_of(summary: InputSummary) -> dict[str, Any]:
     return plain | said
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as records hold it, UTC to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

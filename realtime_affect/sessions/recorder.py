@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import psutil
 
-from realtime_affect.outputs.manifest import Manifest, entry_of
+from realtime_affect.outputs.manifest import Manifest, entry_of, now
 from realtime_affect.outputs.sinks import ROWS_DEPTH_S, EventSink, RowSink
 from realtime_affect.outputs.summary import InputSummary
 from realtime_affect.outputs.video import VideoRecorder
@@ -138,7 +138,7 @@ class SessionRecorder:
         outcome: Outcome = "failed" if self.error else "complete"
         self.session.record(
             outcome=outcome,
-            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            finished=now(),
             inputs=[entry_of(self._summary(outcome))],
         )
         return self.session

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from realtime_affect.errors import InputError
-from realtime_affect.outputs.manifest import entry_of
+from realtime_affect.outputs.manifest import entry_of, now
 from realtime_affect.outputs.sinks import EventSink, RowSink
 from realtime_affect.outputs.summary import InputSummary
 from realtime_affect.sessions.reading_log import LogReader
@@ -81,7 +80,7 @@ def repair(session: Session) -> None:
     )
     session.record(
         outcome="interrupted",
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        finished=now(),
         inputs=[entry_of(summary)],
     )
 

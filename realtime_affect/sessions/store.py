@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import psutil
 
-from affect_kernels.atomic import PRIVATE, write_atomically
 from realtime_affect.errors import InputError, InputMissingError, OutputError
+from realtime_affect.outputs.manifest import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -185,16 +185,8 @@ class Session:
             self._write()
 
     def _write(self) -> None:
-        path = self.folder / RECORD
-        try:
-            write_atomically(path, json.dumps(self._content, indent=2) + "\n", mode=PRIVATE)
-        except OSError as error:
-            raise OutputError(
-                thing=f"record {path}",
-                got=error.strerror or str(error),
-                expected="a file that can be written",
-                hint="Free some space, or see whether the folder is still there.",
-            ) from error
+        hint = "Free some space, or see whether the folder is still there."
+        write_record(self.folder / RECORD, self._content, hint)
 
 
 class SessionStore:

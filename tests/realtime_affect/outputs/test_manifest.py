@@ -5,7 +5,7 @@ import pytest
 
 from realtime_affect.config import Config
 from realtime_affect.errors import OutputError
-from realtime_affect.outputs.manifest import Manifest
+from realtime_affect.outputs.manifest import Manifest, write_record
 from realtime_affect.outputs.summary import InputSummary
 
 CONFIG = Config().with_values({
@@ -78,3 +78,14 @@ def test_whatever_ends_a_run_the_record_says_so(tmp_path):
         raise ZeroDivisionError
     assert content(tmp_path)["outcome"] == "failed"
     assert content(tmp_path)["finished"]
+
+
+def test_a_record_keeps_names_that_are_not_unicode_and_says_what_to_do_where_it_cannot_be_written(
+    tmp_path,
+):
+    path, content = tmp_path / "record.json", {"name": "Zoë \udcff", "n": [1.5, None]}
+    write_record(path, content, "Free some.")
+    assert "Zoë" in path.read_text(encoding="utf-8")
+    assert json.loads(path.read_text(encoding="utf-8")) == content
+    with pytest.raises(OutputError, match=r"gone.*Free some\."):
+        write_record(tmp_path / "gone" / "record.json", content, "Free some.")
