@@ -198,16 +198,17 @@ class Tools(NamedTuple):
     observer: Observer
     model: FaceModel
     skins: Sequence[Array] = ()
+    relief: bool = False
 
 
-def open_tools(faces: Path, skins: Path | None) -> Tools:
+def open_tools(faces: Path, skins: Path | None, relief: bool = False) -> Tools:
     """Open what people are filmed with: the studio's model, and the skins that some wear."""
-    return Tools(Observer(), FaceModel(faces), _load_skins(skins))
+    return Tools(Observer(), FaceModel(faces), _load_skins(skins), relief)
 
 
 def film(tools: Tools, split: str, number: int) -> dict[str, NDArray[np.generic]]:
     """Film one person; see :func:`film_person`. ``photograph`` (n,) says whose skin it was."""
-    person = make_subject(tools.model, split, number, tools.skins)
+    person = make_subject(tools.model, split, number, tools.skins, relief=tools.relief)
     arrays = film_person(person, split, number, tools.observer)
     worn = any(person.texture is skin for skin in tools.skins)
     arrays["photograph"] = np.full(len(arrays["presence"]), worn)
@@ -252,13 +253,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=Path, required=True, help="ict_facekit_light.npz")
     parser.add_argument("--skins", type=Path, help="London Set: NNN_neutral.jpg, worn by a half")
+    parser.add_argument("--relief", action="store_true", help="skin that folds in relief")
     add_options(parser, people="0:600")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     skins = _prepare_skins(options.split, options.faces, options.skins, options.out)
-    paths = film_people(options, film, partial(open_tools, options.faces, skins))
+    paths = film_people(options, film, partial(open_tools, options.faces, skins, options.relief))
     presence = np.concatenate([load_arrays(path)["presence"] for path in paths])
-    sheet = contact_sheet(FaceModel(options.faces), options.split, 6, 8, 192, _load_skins(skins))
+    sheet = contact_sheet(
+        FaceModel(options.faces), options.split, 6, 8, 192, _load_skins(skins),
+        relief=options.relief,
+    )  # fmt: skip
     cv2.imwrite(str(options.out / f"sheet_{options.split}.png"), sheet)
     found = (presence >= PRESENT).mean()
     print(f"{len(presence)} pictures; Face Mesh finds the face in {found:.2%} -> {options.out}")

@@ -199,7 +199,7 @@ def _prepare(path: Path) -> None:
     global _backdrop
     cv2.setNumThreads(1)
     model = FaceModel(path)
-    _people[:] = [make_person(model, role.seed, role.traits) for role in ROLES]
+    _people[:] = [make_person(model, role.seed, role.traits, relief=False) for role in ROLES]
     _backdrop = backdrop()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from training.synthetic.creases import make_relief
 from training.synthetic.faces import GUMS, HEAD, MOUTH_SOCKET, SCLERAS, TEETH, Array, FaceModel
 from training.synthetic.render import shine_of
 from training.synthetic.skin import (
@@ -19,6 +20,8 @@ from training.synthetic.skin import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from training.synthetic.relief import Relief
 
 Colour = tuple[float, float, float]
 
@@ -74,6 +77,8 @@ class Person:
         Front of the face, linear RGB.
     attributes : (n, 14) float32
         What the shader interpolates, but for the light.
+    wrinkles : Wrinkles or Relief
+        What units do to the skin: painted lines, or folds in relief.
     """
 
     model: FaceModel
@@ -81,7 +86,7 @@ class Person:
     base: Array
     texture: Array
     attributes: Array
-    wrinkles: Wrinkles
+    wrinkles: Wrinkles | Relief
 
     @property
     def iris(self) -> Colour:
@@ -142,6 +147,8 @@ def make_person(
     traits: Traits | None = None,
     texture: Array | None = None,
     identity_sd: float = 0.8,
+    *,
+    relief: bool = False,
 ) -> Person:
     """Draw a person.
 
@@ -156,6 +163,8 @@ def make_person(
         The front of a face, linear RGB, instead of a painted one.
     identity_sd : float
         Spread of the identity modes.
+    relief : bool
+        Skin folds in relief instead of painted lines.
     """
     rng = np.random.default_rng(seed)
     traits = draw_traits(rng) if traits is None else traits
@@ -169,10 +178,14 @@ def make_person(
     strands = 1 + 0.12 * np.sin(base[:, :1] * 5.0 + 2.0 * np.sin(base[:, 1:2] * 1.3))
     thickness = 0.9 if traits.covering else traits.hair_cm
     base = base + outward * (thickness * depth[:, None] * strands)
-    picture = paint_skin(model, traits.skin, rng) if texture is None else texture
+    picture = paint_skin(model, traits.skin, rng, hairs=relief) if texture is None else texture
     attributes = _vertex_attributes(model, traits, picture, scalp)
-    wrinkles = make_wrinkles(model, traits.skin.age, rng)
-    return Person(model, traits, base.astype(np.float32), picture, attributes, wrinkles)
+    base = base.astype(np.float32)
+    if relief:
+        wrinkles: Wrinkles | Relief = make_relief(model, base, traits.skin, rng)
+    else:
+        wrinkles = make_wrinkles(model, traits.skin.age, rng)
+    return Person(model, traits, base, picture, attributes, wrinkles)
 
 
 def _vertex_attributes(model: FaceModel, traits: Traits, picture: Array, scalp: Array) -> Array:

@@ -9,7 +9,7 @@ import cv2
 import numba
 import numpy as np
 
-from training.synthetic.faces import GUMS, MOUTH_SOCKET, SCLERAS, TEETH, Array
+from training.synthetic.faces import EYES, GUMS, MOUTH_SOCKET, SCLERAS, TEETH, Array
 
 if TYPE_CHECKING:
     from training.synthetic.people import Person
@@ -209,6 +209,18 @@ def turn(vertices: Array, place: Placement) -> Array:
     return vertices @ matrix + (pivot - pivot @ matrix)
 
 
+def lights_on_head(light: Light, place: Placement) -> Array:
+    """Return directions in the head's own frame, and strength, of key, fill, sky and ground (4, 4).
+
+    Sky and ground are one direction: that upwards.
+    """
+    up = np.array([0, 1, 0], np.float32)
+    directions = np.array([light.key, light.fill, up, up]) @ rotation(place.angles_rad)
+    colours = (light.key_colour, light.fill_colour, light.sky, light.ground)
+    strengths = [[float(np.mean(colour))] for colour in colours]
+    return np.hstack([directions, strengths]).astype(np.float32)
+
+
 def project(person: Person, turned: Array, place: Placement) -> Array:
     """Picture x, y and camera distance (n, 3) of vertices (n, 3) of the turned head."""
     eyes = person.model.neutral[person.model.landmarks[[36, 45]]].mean(axis=0)
@@ -278,8 +290,10 @@ def draw_person(
     _see(local, model.triangles, depth, owner, bary)
     canvas = np.zeros((*shape, 4), np.float32)
     iris = np.array([*person.iris, IRIS_CM, PUPIL_CM, 0.24, 0.2], np.float32)
-    shade = person.wrinkles.shade(units)
+    shade = person.wrinkles.shade(units, lights_on_head(light, place))
     attributes = _attributes(person, normals, light)
+    for eye, taken in zip(EYES, person.wrinkles.lid_shade(units)[::-1], strict=True):
+        attributes[eye, 10] = taken
     _shade(owner, bary, model.triangles, attributes, person.texture, shade, iris, canvas)
     drawn = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
     part = picture[top:bottom, left:right]

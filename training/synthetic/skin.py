@@ -47,8 +47,10 @@ class SkinTraits:
     age: float
 
 
-def paint_skin(model: FaceModel, traits: SkinTraits, rng: np.random.Generator) -> Array:
-    """Paint a synthetic face: (HEIGHT, WIDTH, 3) float32."""
+def paint_skin(
+    model: FaceModel, traits: SkinTraits, rng: np.random.Generator, *, hairs: bool = False
+) -> Array:
+    """Paint a synthetic face: (HEIGHT, WIDTH, 3) float32; with `hairs`, brows grow hair by hair."""
     marks = texture_points(model.neutral[model.landmarks])
     skin = np.array(traits.skin, np.float32)
     picture = np.tile(skin, (HEIGHT, WIDTH, 1))
@@ -74,7 +76,8 @@ def paint_skin(model: FaceModel, traits: SkinTraits, rng: np.random.Generator) -
     _lay(picture, np.array(traits.lips, np.float32), 0.85 * _filled(marks[48:60], 1.5))
     hair = np.array(traits.hair, np.float32)
     _lay(picture, hair, _beard(marks, traits, rng))
-    _lay(picture, hair * 0.9, 0.92 * _brows(marks, traits.brow, rng))
+    brows = _grow_brows(marks, traits, rng) if hairs else _brows(marks, traits.brow, rng)
+    _lay(picture, hair * 0.9, 0.92 * brows)
     return np.clip(picture, 0.003, 1).astype(np.float32)
 
 
@@ -96,8 +99,12 @@ class Wrinkles:
     drive: Array
     rest: Array
 
-    def shade(self, units: Array) -> Array:
-        """Darkening (HEIGHT, WIDTH) of the skin while `units` (18, 2) act; 0 = none."""
+    def lid_shade(self, units: Array) -> Array:  # noqa: ARG002
+        """Darkening (2,) of the right and the left eye: lids here throw no shadow."""
+        return np.zeros(2, np.float32)
+
+    def shade(self, units: Array, lights: Array) -> Array:  # noqa: ARG002  (lines are painted)
+        """Darkening (HEIGHT, WIDTH) of the skin while `units` (18, 2) act, in any light."""
         depth = np.clip(self.rest + self.drive @ units.reshape(-1), 0, 1)
         shade = np.zeros((HEIGHT, WIDTH), np.float32)
         for (x, y, fold), amount in zip(self.maps, depth.tolist(), strict=True):
@@ -300,6 +307,35 @@ def _brows(marks: Array, thickness: float, rng: np.random.Generator) -> Array:
             ends = [tuple(np.round(p * 16).astype(int).tolist()) for p in (at, tip)]
             cv2.line(mask, *ends, 255, 1, cv2.LINE_AA, 4)
     return cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 1.0)
+
+
+def _grow_brows(marks: Array, traits: SkinTraits, rng: np.random.Generator) -> Array:
+    """Cover (HEIGHT, WIDTH) of brow hairs: upright at the nose, combed outwards along the arch.
+
+    Hairs of the upper edge lean down and those of the lower edge up; age thins them out.
+    """
+    fine = 4
+    mask = np.zeros((fine * HEIGHT, fine * WIDTH), np.uint8)
+    n = int((220 + 900 * traits.brow) * (1 - 0.35 * traits.age))
+    lift, high = rng.normal(0, 1.0), 1.6 + 3.0 * traits.brow
+    for side, line in ((-1, marks[17:22]), (1, marks[26:21:-1])):  # outer -> inner
+        path = _smooth(line, 60)
+        at = np.clip(rng.beta(1.25, 1.1, n), 0, 0.999)  # 0 at the tail, 1 at the nose
+        across = np.clip(rng.normal(0, 0.6, n), -1.2, 1.2)
+        root = path[(60 * at).astype(int)]
+        root = root + np.column_stack([np.zeros(n), across * high * np.minimum(1, 0.3 + 1.6 * at)])
+        root[:, 1] += lift
+        # Angle from outwards (0) to upwards (90 degrees).
+        angle = 5 + 80 * np.clip((at - 0.55) / 0.45, 0, 1) ** 1.5 - 18 * np.clip(1 - 3 * at, 0, 1)
+        angle = np.deg2rad(angle + 22 * across + rng.normal(0, 8, n))
+        way = np.column_stack([side * np.cos(angle), -np.sin(angle)])
+        long = (rng.uniform(4, 8, n) * (0.55 + 0.45 * np.minimum(1, 2 * at)))[:, None]
+        middle = root + 0.55 * long * way
+        tip = middle + 0.45 * long * (way + [0.35 * side, 0.15])
+        hairs = np.round(np.stack([root, middle, tip], 1) * fine * 16).astype(np.int32)
+        cv2.polylines(mask, list(hairs), False, 255, 1, cv2.LINE_AA, 4)
+    cover = cv2.resize(mask, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return cv2.GaussianBlur(np.clip(1.5 * cover, 0, 1), (0, 0), 0.6)
 
 
 def _beard(marks: Array, traits: SkinTraits, rng: np.random.Generator) -> Array:

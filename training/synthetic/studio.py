@@ -5,7 +5,8 @@
 
 write a contact sheet of one split to be judged by eye, and a sequence with its truth. Everything
 follows from seeds: same seed and split, same pixels. Splits share no person, no light and no
-combination of units.
+combination of units. With ``--relief`` skin folds in relief (``relief``, ``creases``); all networks
+that ship, and the demo, know the studio with painted lines (``skin``).
 """
 
 from __future__ import annotations
@@ -92,15 +93,17 @@ class Truth:
     emotion: int
 
 
-def make_subject(model: FaceModel, split: str, number: int, skins: Sequence[Array] = ()) -> Person:
+def make_subject(
+    model: FaceModel, split: str, number: int, skins: Sequence[Array] = (), *, relief: bool = False
+) -> Person:
     """Make person `number` of a split; with `skins`, a half wears one of them."""
     seed = [SPLITS.index(split), number]
     rng = np.random.default_rng([*seed, 5])
     if skins and rng.uniform() < 0.5:
-        person = make_person(model, seed, texture=skins[rng.integers(len(skins))])
+        person = make_person(model, seed, texture=skins[rng.integers(len(skins))], relief=relief)
         # A photograph brings its own brows, beard and, at the lids, lashes.
         return replace(person, traits=replace(person.traits, lash=0.5 * person.traits.lash))
-    return make_person(model, seed)
+    return make_person(model, seed, relief=relief)
 
 
 def draw_scene(seed: int | Sequence[int], side_px: int, split: str = "train") -> Scene:
@@ -182,12 +185,19 @@ def rest_landmarks(person: Person, place: Placement) -> Array:
 
 
 def contact_sheet(
-    model: FaceModel, split: str, rows: int, columns: int, side_px: int, skins: Sequence[Array] = ()
+    model: FaceModel,
+    split: str,
+    rows: int,
+    columns: int,
+    side_px: int,
+    skins: Sequence[Array] = (),
+    *,
+    relief: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw one person a row, at rest in the first column and posed in the others, BGR."""
     lines = []
     for row in range(rows):
-        person = make_subject(model, split, row, skins)
+        person = make_subject(model, split, row, skins, relief=relief)
         motion = posed(row, columns, split)
         neutral = np.zeros_like(motion.units[0])
         motion.units[0], motion.extras[0] = neutral, 0
@@ -210,6 +220,8 @@ def record_clip(
     seconds: float,
     fps: float,
     side_px: int,
+    *,
+    relief: bool = False,
 ) -> None:
     """Film person `number` of a split: ``out`` (H.264), its truth and its events beside it."""
     import av
@@ -223,7 +235,8 @@ def record_clip(
         stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width = stream.height = side_px
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18"}
-        for picture, truth in film(make_subject(model, split, number), motion, scene):
+        person = make_subject(model, split, number, relief=relief)
+        for picture, truth in film(person, motion, scene):
             truths.append(truth)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         file.mux(stream.encode())
@@ -246,16 +259,20 @@ def main() -> None:
     parser.add_argument("--content", default="mixed", help="of the clip: see make_motion")
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=30.0)
+    parser.add_argument("--relief", action="store_true", help="skin that folds in relief")
     options = parser.parse_args()
     model = FaceModel(options.faces)
     if options.sheet is not None:
-        sheet = contact_sheet(model, options.split, options.rows, options.columns, options.side)
+        sheet = contact_sheet(
+            model, options.split, options.rows, options.columns, options.side,
+            relief=options.relief,
+        )  # fmt: skip
         cv2.imwrite(str(options.sheet), sheet)
         print(f"{options.rows} people, {options.columns} pictures each -> {options.sheet}")
     else:
         record_clip(
             model, options.clip, options.split, options.person, options.content, options.seconds,
-            options.fps, options.side,
+            options.fps, options.side, relief=options.relief,
         )  # fmt: skip
         print(f"{options.seconds:g} s at {options.fps:g} a second -> {options.clip}")
 
