@@ -165,6 +165,42 @@ def faces_table() -> str:
     return "\n".join([*rows, "", _units_signature(report)])
 
 
+def studio_table() -> str:
+    """Return what skin in relief brings: likeness to real faces, and a training on it."""
+    likeness, trial = records.report("studio_likeness"), records.report("studio_relief")
+    if likeness is None or trial is None:
+        return "No record yet."
+    units = likeness["units"]
+    rows = ["| likeness to real faces | " + " | ".join(units) + " |",
+            "|---|" + "---|" * len(units)]  # fmt: skip
+    for name, text in (("painted", "painted lines"), ("relief", "relief")):
+        rows.append(
+            f"| {text} | " + " | ".join(f"{found[name]:.2f}" for found in units.values()) + " |"
+        )
+    rows += [
+        "",
+        "| network | rank agreement, LFW's validation persons | AU04 | AU06 | AU14 "
+        "| FER+ raters, mean AUC | ICC, painted | ICC, relief | AU09's ICC, relief |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, text in (("shipped", "what ships"), ("painted", "trained on with painted lines"),
+                       ("relief", "trained on with relief")):  # fmt: skip
+        found = trial["networks"][name]
+        ranks, icc = found["lfw_validation"], found["studio_test_icc"]
+        figures = [
+            ranks["mean_spearman"], *(ranks["units"][unit] for unit in ("AU04", "AU06", "AU14")),
+            found["ferplus_valid_auc"]["mean"], icc["painted"]["mean"], icc["relief"]["mean"],
+            icc["relief"]["units"]["AU09"],
+        ]  # fmt: skip
+        rows.append(f"| {text} | " + " | ".join(f"{value:.3f}" for value in figures) + " |")
+    gains = ", ".join(
+        f"{name} {gain:+.3f} ({low:+.3f} to {high:+.3f})"
+        for name, (gain, low, high) in trial["relief_against_painted"].items()
+    )
+    rows += ["", f"Rank agreement with relief against painted lines: {gains}."]
+    return "\n".join([*rows, "", records.report_signature("studio_likeness", "studio_relief")])
+
+
 def expression_table() -> str:
     """Return what the expression network scores, of the form that its card prefers."""
     report = records.report("ifdd_stream")

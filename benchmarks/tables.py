@@ -346,6 +346,7 @@ TABLES = {
     "again": again_table,
     "units": accuracy_tables.units_table,
     "faces": accuracy_tables.faces_table,
+    "studio": accuracy_tables.studio_table,
     "expression": accuracy_tables.expression_table,
     "lifting": accuracy_tables.lifting_table,
     "real": accuracy_tables.real_table,

@@ -2,7 +2,7 @@
 
     python -m training.action_units.train --data FOLDER --out FOLDER --lfw lfw_train.npz \
         --ferplus ferplus.npz --teacher FOLDER [--rounds 66] [--seed 1] [--start FOLDER] \
-        [--without-lfw]
+        [--without-lfw] [--studio FOLDER]
 
 Goes on from the last checkpoint in ``--out`` where there is one; one is kept after each round of
 ROUND batches. The schedule is fixed and the last round is taken, so there is no round to choose;
@@ -288,7 +288,7 @@ def gather(options: argparse.Namespace, paths: list[Path]) -> tuple[Faces, Faces
         )
     if (options.data / "london.npz").exists():
         shown["london"] = london_part(options.data / "london.npz")
-    kept_out = studio_part(sorted(options.data.glob("validation_*.npz")))
+    kept_out = studio_part(sorted((options.studio or options.data).glob("validation_*.npz")))
     persons = select(lfw, lfw_split(options.lfw, "validation")[:n])
     return join(shown), join({"studio": kept_out}), join({"lfw": persons})
 
@@ -315,6 +315,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of filmed faces")
+    parser.add_argument("--studio", type=Path, help="folder of rendered faces, if another")
     parser.add_argument("--teacher", type=Path, required=True, help="folder of teacher's answers")
     parser.add_argument("--lfw", type=Path, required=True, help="lfw_train.npz")
     parser.add_argument("--ferplus", type=Path, required=True, help="ferplus_train_valid.npz")
@@ -333,7 +334,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
-    paths = sorted(options.data.glob("train_*.npz"))
+    paths = sorted((options.studio or options.data).glob("train_*.npz"))
     faces, validation, persons = gather(options, paths)
     network = ActionUnitNetwork(picture=not options.no_picture)
     if options.start is not None:
