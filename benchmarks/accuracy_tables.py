@@ -171,12 +171,10 @@ def studio_table() -> str:
     if likeness is None or trial is None:
         return "No record yet."
     units = likeness["units"]
-    rows = ["| likeness to real faces | " + " | ".join(units) + " |",
-            "|---|" + "---|" * len(units)]  # fmt: skip
+    rows = ["| likeness | " + " | ".join(units) + " |", "|---|" + "---|" * len(units)]
     for name, text in (("painted", "painted lines"), ("relief", "relief")):
-        rows.append(
-            f"| {text} | " + " | ".join(f"{found[name]:.2f}" for found in units.values()) + " |"
-        )
+        found = [f"{unit[name]:.2f}" for unit in units.values()]
+        rows.append(f"| {text} | " + " | ".join(found) + " |")
     rows += [
         "",
         "| network | rank agreement, LFW's validation persons | AU04 | AU06 | AU14 "
@@ -185,11 +183,11 @@ def studio_table() -> str:
     ]
     for name, text in (("shipped", "what ships"), ("painted", "trained on with painted lines"),
                        ("relief", "trained on with relief")):  # fmt: skip
-        found = trial["networks"][name]
-        ranks, icc = found["lfw_validation"], found["studio_test_icc"]
+        judged = trial["networks"][name]
+        ranks, icc = judged["lfw_validation"], judged["studio_test_icc"]
         figures = [
             ranks["mean_spearman"], *(ranks["units"][unit] for unit in ("AU04", "AU06", "AU14")),
-            found["ferplus_valid_auc"]["mean"], icc["painted"]["mean"], icc["relief"]["mean"],
+            judged["ferplus_valid_auc"]["mean"], icc["painted"]["mean"], icc["relief"]["mean"],
             icc["relief"]["units"]["AU09"],
         ]  # fmt: skip
         rows.append(f"| {text} | " + " | ".join(f"{value:.3f}" for value in figures) + " |")
@@ -197,7 +195,7 @@ def studio_table() -> str:
         f"{name} {gain:+.3f} ({low:+.3f} to {high:+.3f})"
         for name, (gain, low, high) in trial["relief_against_painted"].items()
     )
-    rows += ["", f"Rank agreement with relief against painted lines: {gains}."]
+    rows += ["", f"Rank agreement with relief less that with painted lines: {gains}."]
     return "\n".join([*rows, "", records.report_signature("studio_likeness", "studio_relief")])
 
 
