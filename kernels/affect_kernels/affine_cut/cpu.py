@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from affect_kernels.affine_cut.reference import GREY
+from affect_kernels.affine_cut.reference import GREY, GREY_PARTS
 from affect_kernels.compiled import compiled
 
 if TYPE_CHECKING:
@@ -99,6 +99,14 @@ def _row_function(*, grey: bool) -> Callable[..., None]:
             def between(first, second, share):
                 return add_product(b.fsub(second, first), share, first)
 
+            def level_of(blue, green, red):
+                """Return the grey of colours, a whole number: products of such are exact."""
+                total = floats(float(GREY_PARTS // 2))
+                for part, share in zip((blue, green, red), GREY, strict=True):
+                    total = add_product(part, floats(float(share)), total)
+                total = b.fmul(total, floats(1.0 / GREY_PARTS))
+                return b.sitofp(b.fptosi(total, _INTS), _FLOATS)
+
             whole_pitch = all_of(b.trunc(pitch, _INT), _INTS)
             last = [all_of(b.trunc(value, _INT), _INTS) for value in (right, bottom)]
             most = [b.sitofp(value, _FLOATS) for value in last]
@@ -125,18 +133,22 @@ def _row_function(*, grey: bool) -> Callable[..., None]:
                     # The pixel beside is read from its neighbour's last byte on: no byte behind
                     # the image's last one is touched.
                     corners += [(read(offsets), 0), (read(b.add(offsets, ints(2))), 8)]
-                made = []
-                for shift in (0, 8, 16):
-                    a, c, d, e = (colour(fours, begin + shift) for fours, begin in corners)
-                    made.append(between(between(a, c, share_x), between(d, e, share_x), share_y))
+                parts = [
+                    [colour(fours, begin + shift) for fours, begin in corners]
+                    for shift in (0, 8, 16)
+                ]
                 if grey:
-                    total = floats(0.5)
-                    for part, share in zip(made, GREY, strict=True):
-                        total = add_product(part, floats(share), total)
-                    levels = b.trunc(b.fptosi(total, _INTS), ir.VectorType(_BYTE, _WIDE))
+                    parts = [[level_of(*colours) for colours in zip(*parts, strict=True)]]
+                made = [
+                    between(between(a, c, share_x), between(d, e, share_x), share_y)
+                    for a, c, d, e in parts
+                ]
+                whole = [b.fptosi(b.fadd(value, floats(0.5)), _INTS) for value in made]
+                if grey:
+                    levels = b.trunc(whole[0], ir.VectorType(_BYTE, _WIDE))
                     place = b.add(out, first)
                 else:
-                    blue, green, red = (b.fptosi(b.fadd(v, floats(0.5)), _INTS) for v in made)
+                    blue, green, red = whole
                     packed = b.or_(red, b.or_(b.shl(green, ints(8)), b.shl(blue, ints(16))))
                     levels = b.bitcast(packed, ir.VectorType(_BYTE, 4 * _WIDE))
                     kept = [4 * lane + k for lane in range(_WIDE) for k in range(3)]
