@@ -123,10 +123,10 @@ def crowd_of(image: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
     cell = max(1, width // 2 // rows), max(1, height // rows)
     columns = width // cell[0]
     halves = [
-        cv2.resize(np.ascontiguousarray(half), cell, interpolation=cv2.INTER_AREA)
+        cv2.resize(half, cell, interpolation=cv2.INTER_AREA)
         for half in np.split(image[:, : width // 2 * 2], 2, axis=1)
     ]
-    shown = np.zeros_like(image)
+    shown = np.zeros(image.shape, np.uint8)  # unlike zeros_like, nothing is written yet
     for i in range(n):
         row, column = divmod(i, columns)
         left, top = column * cell[0], row * cell[1]

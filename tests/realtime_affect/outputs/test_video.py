@@ -49,10 +49,11 @@ def test_a_full_disk_ends_the_video_with_an_output_error():
     recorder.close()
 
 
-def test_video_keeps_pictures_and_their_uneven_times(tmp_path):
+def test_video_keeps_pictures_their_colours_and_their_uneven_times(tmp_path):
     seconds = [0.0, 0.033, 0.5, 0.5, 3.25]  # a gap, and two at the same time
     recorder = VideoRecorder(tmp_path / "a.mp4", 30.0, crf=5)
-    pictures = [np.full((48, 64, 3), 40 * n, np.uint8) for n in range(5)]
+    colors = [(0, 0, 0), (200, 60, 40), (40, 200, 60), (60, 40, 200), (160, 160, 160)]
+    pictures = [np.full((48, 64, 3), color, np.uint8) for color in colors]
     for picture, second in zip(pictures, seconds, strict=True):
         recorder.write(picture, 7_000_000_000 + round(second * 1e9))
     recorder.close()
