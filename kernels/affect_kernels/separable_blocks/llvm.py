@@ -34,14 +34,9 @@ TILE: Final = 16  # channels of other tiles
 
 # A layer's numbers, in elements of the arrays that they point into; pitches are of a row, steps of
 # a place.
-COLUMNS: Final = (
-    "separable", "source", "pitch", "step", "stride", "segments", "depth", "target",
-    "target_pitch", "channels", "height", "width", "depthwise", "weight", "bias", "slope", "skip",
-    "skip_times", "skip_pitch", "skip_channels", "strip",
-)  # fmt: skip
 (SEPARABLE, SOURCE, PITCH, STEP, STRIDE, SEGMENTS, DEPTH, TARGET, TARGET_PITCH, CHANNELS,
  HEIGHT, WIDTH, DEPTHWISE, WEIGHT, BIAS, SLOPE, SKIP, SKIP_TIMES, SKIP_PITCH,
- SKIP_CHANNELS, ROWS) = range(len(COLUMNS))  # fmt: skip
+ SKIP_CHANNELS, ROWS) = range(21)  # fmt: skip
 
 _NEEDED: Final = {"x86_64": ("avx2", "fma", "f16c"), "AMD64": ("avx2", "fma", "f16c")}
 """Features of a processor, by its machine; 64 bit ARM always has what is needed."""
