@@ -18,7 +18,7 @@ from PyQt6.QtCore import (
     Qt,
     pyqtSignal,
 )
-from PyQt6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPalette, QPen
+from PyQt6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPalette, QPen
 from PyQt6.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
@@ -214,7 +214,8 @@ class _Card:
         self._font = QFont(option.font)
         self._bold = QFont(option.font)
         self._bold.setBold(True)
-        self._number = QFontMetricsF(self._bold).horizontalAdvance("100% ")
+        self._metrics, self._bold_metrics = option.fontMetrics, QFontMetrics(self._bold)
+        self._number = self._bold_metrics.horizontalAdvance("100% ")
         palette = option.palette
         self._text = palette.color(QPalette.ColorRole.Text)
         self._quiet = palette.color(QPalette.ColorRole.PlaceholderText)
@@ -321,12 +322,15 @@ class _Card:
         self, text: str, x: float, y: float, width: float,
         *, bold: bool = False, quiet: bool = False, right: bool = False,
     ) -> None:  # fmt: skip
-        p = self._p
+        p, metrics = self._p, self._bold_metrics if bold else self._metrics
         p.setFont(self._bold if bold else self._font)
         p.setPen(self._quiet if quiet else self._text)
-        shown = p.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, round(width))
-        at = x + width - p.fontMetrics().horizontalAdvance(shown) if right else x
-        p.drawText(QPointF(at, y + p.fontMetrics().ascent()), shown)
+        advance = metrics.horizontalAdvance(text)
+        if advance > width:
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(width))
+            advance = metrics.horizontalAdvance(text)
+        at = x + width - advance if right else x
+        p.drawText(QPointF(at, y + metrics.ascent()), text)
 
 
 def displayed(person: Person) -> str:
