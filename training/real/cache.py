@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ def default_folder() -> Path:
 def digest_of(cards: Iterable[str], modules: Iterable[str], *others: str | bytes) -> str:
     """Return 12 hexadecimal digits of networks, of the product's code and of anything else.
 
-    Comments, docstrings and layout of code do not count.
+    Kernels and engines count always. Comments, docstrings and layout of code do not count.
 
     Parameters
     ----------
@@ -47,16 +48,21 @@ def digest_of(cards: Iterable[str], modules: Iterable[str], *others: str | bytes
     for name in cards:
         card = load_card(name)
         digest.update(f"{card.sha256} {sorted(card.decode.items())} {card.units}".encode())
-    root = resources.files("realtime_affect")
+    root = Path(str(resources.files("realtime_affect")))
     for name in modules:
-        place = root / name
-        files = [place] if place.is_file() else sorted(place.iterdir(), key=lambda f: f.name)
-        for file in files:
-            if file.name.endswith(".py"):
-                digest.update(_meaning(file.read_text("utf-8")))
+        digest.update(_meaning_of(root / name))
+    for name in ("affect_engines", "affect_kernels"):
+        digest.update(_meaning_of(Path(str(resources.files(name)))))
     for other in others:
         digest.update(other if isinstance(other, bytes) else other.encode())
     return digest.hexdigest()[:12]
+
+
+@cache
+def _meaning_of(place: Path) -> bytes:
+    """Return what a file, or all files of a folder, mean to Python."""
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    return b"".join(_meaning(file.read_text("utf-8")) for file in files)
 
 
 def kept(folder: Path, name: str, digest: str, make: Callable[[], Arrays]) -> dict[str, Any]:
