@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from training.action_units import compare
 from training.action_units.faces import EXPRESSIONS
 from training.action_units.network import OUTPUTS

@@ -3,6 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="torch is not installed: make training")
+
 from training.action_units import studios
 from training.action_units.network import OUTPUTS
 
