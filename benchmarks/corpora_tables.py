@@ -27,17 +27,13 @@ def throughput_table() -> str:
             rows.append(f"| {size} | {cells} |")
         rows += ["", f"{PY_FEAT}.", ""]
     if pair is not None:
-        rows += [
+        rows.append(
             f"- Two workers on a core each: {pair['fps_2']:.1f} frames a second, one on one: "
             f"{pair['fps_1']:.1f}; {pair['ratio']:.2f} times as many "
-            f"({pair['inputs']} clips of the demo, 720p, two faces)."
-        ]
-        if "control_ratio" in pair:  # records before 2026-11-30 have none
-            rows[-1] += (
-                f" A plain loop in the same turns: {pair['control_ratio']:.2f} times. A frame "
-                f"costs {pair['cpu_ms_1']:.1f} ms of a core with one worker and "
-                f"{pair['cpu_ms_2']:.1f} with two."
-            )
+            f"({pair['inputs']} clips of the demo, 720p, two faces). A plain loop in the same "
+            f"turns: {pair['control_ratio']:.2f} times. A frame costs {pair['cpu_ms_1']:.1f} ms of "
+            f"a core with one worker and {pair['cpu_ms_2']:.1f} with two."
+        )
         opened = [w for n in (1, 2) for w in pair[f"workers_{n}"]["networks_opened"]]
         seconds = [w for n in (1, 2) for w in pair[f"workers_{n}"]["networks_s"]]
         rows.append(
