@@ -122,6 +122,15 @@ class Engine(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class Shareable(Protocol):
+    """An engine whose weights other threads may use as well."""
+
+    def share(self) -> Engine:
+        """Return an engine for another thread: the same weights in memory, closed by itself."""
+        ...
+
+
 def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, Feed]) -> None:
     """Compare `feeds` with the inputs a network asks for; what backends call before running.
 

@@ -6,7 +6,8 @@ operator by operator, maps are read and written once a block; results differ by 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import copy
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -59,18 +60,30 @@ class BlocksEngine(Closeable):
             ) from error
         self.inputs = (blocks.input,)
         self.outputs = tuple(blocks.outputs.values())
-        self._given = self._program.input[None]
+        self._numbers = tuple(blocks.outputs)
+        self._look_at(self._program)
+
+    def _look_at(self, program: Program) -> None:
+        """Take the memory that `program` reads its input from and leaves its outputs in."""
+        self._program = program
+        self._given = program.input[None]
         self._made = {
-            spec.name: self._program.outputs[number][None, ..., : spec.shape[-1]]
-            for number, spec in blocks.outputs.items()
+            spec.name: program.outputs[number][None, ..., : spec.shape[-1]]
+            for number, spec in zip(self._numbers, self.outputs, strict=True)
         }
+
+    def share(self) -> Self:
+        """Return an engine for another thread, of the same weights; it has maps of its own."""
+        if self._program is None:
+            self._refuse("share")
+        other = copy.copy(self)
+        other._look_at(self._program.share())
+        return other
 
     def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run once; the outputs belong to the caller until the next call."""
         if self._program is None:
-            raise ModelError(
-                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
-            )
+            self._refuse("infer")
         check_feeds(self._name, self.inputs, feeds)
         (feed,) = feeds.values()
         if callable(feed):
@@ -82,9 +95,14 @@ class BlocksEngine(Closeable):
 
     def warm_up(self) -> None:
         """Run once on zeros."""
-        self.infer({self.inputs[0].name: np.zeros(self._given.shape, np.float32)})
+        self.infer({self.inputs[0].name: lambda given: given.fill(0.0)})
 
     def close(self) -> None:
         """Free the network. Idempotent."""
         self._program = None
-        self._made = {}
+        self._given, self._made = np.empty(0, np.float32), {}  # they were views of its memory
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise ModelError(
+            self._name, got=f"{what} after close", expected="an open engine", hint="Open it anew."
+        )

@@ -100,7 +100,7 @@ class EndlessClip:
         self._last_ns = frame.t_ns + self._shift_ns
         t_ns = self._count * self._period_ns if self._fps else self._last_ns
         image = frame.image
-        if self._size_px is not None:
+        if self._size_px not in (None, image.shape[1::-1]):
             image = np.asarray(
                 cv2.resize(image, self._size_px, interpolation=cv2.INTER_AREA), np.uint8
             )

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
+from realtime_affect.cores import usable_cores
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,7 +28,7 @@ def about_machine() -> str:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
         named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = named[0] if named else model
-    cores = len(psutil.Process().cpu_affinity() or ()) or psutil.cpu_count() or 0
+    cores = len(usable_cores())
     versions = ", ".join(f"{name} {_version(name)}" for name in _LIBRARIES)
     return (
         f"realtime-affect {_version('realtime-affect')} on {model}, {cores} cores, "

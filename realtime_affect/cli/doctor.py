@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from realtime_affect.cores import usable_cores
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -115,8 +117,8 @@ def _python() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    enough = (cores or 1) >= 2
+    cores = len(usable_cores())
+    enough = cores >= 2
     hint = "" if enough else "Capture, vision and affect share one core: expect dropped frames."
     yield Finding("cores", "ok" if enough else "warn", f"{cores} usable", hint)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30

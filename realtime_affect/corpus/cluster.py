@@ -14,12 +14,12 @@ import socket
 import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
+from realtime_affect.cores import usable_cores
 from realtime_affect.corpus.analyst import Analyst
 from realtime_affect.corpus.workers import (
     Lost,
     end_with_parent_or_above,
     environment,
-    usable_cores,
 )
 from realtime_affect.errors import DeviceError
 from realtime_affect.outputs.extra import import_extra

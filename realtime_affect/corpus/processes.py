@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Final
 
+from realtime_affect.cores import usable_cores
 from realtime_affect.corpus.analyst import Analyst, Finished, Started
 from realtime_affect.corpus.workers import (
     TOO_LARGE,
@@ -22,7 +23,6 @@ from realtime_affect.corpus.workers import (
     environment,
     keep_to,
     shares_of,
-    usable_cores,
 )
 from realtime_affect.worker import ENDING_SIGNALS
 

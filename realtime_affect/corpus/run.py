@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import psutil
 
 from realtime_affect.config import Config
+from realtime_affect.cores import usable_cores
 from realtime_affect.corpus.analyst import PARTIAL, Job, Started, entry_of
 from realtime_affect.corpus.inputs import find_corpus
 from realtime_affect.corpus.processes import Processes
 from realtime_affect.corpus.record import NAME, CorpusRecord
-from realtime_affect.corpus.workers import Lost, usable_cores
+from realtime_affect.corpus.workers import Lost
 from realtime_affect.errors import AffectError, UsageError
 from realtime_affect.outputs.folder import RunFolder
 from realtime_affect.runtime.pipeline import WorkerError

@@ -74,13 +74,6 @@ class Workers(Protocol):
         """Let go of what all workers share. Idempotent."""
 
 
-def usable_cores() -> tuple[int, ...]:
-    """Return the numbers of the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
-
-
 def shares_of(cores: Sequence[int], n: int) -> list[tuple[int, ...]]:
     """Deal `cores` out to `n` workers, no core twice; all to everybody where there are too few."""
     if n > len(cores):

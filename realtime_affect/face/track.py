@@ -22,7 +22,7 @@ from realtime_affect.settings import Section
 from realtime_affect.types import Track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -204,8 +204,7 @@ class Tracker:
     def update(
         self,
         t_ns: int,
-        detect: Callable[[], Detections],
-        measure: Callable[[TrackedFace], FaceMesh],
+        look: Callable[[Sequence[TrackedFace], bool], tuple[Sequence[FaceMesh], Detections | None]],
     ) -> tuple[TrackedFace, ...]:
         """Follow every face into the next frame.
 
@@ -213,12 +212,12 @@ class Tracker:
         ----------
         t_ns : int
             The frame's source time, which must not run backwards.
-        detect : callable
-            Searches the frame for faces; called only when it is time to.
-        measure : callable
-            Returns the mesh in a face's region of the frame; called for at most ``max_faces``
-            faces, those that were called back or taken up first, then the one not measured for
-            longest.
+        look : callable
+            Returns the mesh in the region of each of the faces and, where the second argument asks
+            for it, the faces that a search of the whole frame finds. Of faces in view the one not
+            measured for longest comes first. After a search it is called once more, with those
+            that were found anew. It gets ``max_faces`` in all; who finds no room comes first in the
+            next frame.
 
         Returns
         -------
@@ -226,10 +225,19 @@ class Tracker:
             Faces in view that have an id.
         """
         self._advance(t_ns)
-        if self._wants_detection():
-            self._match(detect())
-        for face in self._due():
-            self._observe(face, measure(face))
+        search = self._wants_detection()
+        if search:  # what no mesh has confirmed is found anew, or was no face
+            self._faces = [face for face in self._faces if face.mesh is not None]
+        # A search says nothing of faces in view, so they are measured while it goes on.
+        due = self._due(called=not search)
+        meshes, found = look(due, search)
+        if found is not None:
+            self._match(found)
+            called = [face for face in self._faces if face.turn < 0]
+            called = called[: self._config.max_faces - len(due)]
+            due, meshes = [*due, *called], [*meshes, *look(called, False)[0]]
+        for face, mesh in zip(due, meshes, strict=True):
+            self._observe(face, mesh)
         return self._settle(t_ns)
 
     def _advance(self, t_ns: int) -> None:
@@ -271,7 +279,6 @@ class Tracker:
         mouth and the mesh's, in face sizes; the assignment of least total cost is taken.
         """
         self._detected_ns = self._t_ns
-        self._faces = [face for face in self._faces if face.mesh is not None]  # found anew here
         pairs = self._assign(detections)
         for i in range(len(detections)):
             face = pairs.get(i)
@@ -287,9 +294,11 @@ class Tracker:
                 face.region = region_from_keypoints(detections.keypoints[i], detections.xyxy[i])
             face.turn = -1
 
-    def _due(self) -> list[TrackedFace]:
-        """Faces to measure in this frame, at most ``max_faces``: called ones, then in fair turn."""
-        candidates = [face for face in self._faces if face.misses == 0 or face.turn < 0]
+    def _due(self, *, called: bool) -> list[TrackedFace]:
+        """Faces to measure, at most ``max_faces``: `called` ones if wanted, then in fair turn."""
+        candidates = [
+            face for face in self._faces if face.misses == 0 or (called and face.turn < 0)
+        ]
         return sorted(candidates, key=lambda face: face.turn)[: self._config.max_faces]
 
     def _observe(self, face: TrackedFace, mesh: FaceMesh) -> None:

@@ -28,7 +28,7 @@ from realtime_affect.landmarks import OUTER_EYE_CORNERS_MM
 from realtime_affect.types import Face, FaceQuality, Scene, StabilizedCrop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from affect_engines import ModelCard
     from realtime_affect.face.action_units import UnitEstimate
@@ -62,8 +62,13 @@ class Detector(Protocol):
 class Mesher(Protocol):
     """What :class:`Vision` needs of a mesh estimator."""
 
-    def estimate(self, image: Image, region: Region) -> tuple[FaceMesh, Image]:
-        """Measure the mesh in a region of a BGR image; also the upright crop it was seen in."""
+    def estimate_all(
+        self, image: Image, regions: Sequence[Region], meanwhile: Callable[[], None] | None = None
+    ) -> Sequence[tuple[FaceMesh, Image]]:
+        """Measure the mesh in each region of a BGR image; also the upright crop it was seen in.
+
+        `meanwhile` is to be called once, on the calling thread.
+        """
 
     def close(self) -> None:
         """Free the network."""
@@ -232,24 +237,28 @@ class Vision:
         self.times = times = StageTimes()
         crops: dict[TrackedFace, _Seen] = {}
 
-        def detect() -> Detections:
-            times.lap("track")
-            detections = self._detector.detect(frame.image, thorough=still)
-            times.lap("detect")
-            return detections
+        def look(
+            faces: Sequence[TrackedFace], search: bool
+        ) -> tuple[list[FaceMesh], Detections | None]:
+            found: Detections | None = None
 
-        def measure(face: TrackedFace) -> FaceMesh:
+            def detect() -> None:
+                nonlocal found
+                found = self._detector.detect(frame.image, thorough=still)
+                times.lap("detect")
+
             times.lap("track")
-            region = face.region
-            mesh, crop = self._mesher.estimate(frame.image, region)
+            regions = [face.region for face in faces]
+            measured = self._mesher.estimate_all(frame.image, regions, detect if search else None)
             if still:
-                region = region_from_mesh(mesh.points)
-                mesh, crop = self._mesher.estimate(frame.image, region)
-            crops[face] = _Seen(crop, region)
+                regions = [region_from_mesh(mesh.points) for mesh, _ in measured]
+                measured = self._mesher.estimate_all(frame.image, regions)
+            for face, region, (_, crop) in zip(faces, regions, measured, strict=True):
+                crops[face] = _Seen(crop, region)
             times.lap("mesh")
-            return mesh
+            return [mesh for mesh, _ in measured], found
 
-        in_view = tracker.update(frame.t_ns, detect, measure)
+        in_view = tracker.update(frame.t_ns, look)
         times.lap("track")
         return in_view, crops
 

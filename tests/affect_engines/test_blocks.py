@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from affect_engines import open_engine
+from affect_engines.base import Shareable
 from affect_engines.blocks import BlocksEngine
 from affect_engines.cards import load_card
+from affect_engines.errors import ModelError
 from affect_engines.store import read_model
 from affect_engines.tflite_blocks import read_blocks
 from affect_kernels.errors import UsageError
@@ -49,6 +51,27 @@ def test_a_run_is_the_same_each_time(models, picture):
         engine.warm_up()
         again = engine.infer({"input_1": picture})
         assert all(np.array_equal(first[name], again[name]) for name in first)
+
+
+@able
+def test_a_shared_engine_has_the_same_weights_maps_of_its_own_and_ends_by_itself(models, picture):
+    with open_engine("face_mesh", "blocks") as engine:
+        assert isinstance(engine, Shareable)
+        other = engine.share()
+        wanted = engine.infer({"input_1": picture})
+        kept = {name: values.copy() for name, values in wanted.items()}
+        found = other.infer({"input_1": picture[:, ::-1]})
+        assert all(not np.array_equal(found[name], kept[name]) for name in kept)
+        assert all(np.array_equal(wanted[name], kept[name]) for name in kept)
+        found = other.infer({"input_1": picture})
+        assert all(np.array_equal(found[name], kept[name]) for name in kept)
+        other.close()
+        with pytest.raises(ModelError, match="share after close"):
+            other.share()
+        assert all(
+            np.array_equal(values, kept[name])
+            for name, values in engine.infer({"input_1": picture}).items()
+        )
 
 
 @able

@@ -78,6 +78,11 @@ class World:
         self.meshes.append(person.name)
         return FaceMesh(mesh_points(person), 0.99), crop
 
+    def estimate_all(self, image, regions, meanwhile=None):
+        if meanwhile is not None:
+            meanwhile()
+        return [self.estimate(image, region) for region in regions]
+
     def close(self):
         pass
 

@@ -9,7 +9,8 @@ run draws through the caches, and are multiplied as float32. The loops are in ``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+import copy
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import numpy as np
 
@@ -72,15 +73,25 @@ class Program:
             maps.done(index)
         self._rows = np.array(rows, np.int64)
         self._numbers, self._packed = self._weights.whole(), self._halves.whole().view(np.uint16)
-        self._memory = _aligned(maps.size, np.float32)
-        scratch = max(
+        self._maps, self._source, self._kept = maps, source, tuple(outputs)
+        self._scratch_size = max(
             r[llvm.ROWS] * r[llvm.WIDTH] * r[llvm.STEP] if r[llvm.SEPARABLE] else 0 for r in rows
         )
-        self._scratch = _aligned(scratch, np.float32)
-        self.input: Float32 = maps.view(source, self._memory)
+        self._take_memory()
+
+    def _take_memory(self) -> None:
+        self._memory = _aligned(self._maps.size, np.float32)
+        self._scratch = _aligned(self._scratch_size, np.float32)
+        self.input: Float32 = self._maps.view(self._source, self._memory)
         """(H, W, c), to be written to before each run."""
-        self.outputs: dict[int, Float32] = {n: maps.view(n, self._memory) for n in outputs}
+        self.outputs: dict[int, Float32] = {n: self._maps.view(n, self._memory) for n in self._kept}
         """(h, w, n) by number; overwritten by each run."""
+
+    def share(self) -> Self:
+        """Return a program for another thread: the same weights, maps of its own."""
+        other = copy.copy(self)
+        other._take_memory()
+        return other
 
     def run(self) -> None:
         """Make the outputs of the input."""

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from realtime_affect.corpus.workers import environment, shares_of, usable_cores
+from realtime_affect.cores import usable_cores
+from realtime_affect.corpus.workers import environment, shares_of
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import importlib.util
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,107 @@ def test_a_wall_is_no_face(estimator):
     image = np.full((200, 200, 3), 128, np.uint8)
     mesh, _ = estimator.estimate(image, Region((100.0, 100.0), 150.0, 0.0))
     assert mesh.presence < 0.5
+
+
+class SharedMesh(FakeMesh):
+    """Answers with the brightness that it sees, and counts on which threads it was asked."""
+
+    def __init__(self, family=None, wait=None):
+        super().__init__(np.zeros(1404))
+        self.family = [] if family is None else family
+        self.wait, self.threads = wait, set()
+        self.family.append(self)
+
+    def share(self):
+        return SharedMesh(self.family, self.wait)
+
+    def infer(self, feeds):
+        self.threads.add(threading.current_thread())
+        if self.wait is not None:
+            self.wait()
+        outputs = super().infer(feeds)
+        self.points = np.full(1404, self.seen[-1].mean() * 192)
+        return outputs | super().infer(feeds)
+
+
+def shades(n):
+    """An image of n squares of 50 pixels, each of its own shade, and a region in each."""
+    image = np.repeat(np.arange(n, dtype=np.uint8) * 20, 50)[None, :, None].repeat(50, 0)
+    regions = [Region((50.0 * i + 25, 25.0), 20.0, 0.0) for i in range(n)]
+    return np.ascontiguousarray(image.repeat(3, 2)), regions
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("n", [0, 1, 2, 9])
+def test_several_faces_are_what_each_is_alone_whoever_measures_it(threads, n):
+    image, regions = shades(n)
+    fake = SharedMesh()
+    with MeshEstimator(fake, threads=threads) as estimator:
+        assert len(fake.family) == threads
+        wanted = [estimator.estimate(image, region) for region in regions]
+        for _ in range(20):
+            found = estimator.estimate_all(image, regions)
+            for (mesh, crop), (mesh_alone, crop_alone) in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(mesh.points, mesh_alone.points)
+                np.testing.assert_array_equal(crop, crop_alone)
+    assert fake.threads <= {threading.current_thread()}
+    assert [one.closed for one in fake.family] == [1] * threads
+
+
+def test_faces_are_measured_at_once_and_while_the_caller_looks_elsewhere():
+    together = threading.Barrier(2)
+    image, regions = shades(2)
+    with MeshEstimator(SharedMesh(wait=lambda: together.wait(60)), threads=2) as estimator:
+        assert len(estimator.estimate_all(image, regions)) == 2
+    looking = threading.Barrier(2)
+    begun = iter([lambda: looking.wait(60)])
+    fake = SharedMesh(wait=lambda: next(begun, lambda: None)())
+    with MeshEstimator(fake, threads=2) as estimator:
+        estimator.estimate_all(image, regions[:1], lambda: looking.wait(60))
+        assert not fake.threads & {threading.current_thread()}
+
+
+def test_one_face_wakes_nobody():
+    image, regions = shades(1)
+    fake = SharedMesh()
+    with MeshEstimator(fake, threads=4) as estimator:
+        estimator.estimate_all(image, regions)
+    assert [one.threads for one in fake.family] == [{threading.current_thread()}, *[set()] * 3]
+
+
+@pytest.mark.parametrize("where", ["network", "meanwhile"])
+def test_what_fails_on_any_thread_is_raised_to_the_caller_once_all_are_done(where):
+    def fail():
+        raise ValueError(where)
+
+    image, regions = shades(4)
+    fake = SharedMesh(wait=fail if where == "network" else None)
+    with MeshEstimator(fake, threads=2) as estimator:
+        with pytest.raises(ValueError, match=where):
+            estimator.estimate_all(image, regions, fail if where == "meanwhile" else None)
+        for one in fake.family:
+            one.wait = None
+        assert len(estimator.estimate_all(image, regions)) == 4
+
+
+def test_a_network_that_cannot_be_shared_is_run_on_the_calling_thread_alone():
+    image, regions = shades(3)
+    fake = FakeMesh(np.zeros(1404))
+    with MeshEstimator(fake, threads=4) as estimator:
+        assert len(estimator.estimate_all(image, regions)) == 3
+    assert len(fake.seen) == 3
+
+
+def test_the_real_network_tells_the_same_of_each_face_on_two_threads(models, photo):
+    image = bgr(photo)
+    regions = [Region((220.0 + 7 * i, 120.0), 150.0 + 5 * i, 0.05 * i) for i in range(5)]
+    with MeshEstimator(threads=2) as estimator:
+        wanted = [estimator.estimate(image, region)[0] for region in regions]
+        for _ in range(3):
+            found = estimator.estimate_all(image, regions)
+            for (mesh, _), alone in zip(found, wanted, strict=True):
+                np.testing.assert_array_equal(mesh.points, alone.points)
+                assert mesh.presence == alone.presence
 
 
 def test_closing_closes_the_network():

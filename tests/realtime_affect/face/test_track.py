@@ -203,20 +203,43 @@ def test_an_update_detects_when_it_is_time_and_measures_no_more_faces_than_allow
     def update(index):
         image = frame_at(index).image
 
-        def detect():
-            searched.append(index)
-            return world.detect(image)
+        def look(faces, search):
+            measured.extend([index] * len(faces))
+            if search:
+                searched.append(index)
+            meshes = [world.estimate(image, face.region)[0] for face in faces]
+            return meshes, world.detect(image) if search else None
 
-        def measure(face):
-            measured.append(index)
-            return world.estimate(image, face.region)[0]
-
-        return tracker.update(round(index * 1e9 / FPS), detect, measure)
+        return tracker.update(round(index * 1e9 / FPS), look)
 
     in_view = [update(index) for index in range(30)]
     assert [face.track_id for face in in_view[-1]] == [1, 2, 3]
     assert searched == [0, 15]
     assert all(measured.count(index) == 2 for index in range(30))
+
+
+def test_faces_in_view_do_not_wait_for_a_search_and_who_finds_no_room_is_next():
+    names = {100: "a", 400: "b", 250: "c"}
+    people = [Person("a", 100, 120), Person("b", 400, 200), Person("c", 250, 60)]
+    world = World(lambda i: people if i >= 10 else people[:2])
+    tracker = Tracker(TrackConfig(max_faces=2, detect_every_ms=500))
+    looks = []
+
+    def update(index):
+        image = frame_at(index).image
+
+        def look(faces, search):
+            seen = [min(names, key=lambda x: abs(x - face.region.center[0])) for face in faces]
+            looks.append((index, search, "".join(names[x] for x in seen)))
+            meshes = [world.estimate(image, face.region)[0] for face in faces]
+            return meshes, world.detect(image) if search else None
+
+        tracker.update(round(index * 1e9 / FPS), look)
+
+    for index in range(18):
+        update(index)
+    assert looks[:3] == [(0, True, ""), (0, False, "ab"), (1, False, "ab")]
+    assert looks[-4:] == [(15, True, "ab"), (15, False, ""), (16, False, "ca"), (17, False, "bc")]
 
 
 @pytest.mark.parametrize(("live", "searched"), [(False, 30), (True, 10)])

@@ -118,6 +118,11 @@ class Scatter:
         crop = np.zeros((192, 192, 3), np.uint8)
         return FaceMesh(points if presence > 0.3 else np.full((468, 3), np.nan), presence), crop
 
+    def estimate_all(self, image, regions, meanwhile=None):
+        if meanwhile is not None:
+            meanwhile()
+        return [self.estimate(image, region) for region in regions]
+
     def close(self):
         pass
 
