@@ -4,7 +4,9 @@
                                   [--source CLIP --faces N]
 
 Without a scenario, all of ``benchmarks/scenarios`` that ask for no GPU. What is measured and how is
-told in ``realtime_affect/bench/measure.py``.
+told in ``realtime_affect/bench/measure.py``. Where a hypervisor gives more than a hundredth of the
+processors' time to other machines, a scenario is run again, three times at most, and the calmest
+run is recorded, with what all of them were like.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from realtime_affect.bench.table import bench_table
 from realtime_affect.config import Config
 
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
+CALM = 0.01
+"""Share of the processors' time up to which a hypervisor may give it to other machines."""
+TRIES = 3
 GPU = "gpu_"
 """Begin of the names of scenarios that need one."""
 
@@ -31,8 +36,12 @@ def all_scenarios() -> list[Path]:
 
 
 def record_of(name: str, scenario: Scenario, code: dict[str, Any]) -> dict[str, Any]:
-    """Measure a scenario; return its record."""
-    figures = measure(scenario)
+    """Measure a scenario; return its record: of the first calm run, or of the calmest of three."""
+    runs: list[dict[str, Any]] = []
+    while not runs or (len(runs) < TRIES and runs[-1]["stolen_share"] > CALM):
+        runs.append(measure(scenario))
+    figures = min(runs, key=lambda run: run["stolen_share"])
+    figures["runs"] = [{"fps": r["fps"], "stolen_share": r["stolen_share"]} for r in runs]
     chosen = {
         "scenario": name,
         **scenario.model_dump(),

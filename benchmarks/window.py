@@ -32,6 +32,7 @@ from affect_gui.preferences import Preferences
 from affect_gui.window import MainWindow
 from realtime_affect import memory
 from realtime_affect.bench.clips import open_endless
+from realtime_affect.bench.stolen import Stolen
 from realtime_affect.config import Config
 from realtime_affect.runtime.pipeline import Pipeline
 from realtime_affect.runtime.stats import Percentiles
@@ -88,6 +89,7 @@ class Run:
         _wait(SETTLE_S)
         window.canvas.painted.connect(self._note)
         before, began_s, cpu_s = self.pipeline.stats(), time.monotonic(), time.process_time()
+        stolen = Stolen()
         every_s = min(5.0, seconds / SAMPLES)
         sampler = QTimer()
         sampler.timeout.connect(lambda: self._sample(began_s))
@@ -95,6 +97,7 @@ class Run:
         _wait(seconds)
         sampler.stop()
         after, cpu_s = self.pipeline.stats(), time.process_time() - cpu_s
+        stolen_share = stolen.share()
         elapsed_s = time.monotonic() - began_s
         window.canvas.painted.disconnect(self._note)
         shown = [dock.objectName() for dock in window._docks if dock.isVisible()]
@@ -116,6 +119,7 @@ class Run:
             "timeline_paint_ms": paint_ms,
             "cpu_s_per_s": cpu_s / elapsed_s,
             "cpu_ms_per_frame": 1e3 * cpu_s / (after.frames_analysed - before.frames_analysed),
+            "stolen_share": stolen_share,
             "docks": shown,
             "lost": lost,
             "backend": after.backend,

@@ -21,6 +21,7 @@ import psutil
 
 from realtime_affect import memory
 from realtime_affect.bench.clips import open_endless
+from realtime_affect.bench.stolen import Stolen
 from realtime_affect.config import Config
 from realtime_affect.outputs.recording import Recording, files_of_run
 from realtime_affect.overlay import OverlayStatus, paint
@@ -49,9 +50,10 @@ def measure(scenario: Scenario, config: Config | None = None) -> dict[str, Any]:
     -------
     dict
         ``stage_ms`` (percentiles by stage), ``frames_analysed``, ``frames_dropped``, ``fps``,
-        ``cpu_s_per_frame``, ``resident_mib``, ``first_reading_ms``, ``first_painted_ms``,
-        ``faces_by_frame``, ``decisions_per_s`` and ``raw_`` samples. Of a single stream, "age" is
-        to the answer in full; saturated, ages say how long frames waited and are left out.
+        ``cpu_s_per_frame``, ``stolen_share`` (:class:`Stolen`), ``resident_mib``,
+        ``first_reading_ms``, ``first_painted_ms``, ``faces_by_frame``, ``decisions_per_s`` and
+        ``raw_`` samples. Of a single stream, "age" is to the answer in full; saturated, ages say
+        how long frames waited and are left out.
     """
     config = (config or Config()).with_values(scenario.set)
     began = time.monotonic()
@@ -68,7 +70,7 @@ def measure(scenario: Scenario, config: Config | None = None) -> dict[str, Any]:
         slot = pipeline.subscribe()
         memory.spare_loaded()  # as a live run does
         pipeline.start()
-        began, cpu_s = time.monotonic(), time.process_time()
+        began, cpu_s, stolen = time.monotonic(), time.process_time(), Stolen()
         # A machine too busy to answer in time is measured all the same.
         while (now := time.monotonic() - began) < scenario.seconds or reader.count < _LEAST:
             try:
@@ -79,7 +81,7 @@ def measure(scenario: Scenario, config: Config | None = None) -> dict[str, Any]:
                 break
             if isinstance(source, _OneAtATime):
                 source.answered()
-        cpu_s = time.process_time() - cpu_s
+        cpu_s, stolen_share = time.process_time() - cpu_s, stolen.share()
         resident = psutil.Process().memory_info().rss / 2**20
         pipeline.raise_failure()
         stats = pipeline.stats()
@@ -100,6 +102,7 @@ def measure(scenario: Scenario, config: Config | None = None) -> dict[str, Any]:
         "frames_dropped": stats.drops,
         "fps": reader.count / now if now else 0.0,
         "cpu_s_per_frame": cpu_s / max(1, stats.frames_analysed),
+        "stolen_share": stolen_share,
         "resident_mib": resident,
         "faces_by_frame": {str(n): reader.faces.count(n) for n in sorted(set(reader.faces))},
         "decisions_per_s": reader.decisions.per_second(),

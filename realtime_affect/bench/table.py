@@ -37,11 +37,14 @@ def about_machine() -> str:
 
 
 def bench_table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return tables of scenarios by name, each the figures of ``measure``: ages, then stages."""
+    """Return tables of scenarios by name, each the figures of ``measure``: ages, then stages.
+
+    "stolen" is what other machines took of this one's processors, where the system says it.
+    """
     rows = [
         f"| scenario | faces | frames a second | dropped | age ms {', '.join(_AGES)} | jitter ms "
-        "| first result | CPU ms a frame | memory |",
-        "|---" * 9 + "|",
+        "| first result | CPU ms a frame | memory | stolen |",
+        "|---" * 10 + "|",
     ]
     for name, figures in found.items():
         stages = figures["stage_ms"]
@@ -55,7 +58,7 @@ def bench_table(found: Mapping[str, Mapping[str, Any]]) -> str:
             f"| {name} | {faces[0]} | {figures['fps']:.1f} "
             f"| {figures['frames_dropped'] / max(1, captured):.1%} | {shown} | {jitter} "
             f"| {_seconds(figures['first_reading_ms'])} | {1e3 * figures['cpu_s_per_frame']:.1f} "
-            f"| {figures['resident_mib']:.0f} MiB |"
+            f"| {figures['resident_mib']:.0f} MiB | {_share(figures.get('stolen_share'))} |"
         )
     rows += ["", f"| ms p50 / p95 | {' | '.join(_STAGES)} |", "|---" * (len(_STAGES) + 1) + "|"]
     for name, figures in found.items():
@@ -69,6 +72,10 @@ def bench_table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _seconds(milliseconds: float) -> str:
     return f"{milliseconds / 1e3:.1f} s" if math.isfinite(milliseconds) else "-"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None or math.isnan(share) else f"{share:.1%}"
 
 
 def _version(name: str) -> str:

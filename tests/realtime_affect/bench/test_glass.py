@@ -63,6 +63,11 @@ class Nothing:
             np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros((0, 6, 2), np.float32)
         )
 
+    def estimate_all(self, image, regions, meanwhile=None):
+        if meanwhile is not None:
+            meanwhile()
+        return []
+
     def decide(self, job):
         return AffectSnapshot(job.scene.frame.t_ns, job.scene.frame.captured_ns, {})
 

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def test_a_second_of_the_demo_painted_and_recorded_yields_every_figure_and_a_tab
     assert figures["cpu_s_per_frame"] > 0
     assert figures["resident_mib"] > 1
     assert figures["stage_ms"]["received"]["n"] == sum(figures["raw_received_ms"]["counts"])
+    assert math.isnan(figures["stolen_share"]) or 0 <= figures["stolen_share"] <= 1
     table = bench_table({"live": figures})
     assert "| live | 2 |" in table
     assert "| mesh | action_units |" in table
