@@ -52,10 +52,10 @@ class DockPulls:
     @property
     def _late(self) -> bool:
         """Whether the newest image was old when it was painted."""
-        window = self._window
-        feed = window.feed
-        live = feed is not None and feed.source.live and window.moments.reviewed is None
-        return feed is not None and live and feed.age_ms > _LATE_MS
+        feed = self._window.feed
+        if feed is None or not feed.source.live or self._window.moments.reviewed is not None:
+            return False
+        return feed.age_ms > _LATE_MS
 
     def pull_faces(self) -> None:
         """Show the faces of what is on the screen."""

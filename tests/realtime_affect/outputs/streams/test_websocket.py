@@ -293,7 +293,8 @@ def test_garbage_half_open_and_two_hundred_connections_cost_nobody_a_line(monkey
             if n % 20 == 0:
                 server.write(reading(n))
                 assert told(good)["frame"] == n + 1
-        assert server.connections <= 4 + module._STRANGERS
+        # Those that are one too many are let go of a round of the loop after they came.
+        wait_until(lambda: server.connections <= 4 + module._STRANGERS)
         wait_until(lambda: server.connections == 1)  # those that said nothing were closed too
         assert server.counts["refused"] > 0
         server.write(reading(300))
