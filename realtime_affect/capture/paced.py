@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from realtime_affect.types import Frame
 
 _LATE_NS: Final = 100_000_000
+_REST_NS: Final = 20_000_000  # at most
 _LONGEST_NS: Final = 2_000_000_000  # to wait for a frame, whatever its timestamp says
 
 
@@ -25,6 +26,9 @@ class PacedSource:
     much later. So a slow decoder or a pause of the reader makes the film stand still for a moment;
     it is not followed by a burst. A gap in time, as where two recordings were joined or in time
     lapse, is waited for two seconds at most.
+
+    As a camera does, it leaves the processor to the frame that was just given before it works on
+    the next one: it rests half of the time that reading leaves until that is due.
 
     Parameters
     ----------
@@ -41,6 +45,8 @@ class PacedSource:
         self._next: Frame | None = None
         self._last: Frame | None = None
         self._due_ns = 0
+        self._rest_ns = 0  # after a frame is due, until the next one is read
+        self._reading_ns = 0  # what that takes, the longest of late
         self._shortened = 0
         self._at_end = False  # of the file; the last still may have time left
         self._ended = False
@@ -73,20 +79,13 @@ class PacedSource:
         """
         deadline_ns = time.monotonic_ns() + round(timeout_s * 1e9)
         if self._next is None and not self._at_end:
-            self._next = self._source.read(timeout_s)
-            self._at_end = self._next is None
-            self._due_ns = self._due_time()
-        if self._closed.is_set():
-            return None
-        now_ns = time.monotonic_ns()
-        if self._due_ns > now_ns:
-            self._closed.wait(max(0.0, (min(self._due_ns, deadline_ns) - now_ns) / 1e9))
+            self._wait(self._due_ns + self._rest_ns, deadline_ns)
             if self._closed.is_set():
                 return None
-            now_ns = time.monotonic_ns()
-            if self._due_ns > now_ns:
-                msg = f"no frame due within {timeout_s} s"
-                raise TimeoutError(msg)
+            self._read_next(timeout_s)
+        now_ns = self._wait(self._due_ns, deadline_ns)
+        if self._closed.is_set():
+            return None
         if self._last is None or now_ns - self._due_ns > _LATE_NS:
             self._due_ns = now_ns
         frame, self._next = self._next, None
@@ -100,6 +99,34 @@ class PacedSource:
         """Free the file; a waiting read returns None."""
         self._closed.set()
         self._source.close()
+
+    def _read_next(self, timeout_s: float) -> None:
+        """Read the next frame, and learn when it is due and how long that leaves to rest."""
+        began_ns = time.monotonic_ns()
+        self._next = self._source.read(timeout_s)
+        self._at_end = self._next is None
+        self._reading_ns = max(time.monotonic_ns() - began_ns, self._reading_ns * 9 // 10)
+        before_ns, self._due_ns = self._due_ns, self._due_time()
+        if self._last is not None:
+            left_ns = self._due_ns - before_ns - self._reading_ns
+            self._rest_ns = min(_REST_NS, max(0, left_ns // 2))
+
+    def _wait(self, until_ns: int, deadline_ns: int) -> int:
+        """Wait until then, or until closed; return the time.
+
+        Raises
+        ------
+        TimeoutError
+            It is not yet then at `deadline_ns`.
+        """
+        now_ns = time.monotonic_ns()
+        if until_ns > now_ns:
+            self._closed.wait(max(0.0, (min(until_ns, deadline_ns) - now_ns) / 1e9))
+            now_ns = time.monotonic_ns()
+            if until_ns > now_ns and not self._closed.is_set():
+                msg = "no frame is due yet"
+                raise TimeoutError(msg)
+        return now_ns
 
     def _due_time(self) -> int:
         """Return when the next frame, or the end, is due."""

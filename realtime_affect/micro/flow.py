@@ -20,6 +20,8 @@ from realtime_affect.face.stabilize import CENTRE_MM, CROP_PX, IOD_PX, MM_PER_PX
 from realtime_affect.landmarks import STIFF_POINTS
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from realtime_affect.types import Float32, Float64, Image
 
 FLOW_MAP_PX: Final = 56
@@ -44,31 +46,34 @@ class _StiffPlaces(NamedTuple):
 
 
 @cache
-def _stiff_places() -> _StiffPlaces:
-    """Return where the average face is stiff."""
+def stiff_places() -> _StiffPlaces:
+    """Return where the average face is stiff; made at the first call, in some 20 ms."""
     points = load_neutral_face().points
     half = (CROP_PX - 1) / 2
     places = (points[:, :2] - CENTRE_MM) / MM_PER_PX
     depths = (points[:, 2] - points[STIFF_POINTS, 2].mean()) / MM_PER_PX
     columns, rows = np.rint(places[STIFF_POINTS] + half).astype(np.int64).T
-    grid = np.mgrid[:CROP_PX, :CROP_PX].reshape(2, -1).T[:, ::-1] - half
+    steps = np.arange(CROP_PX) - half
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
     return _StiffPlaces(
         rows, columns, rigid_basis(places[STIFF_POINTS], depths[STIFF_POINTS]),
         np.ascontiguousarray(
-            rigid_basis(grid, _depth_at(grid, places, depths)).reshape(-1, 6).T, np.float32
+            rigid_basis(grid, _depth_on(steps, places, depths)).reshape(-1, 6).T, np.float32
         ),
     )  # fmt: skip
 
 
-def _depth_at(grid: Float64, places: Float64, depths: Float64) -> Float64:
-    """Spread the depths of the mesh's points over pixels: a smooth mean of the near ones."""
-    depth = np.empty(len(grid))
-    for first in range(0, len(grid), 2048):
-        part = grid[first : first + 2048]
-        squared = ((part[:, None] - places) ** 2).sum(axis=2)
-        nearness = 1.0 / (squared + 9.0) ** 2
-        depth[first : first + 2048] = (nearness @ depths) / nearness.sum(axis=1)
-    return depth
+def _depth_on(steps: NDArray[np.floating], places: Float64, depths: Float64) -> Float64:
+    """Spread the depths of the mesh's points over the pixels (n * n,) of a grid with n `steps`.
+
+    A smooth mean of the near ones.
+    """
+    rows = []
+    across = (steps[:, None] - places[:, 0]) ** 2
+    for down in (steps[:, None] - places[:, 1]) ** 2:
+        nearness = 1.0 / (across + down + 9.0) ** 2
+        rows.append(nearness @ depths / nearness.sum(axis=1))
+    return np.concatenate(rows)
 
 
 def remove_rigid(flow: Float32) -> Float32:
@@ -77,7 +82,7 @@ def remove_rigid(flow: Float32) -> Float32:
     Similarity and the two turns out of the plane, at the average face's depth, are fitted where
     faces are stiff.
     """
-    stiff = _stiff_places()
+    stiff = stiff_places()
     smooth = cv2.blur(flow, (5, 5))
     fitted = fit_rigid(smooth[stiff.rows, stiff.columns], stiff.basis)
     rigid = fitted.astype(np.float32) @ stiff.everywhere

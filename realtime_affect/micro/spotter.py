@@ -19,7 +19,7 @@ import numpy as np
 from affect_engines.base import Closeable
 from realtime_affect.micro.config import MicroConfig
 from realtime_affect.micro.excursions import ExcursionDetector
-from realtime_affect.micro.flow import flow_map
+from realtime_affect.micro.flow import flow_map, stiff_places
 from realtime_affect.micro.skin_motion import MOUTH_REGIONS, REGIONS, SkinMotion
 from realtime_affect.names import MICRO_CLASSES
 from realtime_affect.types import FacialEvent, Spotting
@@ -227,6 +227,8 @@ class MicroSpotter(Closeable):
         self, classifier: Classifier | None = None, config: MicroConfig | None = None
     ) -> None:
         self._classifier = classifier
+        if classifier is not None:
+            stiff_places()  # now, not when the first movement is seen
         self._config = config or MicroConfig()
         self._watches: dict[int, _Watch] = {}
 

@@ -59,7 +59,7 @@ def test_a_frame_that_is_not_due_yet_is_waited_for_no_longer_than_asked():
     source = PacedSource(FakeFile([0, 50]))
     source.read(60.0)
     assert source.read(60.0).index == 1
-    assert source.read(0.0) is None
+    assert source.read(60.0) is None
     assert source.state is SourceState.ENDED
 
 
@@ -69,6 +69,29 @@ def test_after_a_slow_frame_the_rest_keeps_its_distances():
     after = frames[1:]
     for frame in after:  # and none hurries after it
         assert frame.captured_ns - after[0].captured_ns >= frame.t_ns - after[0].t_ns
+
+
+def test_reading_leaves_half_of_the_time_that_it_can_to_the_frame_before():
+    class Watched(FakeFile):
+        def read(self, timeout_s):
+            begun_ns.append((time.monotonic_ns(), source._due_ns + source._rest_ns))
+            return super().read(timeout_s)
+
+    begun_ns = []
+    source = PacedSource(Watched([0, 30, 60, 90, 120]))
+    while source.read(60.0) is not None:
+        if len(begun_ns) > 1:
+            assert source._rest_ns == max(0, (30 * MS - source._reading_ns) // 2)
+    assert all(begun >= rested for begun, rested in begun_ns[1:])
+    assert begun_ns[-1][1] > 0
+
+
+def test_what_takes_all_the_time_there_is_to_read_is_begun_at_once():
+    decode_s = dict.fromkeys(range(1, 6), 0.06)
+    source = PacedSource(FakeFile([0, 40, 80, 120, 160, 200], decode_s))
+    frames = play(source)
+    assert len(frames) == 6
+    assert source._rest_ns == 0
 
 
 def test_stills_last_as_long_as_asked_and_so_does_the_last():

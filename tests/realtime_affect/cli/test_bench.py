@@ -30,7 +30,10 @@ def test_it_prints_a_table_of_the_default_scenarios_and_the_machine(ran):
     assert done.exit_code == 0
     assert [scenario.seconds for scenario in ran] == [3.0] * len(DEFAULT)
     lines = done.stdout.splitlines()
-    assert "| live | 2 | 30.0 | 10.0% | 1 / 2 / 2 / 3 / 4 | 1.0 | 0.9 s | 10.0 | 300 MiB | - |" in lines
+    assert (
+        "| live | 2 | 30.0 | 10.0% | 1 / 2 / 2 / 3 / 4 | 1.0 | 0.9 s | 10.0 | 300 MiB | - |"
+        in lines
+    )
     assert any(line.startswith("realtime-affect ") and "cores" in line for line in lines)
 
 
