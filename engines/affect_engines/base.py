@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from numpy.typing import NDArray
 
+from affect_engines.errors import ModelError
 from affect_kernels.closeable import Closeable as Closeable  # the same for engines
 from affect_kernels.errors import UsageError
 
@@ -129,6 +130,13 @@ class Shareable(Protocol):
     def share(self) -> Engine:
         """Return an engine for another thread: the same weights in memory, closed by itself."""
         ...
+
+
+def closed_error(model: str, what: str = "infer") -> ModelError:
+    """Return the error of a network that was asked to do `what` after it was closed."""
+    return ModelError(
+        model, got=f"{what} after close", expected="an open engine", hint="Open it anew."
+    )
 
 
 def check_feeds(model: str, specs: Sequence[TensorSpec], feeds: Mapping[str, Feed]) -> None:

@@ -7,12 +7,11 @@ operator by operator, maps are read and written once a block; results differ by 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from affect_engines.base import Closeable, Feed, check_feeds
-from affect_engines.errors import ModelError
+from affect_engines.base import Closeable, Feed, check_feeds, closed_error
 from affect_engines.tflite_blocks import read_blocks
 from affect_kernels.errors import UsageError
 from affect_kernels.separable_blocks.cpu import Program, UnfitError
@@ -75,7 +74,7 @@ class BlocksEngine(Closeable):
     def share(self) -> Self:
         """Return an engine for another thread, of the same weights; it has maps of its own."""
         if self._program is None:
-            self._refuse("share")
+            raise closed_error(self._name, "share")
         other = copy.copy(self)
         other._look_at(self._program.share())
         return other
@@ -83,7 +82,7 @@ class BlocksEngine(Closeable):
     def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run once; the outputs belong to the caller until the next call."""
         if self._program is None:
-            self._refuse("infer")
+            raise closed_error(self._name)
         check_feeds(self._name, self.inputs, feeds)
         (feed,) = feeds.values()
         if callable(feed):
@@ -101,8 +100,3 @@ class BlocksEngine(Closeable):
         """Free the network. Idempotent."""
         self._program = None
         self._given, self._made = np.empty(0, np.float32), {}  # they were views of its memory
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise ModelError(
-            self._name, got=f"{what} after close", expected="an open engine", hint="Open it anew."
-        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
+from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds, closed_error
 from affect_engines.errors import ModelError
 from affect_kernels.errors import DependencyError
 
@@ -74,9 +74,7 @@ class LiteRtEngine(Closeable):
         """Run once; the outputs belong to the caller until the next call."""
         interpreter = self._interpreter
         if interpreter is None:
-            raise ModelError(
-                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
-            )
+            raise closed_error(self._name)
         check_feeds(self._name, self.inputs, feeds)
         for name, view in self._into:
             feed = feeds[name]

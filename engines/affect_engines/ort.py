@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
-from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
+from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds, closed_error
 from affect_engines.errors import DeviceError, ModelError
 from affect_kernels.errors import DependencyError
 
@@ -115,9 +115,7 @@ class OrtEngine(Closeable):
     def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run once; the outputs belong to the caller."""
         if self._session is None:
-            raise ModelError(
-                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
-            )
+            raise closed_error(self._name)
         check_feeds(self._name, self.inputs, feeds)
         arrays = {}
         for name, feed in feeds.items():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds
+from affect_engines.base import Closeable, Feed, TensorSpec, check_feeds, closed_error
 from affect_engines.errors import DeviceError, ModelError
 from affect_engines.trt.plugins import register
 from affect_kernels.cuda.driver import Stream
@@ -180,9 +180,7 @@ class TrtEngine(Closeable):
     def infer(self, feeds: Mapping[str, Feed]) -> Mapping[str, NDArray[Any]]:
         """Run once, or round-robin where there are more rows than the plan takes."""
         if self._engine is None:
-            raise ModelError(
-                self._name, got="infer after close", expected="an open engine", hint="Open it anew."
-            )
+            raise closed_error(self._name)
         check_feeds(self._name, self.inputs, feeds)
         n = self._count(feeds)
         outputs = {
