@@ -87,7 +87,8 @@ def make_pipeline(config: Config, paces: Paces) -> Pipeline:
         )
         opened.callback(vision.close)
         vision.pace = paces.frames
-        affect = PacedAffect(AffectEstimator(config.affect, config.micro), paces.decisions)
+        reader = AffectEstimator(config.affect, config.micro, config.interpret)
+        affect = PacedAffect(reader, paces.decisions)
         opened.callback(affect.close)
         source = open_service_source(config.serve.source, config)
         opened.callback(source.close)

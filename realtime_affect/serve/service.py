@@ -17,6 +17,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from realtime_affect import memory
 from realtime_affect.capture import SourceState
 from realtime_affect.errors import (
     AffectError,
@@ -201,6 +202,7 @@ class Service:
             if self._config.serve.out is not None:
                 self._files = ServiceFiles(pipeline, self._config)
             self._pipeline = pipeline
+            memory.spare_loaded()  # before there are frames to hold up
             pipeline.start()
             try:
                 while pipeline.running and not self._stopping.is_set():

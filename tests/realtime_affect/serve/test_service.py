@@ -318,6 +318,13 @@ def test_csi_and_pipelines_go_through_gst_launch_and_the_rest_as_ever(monkeypatc
 
 
 @pytest.mark.usefixtures("models")
+def test_every_section_of_the_settings_reaches_the_networks():
+    config = settings(source="demo").with_values({"interpret.profile": "nobody"})
+    with pytest.raises(UsageError, match="nobody"):
+        factory.make_pipeline(config, Paces.of(config.serve))
+
+
+@pytest.mark.usefixtures("models")
 def test_a_signal_drains_and_ends_with_exit_code_0(tmp_path):
     health = tmp_path / "health.json"
     program = "from realtime_affect.cli.main import main; main()"
