@@ -194,6 +194,7 @@ class Service:
 
     def _follow(self, pipeline: Pipeline) -> None:
         """Run one pipeline until its source ends, it fails, or the service is to stop."""
+        memory.spare_loaded()  # before there are frames to hold up, or a time to be late by
         self._ages = Ages()
         self._started_ns = time.monotonic_ns()
         with pipeline:
@@ -202,7 +203,6 @@ class Service:
             if self._config.serve.out is not None:
                 self._files = ServiceFiles(pipeline, self._config)
             self._pipeline = pipeline
-            memory.spare_loaded()  # before there are frames to hold up
             pipeline.start()
             try:
                 while pipeline.running and not self._stopping.is_set():

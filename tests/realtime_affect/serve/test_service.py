@@ -270,6 +270,7 @@ def test_a_service_that_hangs_lets_the_watchdog_end_it_or_leaves_by_itself(watch
         settings(stall_s=0.4), make=make, look=lambda: COOL, supervisor=heard, abort=abort
     )
     with running(service):
+        wait_until(lambda: len(world.meshes) > 5)  # a slow start is no hang
         wait_until(lambda: service.health().state == "stalled")
         if watched:
             del heard.heard[:]
